@@ -1,0 +1,19 @@
+//! What the service is about: pure types, parsing and state. No I/O, no framework.
+
+pub mod caller;
+pub mod challenge;
+pub mod claims;
+pub mod client;
+pub mod client_context;
+pub mod event;
+pub mod id;
+pub mod identifier;
+pub mod message;
+pub mod page;
+pub mod password;
+pub mod project;
+pub mod session;
+pub mod signing_key;
+pub mod throttle;
+pub mod user;
+pub mod violation;

@@ -1,0 +1,30 @@
+//! Who is calling.
+
+use super::{client::Client, id::ProjectId, project::Project};
+
+/// A caller whose credentials have been checked.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody in particular.
+    Anonymous,
+    /// A client of a project.
+    Client(Box<ClientCaller>),
+    /// An operator, who stands outside of every project.
+    Operator,
+}
+
+/// A client that calls, with the project it belongs to.
+#[derive(Clone, Debug)]
+pub struct ClientCaller {
+    /// The client.
+    pub client: Client,
+    /// Its project. Nothing outside of it can be seen or touched.
+    pub project: Project,
+}
+
+impl ClientCaller {
+    /// The scope of every query for this caller.
+    pub const fn project_id(&self) -> ProjectId {
+        self.project.id
+    }
+}

@@ -1,0 +1,135 @@
+//! Single-purpose, expiring secrets with an attempt budget.
+//!
+//! A challenge is bound to project, client, user and credential version. Its kind is part of every look-up, so that a
+//! challenge of one kind is worthless everywhere else.
+
+use chrono::Duration;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    claims::{ClaimsRequest, CustomClaims},
+    client_context::ClientContext,
+    id::{ChallengeId, ClientId, ProjectId, UserId},
+};
+use crate::clock::Timestamp;
+
+/// How long codes and pending authentications are valid.
+pub const LIFETIME: Duration = Duration::minutes(10);
+/// How many wrong codes are taken.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// Digits of a code.
+pub const CODE_DIGITS: usize = 6;
+/// Least time between two codes that are asked for.
+pub const RESEND_INTERVAL: Duration = Duration::seconds(30);
+
+/// What a challenge is good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChallengeKind {
+    /// Six digits mailed to an address.
+    EmailCode,
+    /// The password was right, a step is missing.
+    PendingAuthentication,
+}
+
+impl ChallengeKind {
+    /// The word for it in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EmailCode => "email_code",
+            Self::PendingAuthentication => "pending_authentication",
+        }
+    }
+}
+
+/// A challenge of any kind.
+#[derive(Clone, Debug)]
+pub struct Challenge<T> {
+    /// Id.
+    pub id: ChallengeId,
+    /// Project.
+    pub project_id: ProjectId,
+    /// User it was made for.
+    pub user_id: UserId,
+    /// Version of the user's credential then: a changed password kills it.
+    pub credential_version: i32,
+    /// Wrong tries that are left.
+    pub attempts_left: u32,
+    /// Time of creation, or of the last resend.
+    pub issued_at: Timestamp,
+    /// Worthless from then on.
+    pub expires_at: Timestamp,
+    /// What belongs to its kind.
+    pub detail: T,
+}
+
+impl<T> Challenge<T> {
+    /// True if its time is not over.
+    pub fn is_live_at(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+}
+
+/// What a pending authentication carries on to its second step.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PendingAuthentication {
+    /// Client that started it, and the only one that can finish it.
+    #[serde(skip, default = "nobody")]
+    pub client_id: ClientId,
+    /// The wishes of the first step.
+    pub wishes: SignInWishes,
+    /// The end user's connection in the first step.
+    #[serde(skip)]
+    pub client_context: ClientContext,
+}
+
+fn nobody() -> ClientId {
+    uuid::Uuid::nil().into()
+}
+
+/// What a sign-in shall do beyond opening a session.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct SignInWishes {
+    /// What the tokens shall look like.
+    pub tokens: TokenWishes,
+    /// Claims from the application.
+    pub custom_claims: CustomClaims,
+    /// End the user's other sessions.
+    pub revoke_other_sessions: bool,
+    /// Language of mails.
+    pub locale: Option<String>,
+}
+
+/// Which tokens to issue.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct TokenWishes {
+    /// Which tokens the answer holds.
+    pub form: TokenForm,
+    /// Audience of the access token.
+    pub resource: Option<String>,
+    /// Claims for the ID token.
+    pub claims: ClaimsRequest,
+}
+
+/// Which tokens an answer holds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenForm {
+    /// An access token.
+    #[default]
+    Access,
+    /// An access token and an ID token.
+    AccessAndId,
+    /// A session token.
+    Session,
+}
+
+/// Six digits on their way to a user.
+#[derive(Clone, Debug)]
+pub struct EmailCode {
+    /// The pending authentication it completes, if it was made for one.
+    pub pending_id: Option<ChallengeId>,
+    /// Canonical address it was sent to: a changed address kills it.
+    pub email: String,
+    /// Keyed hash of the code.
+    pub code_hash: [u8; 32],
+}

@@ -1,0 +1,54 @@
+//! Applications and back ends of a project.
+
+use super::id::{ClientId, ClientSecretId, ProjectId};
+use crate::clock::Timestamp;
+
+/// Kind of a client (RFC 6749, section 2.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientType {
+    /// Keeps a secret.
+    Confidential,
+    /// Cannot keep a secret; may call only what an end user may call.
+    Public,
+}
+
+impl ClientType {
+    /// The word for it in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confidential => "confidential",
+            Self::Public => "public",
+        }
+    }
+
+    /// Reads the word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Confidential, Self::Public].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// An application or back end of a project.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Name, for people.
+    pub name: String,
+    /// Confidential or public.
+    pub client_type: ClientType,
+    /// Time of creation.
+    pub created_at: Timestamp,
+}
+
+/// A secret of a client, without its value.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientSecret {
+    /// Its id.
+    pub id: ClientSecretId,
+    /// The client it belongs to.
+    pub client_id: ClientId,
+    /// Time of creation.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,120 @@
+//! Ids: `UUIDv7` inside, `<prefix>_<26-character ULID>` outside, by a reversible encoding.
+
+use std::fmt;
+
+use ulid::Ulid;
+use uuid::Uuid;
+
+use crate::{clock::Timestamp, random::Random};
+
+/// The text is not an id of the wanted kind.
+#[derive(Debug, thiserror::Error)]
+#[error("is not an id: expected `{prefix}_` and 26 characters")]
+pub struct ParseIdError {
+    prefix: &'static str,
+}
+
+fn parse(prefix: &'static str, text: &str) -> Result<Uuid, ParseIdError> {
+    let encoded = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+    encoded
+        .and_then(|encoded| Some((encoded, Ulid::from_string(encoded).ok()?)))
+        // One id has one spelling: refuse lower case, look-alike letters and overflow.
+        .filter(|(encoded, id)| id.to_string() == *encoded)
+        .map(|(_, id)| Uuid::from_bytes(id.to_bytes()))
+        .ok_or(ParseIdError { prefix })
+}
+
+fn generate(now: Timestamp, random: &Random) -> Uuid {
+    let millis = u64::try_from(now.timestamp_millis()).expect("the clock stands after 1970");
+    uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid()
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, ordered by time.
+            pub fn generate(now: Timestamp, random: &Random) -> Self {
+                Self(generate(now, random))
+            }
+
+            /// Reads the outside form.
+            pub fn parse(text: &str) -> Result<Self, ParseIdError> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}_{}", $prefix, Ulid::from_bytes(*self.0.as_bytes()))
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// Id of a challenge.
+    ChallengeId = "challenge";
+    /// Id of a client.
+    ClientId = "client";
+    /// Id of a client's secret.
+    ClientSecretId = "secret";
+    /// Id of an event.
+    EventId = "event";
+    /// Id of a mail in the outbox.
+    MailId = "mail";
+    /// Id of a project.
+    ProjectId = "project";
+    /// Id of a session.
+    SessionId = "session";
+    /// Id of a signing key, the `kid` of its tokens.
+    SigningKeyId = "key";
+    /// Id of a user.
+    UserId = "user";
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_outside_form_is_reversible(raw: u128) {
+            let id = UserId::from(Uuid::from_u128(raw));
+            prop_assert_eq!(UserId::parse(&id.to_string()).unwrap(), id);
+        }
+
+        #[test]
+        fn what_parses_is_the_only_spelling(text in "user_[0-9A-Za-z]{24,28}") {
+            if let Ok(id) = UserId::parse(&text) {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let id = UserId::from(Uuid::from_u128(7)).to_string();
+        assert!(SessionId::parse(&id).is_err());
+        assert!(UserId::parse(&id.to_lowercase()).is_err() || id == id.to_lowercase());
+        assert!(UserId::parse("user_8ZZZZZZZZZZZZZZZZZZZZZZZZZ").is_err());
+        assert!(UserId::parse("").is_err());
+    }
+}

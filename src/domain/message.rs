@@ -1,0 +1,48 @@
+//! Mails to users, before they have words.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{MailId, ProjectId};
+use crate::clock::Timestamp;
+
+/// What a mail says. Holds secrets: it is stored only encrypted, and has no `Debug` that shows them.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Message {
+    /// The code that verifies an email address.
+    EmailVerificationCode {
+        /// Six digits.
+        code: String,
+        /// Name of the project.
+        project_name: String,
+        /// How long the code is good, in minutes.
+        valid_minutes: i64,
+        /// BCP 47 tag of the reader's language.
+        locale: Option<String>,
+    },
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::EmailVerificationCode { .. } => f.write_str("EmailVerificationCode"),
+        }
+    }
+}
+
+/// A mail in the outbox that is due.
+#[derive(Clone, Debug)]
+pub struct DueMail {
+    /// Id; also makes the `Message-ID`, so that a mail sent twice can be recognised.
+    pub id: MailId,
+    /// Project it belongs to.
+    pub project_id: ProjectId,
+    /// Address to send to.
+    pub recipient: String,
+    /// The [`Message`] as JSON, encrypted under the master key.
+    pub sealed: Vec<u8>,
+    /// How often it has been tried, this time included.
+    pub attempts: i32,
+    /// Pointless from then on.
+    pub expires_at: Timestamp,
+}

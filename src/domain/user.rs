@@ -1,0 +1,102 @@
+//! People.
+
+use super::{
+    id::{ProjectId, UserId},
+    identifier::{Identifier, IdentifierKind},
+};
+use crate::clock::Timestamp;
+
+/// Longest name part, in bytes.
+pub const NAME_BYTES_MAX: usize = 200;
+/// Longest language tag, in bytes (BCP 47, section 4.4.1).
+pub const LOCALE_BYTES_MAX: usize = 35;
+/// Largest metadata, in bytes of JSON.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether a user may sign in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UserStatus {
+    /// May sign in.
+    Active,
+    /// May not.
+    Disabled,
+}
+
+impl UserStatus {
+    /// The word for it in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Reads the word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// An identifier of a user, and whether it is known to be theirs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UserIdentifier {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// When ownership was proved or vouched for.
+    pub verified_at: Option<Timestamp>,
+}
+
+/// What an application tells about a user.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// Given name.
+    pub given_name: Option<String>,
+    /// Family name.
+    pub family_name: Option<String>,
+    /// BCP 47 tag of the language.
+    pub locale: Option<String>,
+    /// Data of the application.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A person of a project.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Id.
+    pub id: UserId,
+    /// Project.
+    pub project_id: ProjectId,
+    /// At most one of each kind.
+    pub identifiers: Vec<UserIdentifier>,
+    /// Name, language, metadata.
+    pub profile: Profile,
+    /// Whether they may sign in.
+    pub status: UserStatus,
+    /// True if there is a password.
+    pub has_password: bool,
+    /// Time of creation.
+    pub created_at: Timestamp,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+    /// Time of the last completed sign-in.
+    pub last_signed_in_at: Option<Timestamp>,
+}
+
+impl User {
+    /// The identifier of a kind, if there is one.
+    pub fn identifier(&self, kind: IdentifierKind) -> Option<&UserIdentifier> {
+        self.identifiers.iter().find(|known| known.identifier.kind() == kind)
+    }
+
+    /// The email address, if there is one that is not verified.
+    pub fn unverified_email(&self) -> Option<&Identifier> {
+        self.identifier(IdentifierKind::Email)
+            .filter(|email| email.verified_at.is_none())
+            .map(|email| &email.identifier)
+    }
+
+    /// True if they may sign in.
+    pub fn is_active(&self) -> bool {
+        self.status == UserStatus::Active
+    }
+}

@@ -1,0 +1,54 @@
+//! The generated code of `proto/`, and what each RPC declares about itself.
+
+#[expect(clippy::pedantic, clippy::allow_attributes, reason = "generated")]
+mod generated {
+    tonic::include_proto!("auth.v1");
+}
+
+pub use generated::*;
+
+/// The encoded descriptors of `proto/` with all options, for reflection and the REST transcoder.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Domain of the `google.rpc.ErrorInfo` in a status.
+pub const ERROR_DOMAIN: &str = "signet.auth.v1";
+
+/// What an RPC declares about itself in `proto/`.
+#[derive(Debug)]
+pub struct Rpc {
+    /// Path of the request, `/auth.v1.AuthService/SignIn`.
+    pub path: &'static str,
+    /// The least kind of caller that may use it.
+    pub caller: CallerKind,
+    /// The reasons it can fail for, beyond those common to all.
+    pub error_reasons: &'static [ErrorReason],
+}
+
+/// Every RPC of the service.
+pub const RPCS: &[Rpc] = include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
+
+impl Rpc {
+    /// Reasons that every RPC can fail for; see `proto/options.proto`.
+    pub const COMMON_REASONS: [ErrorReason; 7] = [
+        ErrorReason::CallerUnauthenticated,
+        ErrorReason::CallerNotPermitted,
+        ErrorReason::InvalidField,
+        ErrorReason::Overloaded,
+        ErrorReason::DeadlineExceeded,
+        ErrorReason::Unavailable,
+        ErrorReason::Internal,
+    ];
+
+    /// The RPC behind a request path.
+    pub fn by_path(path: &str) -> Option<&'static Self> {
+        RPCS.iter().find(|rpc| rpc.path == path)
+    }
+}
+
+impl ErrorReason {
+    /// The name on the wire: `INVALID_CREDENTIALS` for `ERROR_REASON_INVALID_CREDENTIALS`.
+    pub fn wire_name(self) -> &'static str {
+        let name = self.as_str_name();
+        name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+    }
+}
