@@ -9,6 +9,8 @@ pub mod clock;
 pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
+/// Mails: their words, their way out, and the worker that sends what the outbox holds.
+pub mod mail;
 /// Prometheus metrics.
 pub mod metrics;
 /// The generated code of `proto/`.
