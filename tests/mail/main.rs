@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod certificates;
+mod outbox;
 mod peer;
 mod smtp;
 mod terminal;
+mod worker;
 
 use signet::{
     clock::Clock,

@@ -4,7 +4,8 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File},
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{OnceLock, mpsc},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/peer.py");
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/requirements.txt");
@@ -82,6 +84,15 @@ impl Drop for Peer {
     }
 }
 
+/// A port on 127.0.0.1 where connections are refused, and which nobody else gets until the socket is dropped.
+pub(crate) fn reserve_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
 /// The interpreter of the virtual environment.
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -95,10 +106,11 @@ fn python() -> Option<&'static Path> {
     python.as_deref()
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see that some did not run")]
 fn report_skip(reason: &str) {
     assert_ne!(env::var("CI").as_deref(), Ok("true"), "the SMTP tests must run in CI, but {reason}");
-    eprintln!("\n*** SKIPPED: the SMTP tests of tests/mail did not run: {reason}\n");
+    // Not by a macro, whose output is shown of failed tests only.
+    let message = format!("\n*** SKIPPED: the SMTP tests of tests/mail did not run: {reason}\n\n");
+    io::stderr().write_all(message.as_bytes()).unwrap();
 }
 
 fn make_environment() -> Result<PathBuf, String> {

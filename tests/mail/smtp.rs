@@ -9,7 +9,12 @@ use signet::mail::{
     transport::{SendError, SmtpReply, Transport},
 };
 
-use crate::{CODE, certificates::Certificates, mail_of, peer::Peer};
+use crate::{
+    CODE,
+    certificates::Certificates,
+    mail_of,
+    peer::{Peer, reserve_port},
+};
 
 pub(crate) fn transport(url: &str, authority: Option<&Certificates>) -> Transport {
     let from = "Acme Accounts <no-reply@mail.example>".parse().unwrap();
@@ -218,9 +223,9 @@ async fn no_project_name_adds_a_header_or_a_recipient() {
 
 #[tokio::test]
 async fn nobody_there_is_transient() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error =
-        transport(&format!("smtp://{nobody}"), None).send(&mail_of("Acme", "ada@example.com")).await.unwrap_err();
+    let (_reservation, port) = reserve_port();
+    let transport = transport(&format!("smtp://127.0.0.1:{port}"), None);
+    let error = transport.send(&mail_of("Acme", "ada@example.com")).await.unwrap_err();
     assert!(matches!(error, SendError::Connection(_)), "{error:?}");
     assert!(!error.is_permanent());
 }
