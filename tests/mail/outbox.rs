@@ -145,6 +145,13 @@ impl Outbox {
         }
     }
 
+    /// How many mails have been claimed and not yet sent.
+    pub(crate) async fn in_hand(&self) -> usize {
+        let query = "SELECT count(*) AS mails FROM outbox WHERE attempts > 0 AND sent_at IS NULL";
+        let row = self.raw.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap().unwrap();
+        row.try_get::<i64>("", "mails").unwrap().try_into().unwrap()
+    }
+
     /// Kinds and causes of the events so far.
     pub(crate) async fn events(&self) -> Vec<(String, String)> {
         let events = self.store.view().events().kinds(self.project_id).await.unwrap();

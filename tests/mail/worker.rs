@@ -293,7 +293,12 @@ async fn a_burst_goes_out_a_few_at_a_time() {
     }
     let cancel = CancellationToken::new();
     let running = tokio::spawn(outbox.worker(plain_smtp(peer.port)).await.run(cancel.clone()));
-    until("all mails are sent", async || outbox.store.view().outbox().waiting().await.unwrap() == 0).await;
+    until("all mails are sent", async || {
+        // A mail that waits in a worker could not be sent by another.
+        assert!(outbox.in_hand().await <= CONCURRENCY);
+        outbox.store.view().outbox().waiting().await.unwrap() == 0
+    })
+    .await;
     cancel.cancel();
     running.await.unwrap();
 
