@@ -19,3 +19,5 @@ pub mod proto;
 pub mod random;
 /// The database: one unit of work per request.
 pub mod store;
+/// What the service does, one operation a file.
+pub mod usecase;
