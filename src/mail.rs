@@ -1,8 +1,8 @@
 //! Mails: their words, their way out, and the worker that sends what the outbox holds.
 //!
-//! A use case puts a [`Message`](crate::domain::message::Message) into the outbox, in its own transaction, and rings the
-//! [`Bell`](worker::Bell). The [`OutboxWorker`](worker::OutboxWorker) gives it words ([`template`]) and hands it to the
-//! configured [`Transport`](transport::Transport).
+//! A use case puts a [`Message`](crate::domain::message::Message) into the outbox, in its own transaction, and calls the
+//! [`OutboxWorker`](worker::OutboxWorker), which gives it words ([`template`]) and hands it to the configured
+//! [`Transport`](transport::Transport).
 
 pub mod mailbox;
 pub mod smtp;

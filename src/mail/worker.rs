@@ -34,24 +34,13 @@ mod verdict;
 
 /// Most mails that one worker sends at a time.
 pub const CONCURRENCY: usize = 4;
-/// How long a mail can lie unseen: between two looks into the outbox when no bell rings.
+/// How long a mail can lie unseen: between two looks into the outbox when nobody calls.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How much longer than the sending the lease lasts: time to note the outcome, also in a database that is away for a moment.
 const LEASE_MARGIN: Duration = Duration::from_mins(1);
 /// Pauses between attempts to note an outcome. Far less than [`LEASE_MARGIN`] in all.
 const NOTE_PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
-
-/// Tells the worker that there is a new mail. Clones ring the same bell.
-#[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<Notify>);
-
-impl Bell {
-    /// To be called after the commit. Costs nothing, waits for nothing, and may be rung in vain.
-    pub fn ring(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// What became of one try to send a mail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,8 +77,8 @@ pub struct OutboxWorker {
     pub clock: Clock,
     /// Spreads the retries.
     pub random: Random,
-    /// Rings when there is a new mail.
-    pub bell: Bell,
+    /// Notified, after the commit, by whoever put a mail into the outbox of this process.
+    pub mail_waits: Arc<Notify>,
     /// Is told what became of each try. For metrics: it must not block.
     pub observer: Arc<dyn Fn(Outcome) + Send + Sync>,
 }
@@ -114,7 +103,7 @@ impl OutboxWorker {
                 () = cancel.cancelled() => break,
                 Some(done) = in_hand.join_next() => report(done),
                 // While all hands are full a new mail cannot be helped.
-                () = self.bell.0.notified(), if in_hand.len() < CONCURRENCY => {}
+                () = self.mail_waits.notified(), if in_hand.len() < CONCURRENCY => {}
                 () = sleep(POLL_INTERVAL) => self.transport.close_idle().await,
             }
         }

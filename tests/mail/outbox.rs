@@ -16,12 +16,13 @@ use signet::{
     },
     mail::{
         transport::Transport,
-        worker::{Bell, OutboxWorker, Outcome},
+        worker::{OutboxWorker, Outcome},
     },
     random::Random,
     store::{DatabaseSettings, NewMail, Store},
 };
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::message_of;
 
@@ -31,7 +32,7 @@ pub(crate) const LIFETIME: chrono::Duration = chrono::Duration::minutes(10);
 /// A database with one project.
 pub(crate) struct Outbox {
     pub(crate) clock: Clock,
-    pub(crate) bell: Bell,
+    pub(crate) mail_waits: Arc<Notify>,
     pub(crate) store: Store,
     pub(crate) master_key: Arc<MasterKey>,
     outcomes: Arc<Mutex<Vec<Outcome>>>,
@@ -89,7 +90,7 @@ impl Outbox {
         tx.commit().await.unwrap();
         Self {
             clock,
-            bell: Bell::default(),
+            mail_waits: Arc::default(),
             store,
             master_key: master_key(7),
             outcomes: Arc::default(),
@@ -109,7 +110,7 @@ impl Outbox {
             transport,
             clock: self.clock.clone(),
             random: Random::System,
-            bell: self.bell.clone(),
+            mail_waits: Arc::clone(&self.mail_waits),
             observer: Arc::new(move |outcome| outcomes.lock().unwrap().push(outcome)),
         }
     }

@@ -102,10 +102,11 @@ async def main():
     parser.add_argument("--mechanism", choices=["LOGIN", "PLAIN"])
     parser.add_argument("--put-off", type=int, default=0, help="answer the first so many recipients with 451")
     parser.add_argument("--refuse", action="store_true", help="answer every mail with 550")
+    parser.add_argument("--ascii-only", action="store_true", help="do not offer SMTPUTF8")
     parser.add_argument("--slow", type=float, default=0, help="seconds before a mail is accepted")
     options = parser.parse_args()
 
-    settings = {"hostname": "peer.test", "enable_SMTPUTF8": True}
+    settings = {"hostname": "peer.test", "enable_SMTPUTF8": not options.ascii_only}
     if options.security == "starttls":
         settings |= {"tls_context": tls_context(options), "require_starttls": True}
     if options.user:

@@ -95,6 +95,17 @@ async fn an_address_beyond_ascii_is_delivered_by_smtputf8() {
 }
 
 #[tokio::test]
+async fn a_server_without_smtputf8_takes_domains_of_all_scripts_but_no_such_names() {
+    let Some(peer) = Peer::start(["--ascii-only"]) else { return };
+    let transport = transport(&format!("smtp://127.0.0.1:{}", peer.port), None);
+    transport.send(&mail_of("Acmé", "ada@Bücher.example")).await.unwrap();
+    assert_eq!(peer.next("accepted")["rcpt_to"], json!(["ada@xn--bcher-kva.example"]));
+    let error = transport.send(&mail_of("Acme", "åda@example.com")).await.unwrap_err();
+    assert!(matches!(error, SendError::UnsupportedAddress), "{error:?}");
+    assert!(error.is_permanent());
+}
+
+#[tokio::test]
 async fn a_warm_connection_is_used_again() {
     let Some(peer) = Peer::start(["--security", "none"]) else { return };
     let transport = transport(&format!("smtp://127.0.0.1:{}", peer.port), None);

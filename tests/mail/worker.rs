@@ -257,29 +257,29 @@ async fn the_mail_of_a_worker_that_died_is_sent_after_its_lease() {
 }
 
 #[tokio::test]
-async fn the_bell_wakes_the_worker_and_without_it_it_looks_by_itself() {
+async fn a_call_wakes_the_worker_and_without_one_it_looks_by_itself() {
     let outbox = Outbox::in_real_time().await;
     let mailbox = Mailbox::default();
     let cancel = CancellationToken::new();
     let running = tokio::spawn(outbox.worker(terminal(&mailbox)).await.run(cancel.clone()));
 
     outbox.push("quiet@example.com").await;
-    until("a look without a bell", async || mailbox.last_to("quiet@example.com").is_some()).await;
+    until("a look without a call", async || mailbox.last_to("quiet@example.com").is_some()).await;
 
     // By looking alone, each mail would wait for a second.
     let start = Instant::now();
     for number in 0..10 {
         let recipient = format!("user{number}@example.com");
         outbox.push(&recipient).await;
-        outbox.bell.ring();
-        until("a mail after the bell", async || mailbox.last_to(&recipient).is_some()).await;
+        outbox.mail_waits.notify_one();
+        until("a mail after a call", async || mailbox.last_to(&recipient).is_some()).await;
     }
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
     cancel.cancel();
     timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap();
     let unsent = outbox.push(ADA).await;
-    outbox.bell.ring();
+    outbox.mail_waits.notify_one();
     sleep(Duration::from_millis(100)).await;
     assert_eq!(outbox.row(unsent).await.attempts, 0, "a stopped worker takes nothing");
 }

@@ -14,9 +14,12 @@ use crate::mail::transport::{OutgoingMail, SendError};
 /// all is shown once.
 pub(super) fn compose(from: &Mailbox, mail: &OutgoingMail) -> Result<Message, SendError> {
     let OutgoingMail { id, recipient, sent_at, content } = mail;
-    let recipient: Address = recipient.parse().map_err(|_| SendError::Recipient)?;
-    let domain = from.email.domain();
-    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
+    let (user, domain) = recipient.rsplit_once('@').ok_or(SendError::Recipient)?;
+    // In its ASCII form every server takes it, also one without SMTPUTF8.
+    let domain = idna::domain_to_ascii(domain).map_err(|_| SendError::Recipient)?;
+    let recipient = Address::new(user, domain).map_err(|_| SendError::Recipient)?;
+    let home = from.email.domain();
+    let home = idna::domain_to_ascii(home).unwrap_or_else(|_| home.to_owned());
     // Answers by machines, such as out-of-office notes, are not wanted (RFC 3834).
     let auto_submitted =
         HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
@@ -31,7 +34,7 @@ pub(super) fn compose(from: &Mailbox, mail: &OutgoingMail) -> Result<Message, Se
         .to(Mailbox::new(None, recipient))
         .subject(&content.subject)
         .date((*sent_at).into())
-        .message_id(Some(format!("<{id}@{domain}>")))
+        .message_id(Some(format!("<{id}@{home}>")))
         .raw_header(auto_submitted)
         .raw_header(language)
         .multipart(parts)
@@ -104,7 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_another_script_is_written_as_it_is() {
+    fn only_the_name_before_the_at_sign_needs_smtputf8() {
+        assert!(letter("Acme", "ada@Bücher.example").unwrap().contains("To: ada@xn--bcher-kva.example\r\n"));
         assert!(letter("Acme", "åda@example.com").unwrap().contains("To: åda@example.com\r\n"));
     }
 }
