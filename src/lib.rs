@@ -5,6 +5,8 @@
 
 /// The time of day, injected.
 pub mod clock;
+/// The settings.
+pub mod config;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
 /// The generated code of `proto/`.
