@@ -15,3 +15,5 @@ pub mod metrics;
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
+/// Logs and traces.
+pub mod telemetry;
