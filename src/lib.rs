@@ -9,6 +9,8 @@ pub mod clock;
 pub mod config;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
+/// Starting and stopping.
+pub mod lifecycle;
 /// What the service counts.
 pub mod metrics;
 /// The generated code of `proto/`.
