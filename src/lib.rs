@@ -13,6 +13,8 @@ pub mod domain;
 pub mod lifecycle;
 /// What the service counts.
 pub mod metrics;
+/// The operations listener: health and metrics.
+pub mod ops;
 /// The generated code of `proto/`.
 pub mod proto;
 /// Randomness, injected.
