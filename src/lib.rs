@@ -7,6 +7,8 @@
 pub mod clock;
 /// The settings.
 pub mod config;
+/// Secrets at work: master key, tokens, password hashes and their lane, signing keys.
+pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
 /// Starting and stopping.
@@ -19,5 +21,7 @@ pub mod ops;
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
+/// The database: one unit of work per request.
+pub mod store;
 /// Logs and traces.
 pub mod telemetry;
