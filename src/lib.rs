@@ -5,19 +5,27 @@
 
 /// The time of day, injected.
 pub mod clock;
+/// The settings.
+pub mod config;
 /// Secrets at work: master key, tokens, password hashes and their lane, signing keys.
 pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
+/// Starting and stopping.
+pub mod lifecycle;
 /// Mails: their words, their way out, and the worker that sends what the outbox holds.
 pub mod mail;
-/// Prometheus metrics.
+/// What the service counts.
 pub mod metrics;
+/// The operations listener: health and metrics.
+pub mod ops;
 /// The generated code of `proto/`.
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
 /// The database: one unit of work per request.
 pub mod store;
+/// Logs and traces.
+pub mod telemetry;
 /// What the service does, one operation a file.
 pub mod usecase;
