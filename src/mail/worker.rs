@@ -48,17 +48,17 @@ pub enum Outcome {
     /// It will not be tried again.
     GivenUp,
     /// It will be tried again.
-    Postponed,
+    Retried,
     /// It is in other hands.
     Sent,
 }
 
 impl Outcome {
-    /// The word for it in metrics.
+    /// The word for it in `Metrics::mail_finished`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GivenUp => "given_up",
-            Self::Postponed => "postponed",
+            Self::Retried => "retried",
             Self::Sent => "sent",
         }
     }

@@ -94,7 +94,7 @@ async fn a_4xx_is_tried_again_later_and_delivered_once() {
     clock.advance(LIFETIME);
     assert_eq!(worker.run_once(outbox.clock.now()).await.unwrap(), 0);
     peer.expect_no("accepted");
-    assert_eq!(outbox.outcomes(), [Outcome::Postponed, Outcome::Sent]);
+    assert_eq!(outbox.outcomes(), [Outcome::Retried, Outcome::Sent]);
 }
 
 #[tokio::test]

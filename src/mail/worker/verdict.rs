@@ -89,7 +89,7 @@ impl Verdict {
     pub(super) const fn outcome(&self) -> Outcome {
         match self {
             Self::GivenUp { .. } => Outcome::GivenUp,
-            Self::Postponed { .. } => Outcome::Postponed,
+            Self::Postponed { .. } => Outcome::Retried,
             Self::Sent => Outcome::Sent,
         }
     }
