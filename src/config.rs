@@ -89,7 +89,7 @@ impl ServeConfig {
                  set --grpc-tls-cert (SIGNET_GRPC_TLS_CERT) unless a mesh or proxy encrypts",
             ),
             (
-                self.listen.public_url.is_unencrypted(),
+                self.listen.is_reached_unencrypted(),
                 "the public URL is not https; set --public-url (SIGNET_PUBLIC_URL)",
             ),
         ];
