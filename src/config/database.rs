@@ -93,7 +93,9 @@ impl DatabaseUrl {
                     return refused("names no file; write it as sqlite://PATH");
                 }
                 if path.starts_with(":memory:") || path.contains("mode=memory") {
-                    return refused("is a database in memory, of which each connection would have its own; name a file");
+                    return refused(
+                        "is a database in memory, of which each connection would have its own; name a file",
+                    );
                 }
                 Engine::Sqlite
             }
@@ -138,7 +140,15 @@ mod tests {
 
     #[test]
     fn another_url_is_refused_without_showing_it() {
-        for url in ["", "sqlite:", "sqlite://?mode=ro", "sqlite::memory:", "sqlite://x?mode=memory", "mysql://root:hunter2@db", "postgres://me:hunter2@db:port/x"] {
+        for url in [
+            "",
+            "sqlite:",
+            "sqlite://?mode=ro",
+            "sqlite::memory:",
+            "sqlite://x?mode=memory",
+            "mysql://root:hunter2@db",
+            "postgres://me:hunter2@db:port/x",
+        ] {
             let error = DatabaseConfig::at(url).url().unwrap_err().to_string();
             assert!(error.starts_with("--database-url (SIGNET_DATABASE_URL): "), "{error}");
             assert!(!error.contains("hunter2"), "{error}");

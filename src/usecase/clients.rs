@@ -156,12 +156,7 @@ async fn confidential_client(tx: &Tx, project_id: ProjectId, id: ClientId) -> Re
     }
 }
 
-async fn insert_secret(
-    services: &Services,
-    call: &Call,
-    tx: &Tx,
-    client: &Client,
-) -> Result<NewSecret, Error> {
+async fn insert_secret(services: &Services, call: &Call, tx: &Tx, client: &Client) -> Result<NewSecret, Error> {
     let now = services.clock.now();
     let plain = PlainSecret::generate(SecretKind::ClientSecret, &services.random);
     let secret =
