@@ -17,6 +17,8 @@ pub mod error;
 pub mod grpc;
 /// Starting and stopping.
 pub mod lifecycle;
+/// Mails: their words, their way out, and the worker that sends what the outbox holds.
+pub mod mail;
 /// What the service counts.
 pub mod metrics;
 /// The operations listener: health and metrics.
