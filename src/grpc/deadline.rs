@@ -32,7 +32,7 @@ mod tests {
     #[rstest]
     #[case("5S", Some(Duration::from_secs(5)))]
     #[case("250m", Some(Duration::from_millis(250)))]
-    #[case("99999999H", Some(Duration::from_secs(99_999_999 * 3600)))]
+    #[case("99999999H", Some(Duration::from_hours(99_999_999)))]
     #[case("", None)]
     #[case("S", None)]
     #[case("123456789S", None)]
