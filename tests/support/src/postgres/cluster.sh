@@ -1,0 +1,25 @@
+# Runs a private PostgreSQL cluster for as long as standard input stays open, then leaves nothing behind.
+# The test process holds the other end, which the system closes however that process ends, `kill -9` included.
+# Arguments: the directory of the programs, and an empty directory that this script's user owns.
+programs=$1
+directory=$2
+
+# Only the end of standard input ends this script. PIPE: the test process may die before it has read the line below.
+trap '' HUP INT PIPE TERM
+trap '"$programs/pg_ctl" stop -D "$directory/data" -m immediate >"$directory/stop.log" 2>&1 </dev/null; cd / && rm -rf "$directory"' EXIT
+
+cd "$directory" || exit
+# No TCP: nobody else can connect, and no port can be taken. Nothing is ever read back after a crash, so nothing is synced.
+# Without autovacuum the statistics, and so the query plans, depend on the test alone.
+if {
+    "$programs/initdb" -D data -U signet -A trust -E UTF8 --no-locale --no-sync &&
+        "$programs/pg_ctl" start -D data -w -t 60 -o "-p 5432 -k '$directory' -c listen_addresses= \
+            -c max_connections=200 -c shared_buffers=64MB -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
+            -c wal_level=minimal -c max_wal_senders=0 -c autovacuum=off -c jit=off"
+} >log 2>&1 </dev/null; then
+    echo ready
+else
+    tail -n 20 log
+    exit 1
+fi
+cat >/dev/null
