@@ -5,8 +5,12 @@
 
 /// The time of day, injected.
 pub mod clock;
+/// Secrets at work: master key, tokens, password hashes and their lane, signing keys.
+pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
+/// Prometheus metrics.
+pub mod metrics;
 /// The generated code of `proto/`.
 pub mod proto;
 /// Randomness, injected.

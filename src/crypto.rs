@@ -1,0 +1,12 @@
+//! Secrets at work: the master key, opaque tokens, password hashes and their lane, signing keys and JWTs.
+
+pub mod argon2_kernel;
+pub mod hash_lane;
+pub mod json_web_key;
+pub mod jwt;
+pub mod master_key;
+pub mod password_hash;
+pub mod project_keys;
+pub mod refresh_token;
+pub mod secret_token;
+pub mod signing_key;

@@ -1,0 +1,127 @@
+//! The one small interface to Argon2 (RFC 9106): parameters, password and salt in, tag out. A faster kernel goes under it.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+
+/// Most memory of a stored hash, in KiB. What asks for more is refused, not computed.
+pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Most passes of a stored hash.
+pub const ITERATIONS_MAX: u32 = 16;
+/// Most lanes of a stored hash.
+pub const PARALLELISM_MAX: u32 = 16;
+
+/// Cost of an Argon2id hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Argon2Cost {
+    /// Memory, in KiB (`m`).
+    pub memory_kib: u32,
+    /// Passes (`t`).
+    pub iterations: u32,
+    /// Lanes (`p`).
+    pub parallelism: u32,
+}
+
+impl Argon2Cost {
+    /// What OWASP asks for at least, and our default.
+    pub const OWASP: Self = Self { memory_kib: 19456, iterations: 2, parallelism: 1 };
+
+    /// True if this cost is below `floor` in any respect that makes guessing cheaper.
+    pub const fn is_below(&self, floor: &Self) -> bool {
+        self.memory_kib < floor.memory_kib || self.iterations < floor.iterations
+    }
+}
+
+/// The cost is outside of what Argon2 or this service allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("Argon2 cost out of range")]
+pub struct CostError;
+
+/// What to compute.
+#[derive(Clone, Copy, Debug)]
+pub struct Argon2Input<'a> {
+    /// Variant.
+    pub algorithm: Algorithm,
+    /// Version, 0x10 or 0x13.
+    pub version: Version,
+    /// Cost.
+    pub cost: Argon2Cost,
+    /// Password.
+    pub password: &'a [u8],
+    /// Salt.
+    pub salt: &'a [u8],
+}
+
+/// Computes Argon2 in memory of its own, which it keeps from one hash to the next and wipes in between.
+#[derive(Default)]
+pub struct Argon2Kernel {
+    arena: Vec<Block>,
+}
+
+impl Argon2Kernel {
+    /// Fills `tag` with the hash.
+    pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), CostError> {
+        let Argon2Cost { memory_kib, iterations, parallelism } = input.cost;
+        if memory_kib > MEMORY_KIB_MAX || iterations > ITERATIONS_MAX || parallelism > PARALLELISM_MAX {
+            return Err(CostError);
+        }
+        let params = Params::new(memory_kib, iterations, parallelism, Some(tag.len())).map_err(|_| CostError)?;
+        let blocks = params.block_count();
+        let usual = self.arena.len();
+        if usual < blocks {
+            self.arena.resize(blocks, Block::new());
+        }
+        let result = Argon2::new(input.algorithm, input.version, params)
+            .hash_password_into_with_memory(input.password, input.salt, tag, &mut self.arena[..blocks])
+            .map_err(|_| CostError);
+        self.arena[..blocks].fill(Block::new());
+        if usual != 0 && usual < blocks {
+            // One dear stored hash does not make the worker fat for ever.
+            self.arena.truncate(usual);
+            self.arena.shrink_to_fit();
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_computes_the_test_vectors_of_the_reference_code() {
+        // `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`, from the reference code's tests.
+        let mut kernel = Argon2Kernel::default();
+        let mut tag = [0; 32];
+        let mut input = Argon2Input {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            cost: Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 },
+            password: b"password",
+            salt: b"somesalt",
+        };
+        for _ in 0..2 {
+            kernel.derive(&input, &mut tag).unwrap();
+            let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
+        }
+        input.cost.memory_kib = 65536;
+        kernel.derive(&input, &mut tag).unwrap();
+        let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7");
+        assert_eq!(kernel.arena.len(), 256, "the arena is back at its usual size");
+    }
+
+    #[test]
+    fn a_cost_out_of_bounds_is_refused() {
+        let cost = |memory_kib, iterations, parallelism| Argon2Cost { memory_kib, iterations, parallelism };
+        for cost in [cost(MEMORY_KIB_MAX + 1, 1, 1), cost(64, ITERATIONS_MAX + 1, 1), cost(64, 0, 1), cost(1, 1, 1)] {
+            let input = Argon2Input {
+                algorithm: Algorithm::Argon2id,
+                version: Version::V0x13,
+                cost,
+                password: b"password",
+                salt: b"somesalt",
+            };
+            assert_eq!(Argon2Kernel::default().derive(&input, &mut [0; 32]), Err(CostError));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! JSON Web Tokens: writing and reading (RFC 7515, 7519, 9068, OIDC Core 2).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::Validation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    project_keys::{JwtKey, ProjectKeys},
+    signing_key::SigningKeyError,
+};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        claims::CustomClaims,
+        id::{SessionId, UserId},
+        session::AuthenticationMethod,
+        signing_key::SigningAlgorithm,
+    },
+};
+
+/// Longest token that is looked at, in bytes. Custom claims and metadata are bounded well below.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// What a token is for. Stands in the claim `token_kind` and, by `typ`, in the header; both are checked.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// Access token of a user.
+    Access,
+    /// ID token: tells a client who signed in, opens nothing.
+    Id,
+    /// Session token: what an application shows to its own back end.
+    Session,
+}
+
+impl TokenKind {
+    /// The `typ` of the header; `at+jwt` is RFC 9068, section 2.1.
+    const fn typ(self) -> &'static str {
+        match self {
+            Self::Access => "at+jwt",
+            Self::Id | Self::Session => "JWT",
+        }
+    }
+}
+
+/// A token was refused. Callers are told no more than that.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Its time is over, or has not come.
+    #[error("the token is expired or not yet valid")]
+    Expired,
+    /// Cut, changed, not a JWT, or with claims of the wrong type.
+    #[error("the token is malformed or its signature is wrong")]
+    Malformed(#[source] Option<jsonwebtoken::errors::Error>),
+    /// Of another kind, issuer or audience, or made with an unknown key.
+    #[error("the token is not for this use: {0}")]
+    NotForThisUse(&'static str),
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: SigningAlgorithm,
+    typ: &'static str,
+    kid: &'a str,
+}
+
+/// Claims of access and session tokens. Absent members are left out.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SessionClaims {
+    /// Issuer.
+    pub iss: String,
+    /// User id.
+    pub sub: String,
+    /// Audience.
+    pub aud: String,
+    /// Client that opened the session.
+    pub client_id: String,
+    /// Time of issue, in seconds since 1970.
+    pub iat: i64,
+    /// Not valid before.
+    pub nbf: i64,
+    /// Not valid from then on.
+    pub exp: i64,
+    /// Id of the token.
+    pub jti: String,
+    /// Session id.
+    pub sid: String,
+    /// When the user last proved who they are.
+    pub auth_time: i64,
+    /// How they did.
+    pub amr: Vec<AuthenticationMethod>,
+    /// What the token is for.
+    pub token_kind: TokenKind,
+    /// Claims from the application.
+    #[serde(default, skip_serializing_if = "CustomClaims::is_empty")]
+    pub custom_claims: CustomClaims,
+}
+
+/// Claims of an ID token.
+#[derive(Clone, Debug, Serialize)]
+pub struct IdClaims {
+    /// Issuer.
+    pub iss: String,
+    /// User id.
+    pub sub: String,
+    /// The client.
+    pub aud: String,
+    /// Time of issue.
+    pub iat: i64,
+    /// Not valid from then on.
+    pub exp: i64,
+    /// When the user last proved who they are.
+    pub auth_time: i64,
+    /// How they did.
+    pub amr: Vec<AuthenticationMethod>,
+    /// Session id.
+    pub sid: String,
+    /// Binds the access token (OIDC Core 3.1.3.6); left out for `EdDSA`, for which no hash is standard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+    /// Always [`TokenKind::Id`].
+    pub token_kind: TokenKind,
+    /// Claims that were asked for.
+    #[serde(flatten)]
+    pub requested: Map<String, Value>,
+}
+
+/// What a valid token says.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    /// The session it belongs to.
+    pub session_id: SessionId,
+    /// The user.
+    pub user_id: UserId,
+    /// Its end.
+    pub expires_at: Timestamp,
+}
+
+/// What a token must say.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Kind.
+    pub kind: TokenKind,
+    /// Issuer.
+    pub issuer: &'a str,
+    /// Audiences, of which its own must be one.
+    pub audiences: &'a [String],
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// Writes a token (RFC 7515, section 3.1).
+pub fn sign<C: Serialize>(key: &JwtKey, kind: TokenKind, claims: &C) -> Result<String, SigningKeyError> {
+    let header = Header { alg: key.signing.algorithm(), typ: kind.typ(), kid: &key.json_web_key.kid };
+    let encode = |json: serde_json::Result<Vec<u8>>| {
+        URL_SAFE_NO_PAD.encode(json.expect("claims are strings, numbers and maps with string keys"))
+    };
+    let mut token = format!("{}.{}", encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(claims)));
+    let signature = key.signing.sign(token.as_bytes())?;
+    token.push('.');
+    token.push_str(&URL_SAFE_NO_PAD.encode(signature));
+    Ok(token)
+}
+
+/// `at_hash` of an access token: the left half of its hash.
+pub fn access_token_hash(algorithm: SigningAlgorithm, access_token: &str) -> Option<String> {
+    match algorithm {
+        SigningAlgorithm::EdDsa => None,
+        SigningAlgorithm::Es256 | SigningAlgorithm::Rs256 => {
+            Some(URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16]))
+        }
+    }
+}
+
+/// Reads an access or session token, whatever it claims to be checked against what is expected.
+pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<VerifiedToken, TokenError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(TokenError::Malformed(None));
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|error| TokenError::Malformed(Some(error)))?;
+    if header.typ.as_deref() != Some(expected.kind.typ()) {
+        return Err(TokenError::NotForThisUse("typ"));
+    }
+    let key = header.kid.as_deref().and_then(|kid| keys.verifier(kid, expected.now));
+    let key = key.ok_or(TokenError::NotForThisUse("kid"))?;
+
+    // The key decides the algorithm, not the token. Times are checked below, against our own clock.
+    let mut validation = Validation::new(key.algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    let claims = jsonwebtoken::decode::<SessionClaims>(token, &key.key, &validation)
+        .map_err(|error| TokenError::Malformed(Some(error)))?
+        .claims;
+
+    let now = expected.now.timestamp();
+    if now >= claims.exp || now < claims.nbf {
+        return Err(TokenError::Expired);
+    }
+    let wrong = [
+        (claims.token_kind != expected.kind, "token_kind"),
+        (claims.iss != expected.issuer, "iss"),
+        (!expected.audiences.contains(&claims.aud), "aud"),
+    ];
+    if let Some((_, claim)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        return Err(TokenError::NotForThisUse(claim));
+    }
+    let malformed = || TokenError::Malformed(None);
+    Ok(VerifiedToken {
+        session_id: SessionId::parse(&claims.sid).map_err(|_| malformed())?,
+        user_id: UserId::parse(&claims.sub).map_err(|_| malformed())?,
+        expires_at: Timestamp::from_timestamp_secs(claims.exp).ok_or_else(malformed)?,
+    })
+}

@@ -1,0 +1,165 @@
+//! Tokens are taken whole, unchanged, and for what they are, or not at all (DESIGN 9, number 10).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::Duration;
+use rstest::rstest;
+use secrecy::SecretBox;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    crypto::jwt::{self, Expected, TokenError, TokenKind},
+    domain::{
+        id::{SessionId, UserId},
+        signing_key::SigningAlgorithm,
+    },
+};
+
+struct Fixture {
+    keys: ProjectKeys,
+    now: Timestamp,
+    audiences: Vec<String>,
+}
+
+impl Fixture {
+    fn new(algorithm: SigningAlgorithm) -> Self {
+        let (random, now) = (Random::seeded(1), Timestamp::from_timestamp_secs(1_800_000_000).unwrap());
+        let master_key = MasterKey::new(&SecretBox::new(Box::new([1; 32])));
+        let project = ProjectId::generate(now, &random);
+        let key = generate(project, KeyUse::Jwt(algorithm), now, now, &master_key, &random).unwrap();
+        let keys = ProjectKeys::open(&master_key, vec![key]).unwrap();
+        Self { keys, now, audiences: vec!["api".into()] }
+    }
+
+    fn claims(&self) -> Value {
+        let random = Random::seeded(2);
+        let now = self.now.timestamp();
+        json!({
+            "iss": "https://auth.example/p", "aud": "api", "client_id": "client", "jti": "j",
+            "sub": UserId::generate(self.now, &random).to_string(),
+            "sid": SessionId::generate(self.now, &random).to_string(),
+            "iat": now, "nbf": now, "exp": now + 60, "auth_time": now, "amr": ["pwd"], "token_kind": "access",
+        })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        jwt::sign(self.keys.signer(self.now).unwrap(), TokenKind::Access, claims).unwrap()
+    }
+
+    fn verify(&self, token: &str) -> Result<(), TokenError> {
+        let expected = Expected {
+            kind: TokenKind::Access,
+            issuer: "https://auth.example/p",
+            audiences: &self.audiences,
+            now: self.now,
+        };
+        jwt::verify(token, &self.keys, &expected).map(drop)
+    }
+}
+
+const ALL: [SigningAlgorithm; 3] = SigningAlgorithm::ALL;
+
+#[test]
+fn a_token_verifies_with_every_algorithm() {
+    for algorithm in ALL {
+        let fixture = Fixture::new(algorithm);
+        fixture.verify(&fixture.sign(&fixture.claims())).unwrap();
+    }
+}
+
+#[test]
+fn a_token_cut_anywhere_is_refused() {
+    for algorithm in ALL {
+        let fixture = Fixture::new(algorithm);
+        let token = fixture.sign(&fixture.claims());
+        for cut in 0..token.len() {
+            assert!(fixture.verify(&token[..cut]).is_err(), "{algorithm:?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_token_with_any_bit_flipped_is_refused() {
+    for algorithm in ALL {
+        let fixture = Fixture::new(algorithm);
+        let token = fixture.sign(&fixture.claims());
+        for bit in 0..token.len() * 8 {
+            let mut bytes = token.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(flipped) = String::from_utf8(bytes) {
+                assert!(fixture.verify(&flipped).is_err(), "{algorithm:?} bit {bit}");
+            }
+        }
+    }
+}
+
+#[rstest]
+#[case::expiry_as_text("exp", json!("1900000000"))]
+#[case::expiry_as_fraction("exp", json!(1_900_000_000.5))]
+#[case::expiry_null("exp", Value::Null)]
+#[case::expiry_huge("exp", json!(u64::MAX))]
+#[case::expired("exp", json!(1_800_000_000))]
+#[case::not_yet("nbf", json!(1_800_000_001))]
+#[case::issuer("iss", json!("https://other.example"))]
+#[case::audience("aud", json!("other"))]
+#[case::kind("token_kind", json!("session"))]
+#[case::kind_of_an_id_token("token_kind", json!("id"))]
+#[case::unknown_kind("token_kind", json!("client"))]
+#[case::session("sid", json!("session_x"))]
+#[case::user("sub", json!(7))]
+fn a_signed_token_with_a_wrong_claim_is_refused(#[case] claim: &str, #[case] value: Value) {
+    let fixture = Fixture::new(SigningAlgorithm::EdDsa);
+    let mut claims = fixture.claims();
+    claims[claim] = value;
+    assert!(fixture.verify(&fixture.sign(&claims)).is_err());
+}
+
+#[rstest]
+#[case("exp")]
+#[case("iss")]
+#[case("aud")]
+#[case("sub")]
+#[case("token_kind")]
+fn a_signed_token_without_a_claim_is_refused(#[case] claim: &str) {
+    let fixture = Fixture::new(SigningAlgorithm::EdDsa);
+    let mut claims = fixture.claims();
+    claims.as_object_mut().unwrap().remove(claim);
+    assert!(fixture.verify(&fixture.sign(&claims)).is_err());
+}
+
+#[rstest]
+#[case::none("none", "")]
+#[case::none_capital("None", "")]
+#[case::hmac_with_the_public_key("HS256", "hmac")]
+#[case::another_algorithm("ES256", "original")]
+fn a_token_that_chooses_its_algorithm_is_refused(#[case] alg: &str, #[case] signature: &str) {
+    let fixture = Fixture::new(SigningAlgorithm::Rs256);
+    let key = &fixture.keys.signer(fixture.now).unwrap().json_web_key;
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"alg": alg, "typ": "at+jwt", "kid": key.kid});
+    let body = format!("{}.{}", encode(&header), encode(&fixture.claims()));
+    let crate::crypto::json_web_key::PublicKey::Rsa { n, .. } = &key.public else { panic!("an RSA key") };
+    let signature = match signature {
+        "hmac" => {
+            let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, n.as_bytes());
+            URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&secret, body.as_bytes()))
+        }
+        "original" => fixture.sign(&fixture.claims()).rsplit('.').next().unwrap().to_owned(),
+        _ => String::new(),
+    };
+    assert!(fixture.verify(&format!("{body}.{signature}")).is_err());
+}
+
+#[test]
+fn a_key_verifies_from_its_activation_until_it_retires() {
+    let mut fixture = Fixture::new(SigningAlgorithm::EdDsa);
+    let token = fixture.sign(&fixture.claims());
+    let stored = &mut fixture.keys.jwt[0].stored;
+    stored.replaced_at = Some(fixture.now);
+    stored.retires_at = Some(fixture.now + Duration::seconds(30));
+    fixture.verify(&token).unwrap();
+    assert!(fixture.keys.signer(fixture.now).is_err(), "a retiring key does not sign");
+    fixture.now += Duration::seconds(30);
+    assert!(fixture.verify(&token).is_err());
+    assert!(fixture.keys.json_web_keys(fixture.now).is_empty());
+}

@@ -1,0 +1,137 @@
+//! The keys of a project, decrypted and parsed, ready for use.
+
+use uuid::Uuid;
+
+use super::{
+    json_web_key::JsonWebKey,
+    master_key::{MasterKey, OpenError, Purpose},
+    refresh_token::RefreshTokenKey,
+    signing_key::{SigningKey, SigningKeyError, VerifyingKey},
+};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        id::{ProjectId, SigningKeyId},
+        signing_key::{KeyState, KeyUse, StoredKey},
+    },
+    random::Random,
+};
+
+/// A stored key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectKeysError {
+    /// It cannot be decrypted.
+    #[error("signing key {id}: {source}")]
+    Open {
+        /// The key.
+        id: SigningKeyId,
+        /// Why.
+        source: OpenError,
+    },
+    /// It cannot be parsed.
+    #[error(transparent)]
+    Key(#[from] SigningKeyError),
+    /// The project has no key that may be used now.
+    #[error("the project has no active key for {0}; make one with `signet key rotate`")]
+    NoActiveKey(&'static str),
+}
+
+/// A key for JWTs.
+pub struct JwtKey {
+    stored: StoredKey,
+    /// Signs.
+    pub signing: SigningKey,
+    /// Its public half, as published.
+    pub json_web_key: JsonWebKey,
+    verifying: VerifyingKey,
+}
+
+/// All keys of a project that have not retired.
+pub struct ProjectKeys {
+    jwt: Vec<JwtKey>,
+    refresh_token: Vec<(StoredKey, RefreshTokenKey)>,
+}
+
+impl ProjectKeys {
+    /// Decrypts and parses stored keys.
+    pub fn open(master_key: &MasterKey, stored: Vec<StoredKey>) -> Result<Self, ProjectKeysError> {
+        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new() };
+        for key in stored {
+            let secret = master_key
+                .open(Purpose::SigningKey, key.id.into(), &key.sealed)
+                .map_err(|source| ProjectKeysError::Open { id: key.id, source })?;
+            match key.key_use {
+                KeyUse::RefreshTokenMac => {
+                    let refresh_token_key = RefreshTokenKey::new(key.id, &secret);
+                    keys.refresh_token.push((key, refresh_token_key));
+                }
+                KeyUse::Jwt(algorithm) => {
+                    let signing = SigningKey::from_pkcs8(algorithm, &secret)?;
+                    let public = signing.public_key();
+                    let verifying = VerifyingKey::new(algorithm, &public)?;
+                    let json_web_key = JsonWebKey { kid: key.id.to_string(), alg: algorithm, key_use: "sig", public };
+                    keys.jwt.push(JwtKey { stored: key, signing, json_web_key, verifying });
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The key that signs JWTs at that time.
+    pub fn signer(&self, now: Timestamp) -> Result<&JwtKey, ProjectKeysError> {
+        let active = self.jwt.iter().filter(|key| key.stored.state_at(now) == KeyState::Active);
+        active.max_by_key(|key| key.stored.activates_at).ok_or(ProjectKeysError::NoActiveKey("tokens"))
+    }
+
+    /// The key for refresh tokens at that time.
+    pub fn refresh_token_key(&self, now: Timestamp) -> Result<&RefreshTokenKey, ProjectKeysError> {
+        let active = self.refresh_token.iter().filter(|(stored, _)| stored.state_at(now) == KeyState::Active);
+        let newest = active.max_by_key(|(stored, _)| stored.activates_at);
+        newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
+    }
+
+    /// The key with that `kid`, unless it has retired or does not sign yet.
+    pub fn verifier(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
+        let usable = |key: &&JwtKey| {
+            key.json_web_key.kid == kid && matches!(key.stored.state_at(now), KeyState::Active | KeyState::Retiring)
+        };
+        self.jwt.iter().find(usable).map(|key| &key.verifying)
+    }
+
+    /// The public keys to publish: those that sign, soon will, or lately did.
+    pub fn json_web_keys(&self, now: Timestamp) -> Vec<JsonWebKey> {
+        let published = self.jwt.iter().filter(|key| key.stored.state_at(now) != KeyState::Retired);
+        published.map(|key| key.json_web_key.clone()).collect()
+    }
+}
+
+/// Makes a key that signs from `activates_at`. An RSA key takes a tenth of a second or more: call off the runtime.
+pub fn generate(
+    project_id: ProjectId,
+    key_use: KeyUse,
+    activates_at: Timestamp,
+    now: Timestamp,
+    master_key: &MasterKey,
+    random: &Random,
+) -> Result<StoredKey, SigningKeyError> {
+    let id = SigningKeyId::generate(now, random);
+    let seal = |secret: &[u8]| master_key.seal(Purpose::SigningKey, Uuid::from(id), secret, random);
+    let sealed = match key_use {
+        KeyUse::RefreshTokenMac => seal(&zeroize::Zeroizing::new(random.bytes::<32>())[..]),
+        KeyUse::Jwt(algorithm) => seal(&SigningKey::generate(algorithm)?),
+    };
+    Ok(StoredKey {
+        id,
+        project_id,
+        key_use,
+        sealed,
+        created_at: now,
+        activates_at,
+        replaced_at: None,
+        retires_at: None,
+    })
+}
+
+#[cfg(test)]
+#[path = "jwt_tests.rs"]
+mod tests;
