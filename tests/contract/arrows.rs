@@ -175,8 +175,14 @@ mod the_checker {
             faults_in("src/domain.rs", "#[cfg(test)] mod tests { use crate::store::X; use tokio::y; }"),
             [""; 0]
         );
-        let files = [("src/domain.rs", "#[cfg(test)] mod tests;"), ("src/domain/tests.rs", "use crate::store::X;")];
-        assert!(faults(files.map(|(file, source)| (Path::new(file), source)).into_iter()).is_empty());
+        for [declaration, file] in [
+            ["#[cfg(test)] mod tests;", "src/domain/user/tests.rs"],
+            ["#[cfg(test)] #[path = \"user_tests.rs\"] mod tests;", "src/domain/user_tests.rs"],
+        ] {
+            let files = [("src/domain/user.rs", declaration), (file, "use crate::store::X;")];
+            let files = files.map(|(file, source)| (Path::new(file), source));
+            assert_eq!(faults(files.into_iter()), [""; 0]);
+        }
         assert_eq!(faults_in("src/domain.rs", "#[cfg(unix)] mod tests { use crate::store::X; }"), ["store"]);
     }
 

@@ -144,9 +144,8 @@ fn every_rpc_has_an_http_rule_of_whole_segments_that_no_other_has() {
     for method in methods() {
         let rpc = path_of(&method);
         let rule = http_rule(&method).unwrap_or_else(|| panic!("{rpc} has no google.api.http"));
-        for fault in rule.faults(&method.input()) {
-            panic!("{rpc}: {fault}: {}", rule.path);
-        }
+        let faults = rule.faults(&method.input());
+        assert!(faults.is_empty(), "{rpc} is at {}: {}", rule.path, faults.join("; "));
         if let Some(other) = seen.insert(rule.shape(), rpc.clone()) {
             panic!("{rpc} and {other} are both at {:?}", rule.shape());
         }

@@ -59,6 +59,25 @@ impl References {
         };
     }
 
+    /// Path of the module that the file of a `mod name;` seems to hold, going by the file's name.
+    fn file_of(&self, item: &syn::ItemMod) -> Vec<String> {
+        let path = item.attrs.iter().find_map(|attribute| match &attribute.meta {
+            syn::Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) => Some(path.value()),
+                _ => None,
+            },
+            _ => None,
+        });
+        match path {
+            // Relative to the directory of this file.
+            Some(path) => {
+                let directory = self.module.split_last().map_or(&[][..], |(_, directory)| directory);
+                [directory, &names(Path::new(&path))].concat()
+            }
+            None => [self.module.as_slice(), &[item.ident.to_string()]].concat(),
+        }
+    }
+
     fn use_tree(&mut self, prefix: &mut Vec<String>, tree: &syn::UseTree) {
         match tree {
             syn::UseTree::Path(path) => {
@@ -115,8 +134,10 @@ impl<'ast> Visit<'ast> for References {
         };
         if !attributes.iter().any(is_cfg_test) {
             visit::visit_item(self, item);
-        } else if let syn::Item::Mod(syn::ItemMod { ident, content: None, .. }) = item {
-            self.test_modules.push([self.module.as_slice(), &[ident.to_string()]].concat());
+        } else if let syn::Item::Mod(item) = item
+            && item.content.is_none()
+        {
+            self.test_modules.push(self.file_of(item));
         }
     }
 
@@ -176,7 +197,11 @@ fn double_colon(cursor: Cursor<'_>) -> Option<Cursor<'_>> {
 
 /// Path of the module that a file holds: `src/domain/user.rs` is `["domain", "user"]`, `src/lib.rs` the root.
 pub(crate) fn module_of(file: &Path) -> Vec<String> {
-    let module = file.strip_prefix("src").unwrap().with_extension("");
-    let names: Vec<String> = module.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
-    if names == ["lib"] { Vec::new() } else { names }
+    let module = names(file.strip_prefix("src").unwrap());
+    if module == ["lib"] { Vec::new() } else { module }
+}
+
+/// The names a path is made of, the last without its extension.
+fn names(path: &Path) -> Vec<String> {
+    path.with_extension("").iter().map(|name| name.to_str().unwrap().to_owned()).collect()
 }

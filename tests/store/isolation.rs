@@ -33,12 +33,12 @@ async fn two_databases_of_one_template_start_equal_and_stay_apart(
 #[tokio::test]
 async fn what_a_test_writes_is_not_in_the_database_of_the_next(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-    #[values(1, 2, 3, 4)] _round: u32,
+    #[values(1, 2, 3, 4)] round: u32,
 ) {
     let Some(database) = database(engine).await else { return };
     let connection = connect(&database).await;
     assert_eq!(notes(&connection).await, ["from the template"]);
-    connection.execute_unprepared("INSERT INTO note (text) VALUES ('from a test')").await.unwrap();
+    connection.execute_unprepared(&format!("INSERT INTO note (text) VALUES ('from round {round}')")).await.unwrap();
 }
 
 #[rstest]
