@@ -89,7 +89,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 fn is_complete(directory: &Path) -> bool {
-    ["initdb", "pg_ctl", "postgres"].iter().all(|program| directory.join(program).is_file())
+    ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
 }
 
 /// User and group id of the first of `UNPRIVILEGED_USERS` that the system has.
