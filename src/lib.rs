@@ -15,3 +15,5 @@ pub mod metrics;
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
+/// The database: one unit of work per request.
+pub mod store;

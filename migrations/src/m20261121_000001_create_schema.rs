@@ -3,8 +3,8 @@
 use sea_orm_migration::{
     prelude::*,
     schema::{
-        binary, binary_null, integer, json_binary, json_binary_null, string, string_null, timestamp_with_time_zone as time,
-        timestamp_with_time_zone_null as time_null, uuid, uuid_null,
+        binary, binary_null, integer, json_binary, json_binary_null, string, string_null,
+        timestamp_with_time_zone as time, timestamp_with_time_zone_null as time_null, uuid, uuid_null,
     },
 };
 
@@ -49,16 +49,10 @@ fn owned_by(mut table: TableCreateStatement, column: &'static str, owner: &'stat
 
 fn projects() -> Vec<TableCreateStatement> {
     vec![
-        table(
-            "projects",
-            [id(), string("name"), json_binary("settings"), time("created_at"), time("updated_at")],
-        ),
+        table("projects", [id(), string("name"), json_binary("settings"), time("created_at"), time("updated_at")]),
         table("operators", [id(), string("name"), binary("secret_hash"), time("created_at")]),
         owned_by(
-            table(
-                "clients",
-                [id(), uuid("project_id"), string("name"), string("client_type"), time("created_at")],
-            ),
+            table("clients", [id(), uuid("project_id"), string("name"), string("client_type"), time("created_at")]),
             "project_id",
             "projects",
         ),

@@ -1,0 +1,172 @@
+//! The database: one unit of work per request, the same queries on SQLite and PostgreSQL.
+//!
+//! Every query is scoped by project. "Not there" is `Option`, not an error. Dropping a [`Tx`] without `commit` rolls back.
+
+mod challenges;
+mod clients;
+mod connect;
+mod credentials;
+#[expect(unreachable_pub, reason = "sea-orm derives public items")]
+mod entity;
+mod error;
+mod events;
+mod operators;
+mod outbox;
+mod plans;
+mod projects;
+mod sessions;
+mod signing_keys;
+mod throttles;
+mod users;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
+};
+
+pub use self::{
+    challenges::Challenges,
+    clients::Clients,
+    connect::DatabaseSettings,
+    credentials::{Credential, Credentials},
+    error::StoreError,
+    events::{Events, RecordedBy},
+    operators::Operators,
+    outbox::{NewMail, Outbox},
+    projects::Projects,
+    sessions::Sessions,
+    signing_keys::SigningKeys,
+    throttles::{Subject, Throttles},
+    users::{NewUser, Users},
+};
+
+/// The database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// SQLite has one writer at a time: it gets a connection of its own, for which writers queue in order.
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+}
+
+/// Repositories over a connection.
+#[derive(Debug)]
+pub struct Scope<C> {
+    connection: C,
+}
+
+/// A unit of work: what it writes becomes visible as a whole, at [`Tx::commit`], or not at all.
+pub type Tx = Scope<DatabaseTransaction>;
+/// Reads outside of a unit of work.
+pub type View = Scope<DatabaseConnection>;
+
+impl Store {
+    /// Opens a unit of work.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        // Taking the write lock at once is what keeps SQLite from failing half-way with SQLITE_BUSY.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Scope { connection: self.writer.begin_with_options(options).await? })
+    }
+
+    /// Reads without a unit of work, each query for itself.
+    pub fn view(&self) -> View {
+        Scope { connection: self.reader.clone() }
+    }
+
+    /// Connections that are open, and how many of them are idle, for the metrics.
+    pub fn pool(&self) -> (u32, usize) {
+        let is_postgres = self.reader.get_database_backend() == sea_orm::DbBackend::Postgres;
+        let of = |connection: &DatabaseConnection| {
+            if is_postgres {
+                let pool = connection.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            } else {
+                let pool = connection.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let (size, idle) = of(&self.reader);
+        if is_postgres {
+            return (size, idle);
+        }
+        let writer = of(&self.writer);
+        (size + writer.0, idle + writer.1)
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.reader.ping().await?)
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.reader.clone().close().await?;
+        Ok(self.writer.clone().close().await?)
+    }
+}
+
+impl Tx {
+    /// Makes everything that was written visible and durable.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.connection.commit().await?)
+    }
+}
+
+impl<C: ConnectionTrait> Scope<C> {
+    /// Pending authentications and codes.
+    pub const fn challenges(&self) -> Challenges<'_, C> {
+        Challenges(&self.connection)
+    }
+
+    /// Clients and their secrets.
+    pub const fn clients(&self) -> Clients<'_, C> {
+        Clients(&self.connection)
+    }
+
+    /// Passwords.
+    pub const fn credentials(&self) -> Credentials<'_, C> {
+        Credentials(&self.connection)
+    }
+
+    /// The audit trail.
+    pub const fn events(&self) -> Events<'_, C> {
+        Events(&self.connection)
+    }
+
+    /// Operators.
+    pub const fn operators(&self) -> Operators<'_, C> {
+        Operators(&self.connection)
+    }
+
+    /// Mails to send.
+    pub const fn outbox(&self) -> Outbox<'_, C> {
+        Outbox(&self.connection)
+    }
+
+    /// Projects.
+    pub const fn projects(&self) -> Projects<'_, C> {
+        Projects(&self.connection)
+    }
+
+    /// Sessions.
+    pub const fn sessions(&self) -> Sessions<'_, C> {
+        Sessions(&self.connection)
+    }
+
+    /// Signing keys.
+    pub const fn signing_keys(&self) -> SigningKeys<'_, C> {
+        SigningKeys(&self.connection)
+    }
+
+    /// Counted failures.
+    pub const fn throttles(&self) -> Throttles<'_, C> {
+        Throttles(&self.connection)
+    }
+
+    /// Users and their identifiers.
+    pub const fn users(&self) -> Users<'_, C> {
+        Users(&self.connection)
+    }
+}

@@ -1,0 +1,135 @@
+//! Tables `clients` and `client_secrets`.
+
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    entity::prelude::*,
+};
+
+use super::{
+    StoreError,
+    entity::{client, client_secret},
+};
+use crate::{
+    crypto::secret_token::SecretHash,
+    domain::{
+        client::{Client, ClientSecret, ClientType},
+        id::{ClientId, ClientSecretId, ProjectId},
+        page::{Listed, Page},
+    },
+};
+
+/// Clients and their secrets.
+#[derive(Debug)]
+pub struct Clients<'c, C>(pub(super) &'c C);
+
+/// The look-up of every call that is made with a secret.
+pub(super) fn by_secret(hash: &SecretHash) -> Select<client_secret::Entity> {
+    client_secret::Entity::find().filter(client_secret::Column::SecretHash.eq(hash.0.to_vec()))
+}
+
+impl<C: ConnectionTrait> Clients<'_, C> {
+    /// Adds a client.
+    pub async fn insert(&self, client: &Client) -> Result<(), StoreError> {
+        let row = client::ActiveModel {
+            id: Set(client.id.into()),
+            project_id: Set(client.project_id.into()),
+            name: Set(client.name.clone()),
+            client_type: Set(client.client_type.as_str().to_owned()),
+            created_at: Set(client.created_at),
+        };
+        client::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Reads a client by its id alone: the caller proves by its secret that the id is its own.
+    pub async fn find_for_authentication(&self, id: ClientId) -> Result<Option<Client>, StoreError> {
+        client::Entity::find_by_id(Uuid::from(id)).one(self.0).await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Reads a client of a project.
+    pub async fn find(&self, project_id: ProjectId, id: ClientId) -> Result<Option<Client>, StoreError> {
+        let query = client::Entity::find_by_id(Uuid::from(id));
+        let row = query.filter(client::Column::ProjectId.eq(Uuid::from(project_id))).one(self.0).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// Lists the clients of a project, oldest first.
+    pub async fn list(&self, project_id: ProjectId, page: Page) -> Result<Listed<Client>, StoreError> {
+        let mut query = client::Entity::find()
+            .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
+            .order_by_asc(client::Column::Id)
+            .limit(u64::from(page.size) + 1);
+        if let Some(after) = page.after {
+            query = query.filter(client::Column::Id.gt(after));
+        }
+        let rows = query.all(self.0).await?;
+        let clients = rows.into_iter().map(TryInto::try_into).collect::<Result<_, StoreError>>()?;
+        Ok(Listed::from_rows(clients, page, |client: &Client| client.id.into()))
+    }
+
+    /// Deletes a client with all that hangs on it; false if there is none.
+    pub async fn delete(&self, project_id: ProjectId, id: ClientId) -> Result<bool, StoreError> {
+        let query = client::Entity::delete_by_id(Uuid::from(id));
+        let deleted = query.filter(client::Column::ProjectId.eq(Uuid::from(project_id))).exec(self.0).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Adds a secret to a client.
+    pub async fn insert_secret(
+        &self,
+        project_id: ProjectId,
+        secret: &ClientSecret,
+        hash: &SecretHash,
+    ) -> Result<(), StoreError> {
+        let row = client_secret::ActiveModel {
+            id: Set(secret.id.into()),
+            project_id: Set(project_id.into()),
+            client_id: Set(secret.client_id.into()),
+            secret_hash: Set(hash.0.to_vec()),
+            created_at: Set(secret.created_at),
+        };
+        client_secret::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// The client whose secret has that hash.
+    pub async fn owner_of_secret(&self, hash: &SecretHash) -> Result<Option<ClientId>, StoreError> {
+        Ok(by_secret(hash).one(self.0).await?.map(|secret| secret.client_id.into()))
+    }
+
+    /// The secrets of some clients, oldest first.
+    pub async fn secrets(&self, clients: &[Client]) -> Result<Vec<ClientSecret>, StoreError> {
+        let ids = clients.iter().map(|client| Uuid::from(client.id));
+        let query = client_secret::Entity::find().filter(client_secret::Column::ClientId.is_in(ids));
+        let rows = query.order_by_asc(client_secret::Column::Id).all(self.0).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Deletes a secret; false if there is none.
+    pub async fn delete_secret(&self, client_id: ClientId, id: ClientSecretId) -> Result<bool, StoreError> {
+        let query = client_secret::Entity::delete_by_id(Uuid::from(id));
+        let deleted = query.filter(client_secret::Column::ClientId.eq(Uuid::from(client_id))).exec(self.0).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+}
+
+impl TryFrom<client::Model> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: client::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            project_id: row.project_id.into(),
+            name: row.name,
+            client_type: ClientType::from_word(&row.client_type)
+                .ok_or_else(|| StoreError::corrupt("clients", row.client_type))?,
+            created_at: row.created_at,
+        })
+    }
+}
+
+impl From<client_secret::Model> for ClientSecret {
+    fn from(row: client_secret::Model) -> Self {
+        Self { id: row.id.into(), client_id: row.client_id.into(), created_at: row.created_at }
+    }
+}

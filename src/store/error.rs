@@ -1,0 +1,66 @@
+//! What can go wrong with a database.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+
+/// A query failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another row has that unique value already.
+    #[error("a unique value is taken")]
+    Conflict(#[source] DbErr),
+    /// A row holds something this version cannot read.
+    #[error("the table `{table}` holds a row this version cannot read: {cause}")]
+    Corrupt {
+        /// Table.
+        table: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The database does not answer, or not now. It heals by itself; try again.
+    #[error("the database does not answer")]
+    Unavailable(#[source] DbErr),
+    /// Anything else.
+    #[error("a query failed")]
+    Query(#[source] DbErr),
+}
+
+impl StoreError {
+    /// A row that cannot be read.
+    pub(super) fn corrupt(table: &'static str, cause: impl std::fmt::Display) -> Self {
+        Self::Corrupt { table, cause: cause.to_string() }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+            return Self::Conflict(error);
+        }
+        let unavailable = match &error {
+            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => is_passing(cause),
+            _ => false,
+        };
+        if unavailable { Self::Unavailable(error) } else { Self::Query(error) }
+    }
+}
+
+/// True for faults that go away by themselves.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // PostgreSQL: connection (08), resources (53), operator (57), serialisation and deadlock (40), lock (55P03).
+            // SQLite: busy and locked, with their extended codes.
+            ["08", "53", "57", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                || code == "55P03"
+                || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6)))
+        }),
+        _ => false,
+    }
+}

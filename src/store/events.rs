@@ -1,0 +1,55 @@
+//! Table `events`: the audit trail, written in the transaction of the thing it tells about.
+
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, entity::prelude::*,
+};
+
+use super::{StoreError, entity::event};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        event::Event,
+        id::{EventId, ProjectId},
+    },
+};
+
+/// Where and when an event is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordedBy<'a> {
+    /// Id of the row.
+    pub id: EventId,
+    /// Request that made it happen.
+    pub request_id: Option<&'a str>,
+    /// Time.
+    pub now: Timestamp,
+}
+
+/// The audit trail.
+#[derive(Debug)]
+pub struct Events<'c, C>(pub(super) &'c C);
+
+impl<C: ConnectionTrait> Events<'_, C> {
+    /// Records an event.
+    pub async fn push(&self, event: &Event, by: RecordedBy<'_>) -> Result<(), StoreError> {
+        let row = event::ActiveModel {
+            id: Set(by.id.into()),
+            project_id: Set(event.project_id.into()),
+            kind: Set(event.kind.as_str().to_owned()),
+            user_id: Set(event.user_id.map(Into::into)),
+            client_id: Set(event.client_id.map(Into::into)),
+            session_id: Set(event.session_id.map(Into::into)),
+            request_id: Set(by.request_id.map(str::to_owned)),
+            cause: Set(event.cause.map(str::to_owned)),
+            created_at: Set(by.now),
+        };
+        event::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Kinds and causes of a project's events, oldest first.
+    pub async fn kinds(&self, project_id: ProjectId) -> Result<Vec<(String, Option<String>)>, StoreError> {
+        let query = event::Entity::find().filter(event::Column::ProjectId.eq(Uuid::from(project_id)));
+        let rows = query.order_by_asc(event::Column::Id).all(self.0).await?;
+        Ok(rows.into_iter().map(|row| (row.kind, row.cause)).collect())
+    }
+}

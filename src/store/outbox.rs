@@ -1,0 +1,136 @@
+//! Table `outbox`: mails to send, written in the transaction of the thing they tell about.
+
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, entity::prelude::*, sea_query::ExprTrait as _,
+};
+
+use super::{StoreError, entity::mail};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        id::{MailId, ProjectId},
+        message::DueMail,
+    },
+};
+
+/// A mail to send.
+#[derive(Debug)]
+pub struct NewMail {
+    /// Id.
+    pub id: MailId,
+    /// Project.
+    pub project_id: ProjectId,
+    /// Address to send to.
+    pub recipient: String,
+    /// The message, encrypted under the master key.
+    pub sealed: Vec<u8>,
+    /// Pointless from then on.
+    pub expires_at: Timestamp,
+    /// Time of creation.
+    pub now: Timestamp,
+}
+
+/// Mails to send.
+#[derive(Debug)]
+pub struct Outbox<'c, C>(pub(super) &'c C);
+
+/// The mails that are due, oldest first.
+pub(super) fn due(now: Timestamp, limit: u64) -> Select<mail::Entity> {
+    mail::Entity::find()
+        .filter(mail::Column::NextAttemptAt.lte(now))
+        .order_by_asc(mail::Column::NextAttemptAt)
+        .limit(limit)
+}
+
+impl<C: ConnectionTrait> Outbox<'_, C> {
+    /// Adds a mail.
+    pub async fn push(&self, new: NewMail) -> Result<(), StoreError> {
+        let row = mail::ActiveModel {
+            id: Set(new.id.into()),
+            project_id: Set(new.project_id.into()),
+            recipient: Set(new.recipient),
+            sealed: Set(Some(new.sealed)),
+            attempts: Set(0),
+            next_attempt_at: Set(Some(new.now)),
+            expires_at: Set(new.expires_at),
+            created_at: Set(new.now),
+            sent_at: Set(None),
+            given_up_at: Set(None),
+            last_error: Set(None),
+        };
+        mail::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Takes mails that are due: nobody else gets them until `lease_until`. Commit before you send.
+    pub async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DueMail>, StoreError> {
+        let mut claimed = Vec::new();
+        for row in due(now, limit).all(self.0).await? {
+            // The condition makes the claim safe without a lock: only one worker finds the old time still there.
+            let won = mail::Entity::update_many()
+                .col_expr(mail::Column::NextAttemptAt, Expr::value(lease_until))
+                .col_expr(mail::Column::Attempts, Expr::col(mail::Column::Attempts).add(1))
+                .filter(mail::Column::Id.eq(row.id))
+                .filter(mail::Column::NextAttemptAt.eq(row.next_attempt_at))
+                .exec(self.0)
+                .await?;
+            if won.rows_affected == 1 {
+                claimed.push(DueMail {
+                    id: row.id.into(),
+                    project_id: row.project_id.into(),
+                    recipient: row.recipient,
+                    sealed: row.sealed.unwrap_or_default(),
+                    attempts: row.attempts + 1,
+                    expires_at: row.expires_at,
+                });
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Notes that a mail was sent, and erases what it said.
+    pub async fn mark_sent(&self, id: MailId, now: Timestamp) -> Result<(), StoreError> {
+        self.finish(mail::ActiveModel { id: Set(id.into()), sent_at: Set(Some(now)), ..Default::default() }).await
+    }
+
+    /// Puts a mail off.
+    pub async fn retry_at(&self, id: MailId, at: Timestamp, error: &str) -> Result<(), StoreError> {
+        let row = mail::ActiveModel {
+            id: Set(id.into()),
+            next_attempt_at: Set(Some(at)),
+            last_error: Set(Some(error.to_owned())),
+            ..Default::default()
+        };
+        mail::Entity::update(row).exec(self.0).await?;
+        Ok(())
+    }
+
+    /// Notes that a mail will not be sent, and erases what it said.
+    pub async fn give_up(&self, id: MailId, now: Timestamp, error: &str) -> Result<(), StoreError> {
+        let row = mail::ActiveModel {
+            id: Set(id.into()),
+            given_up_at: Set(Some(now)),
+            last_error: Set(Some(error.to_owned())),
+            ..Default::default()
+        };
+        self.finish(row).await
+    }
+
+    /// How many mails wait to be sent.
+    pub async fn waiting(&self) -> Result<u64, StoreError> {
+        Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
+    }
+
+    async fn finish(&self, mut row: mail::ActiveModel) -> Result<(), StoreError> {
+        row.sealed = Set(None);
+        row.next_attempt_at = Set(None);
+        mail::Entity::update(row).exec(self.0).await?;
+        Ok(())
+    }
+}

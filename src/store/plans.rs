@@ -1,0 +1,63 @@
+//! How the database means to run the hot queries, so that a test can see that each uses an index.
+
+use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
+use uuid::Uuid;
+
+use super::{Scope, Store, StoreError, Subject, challenges, clients, outbox, sessions, signing_keys, throttles, users};
+use crate::{
+    clock::Timestamp,
+    crypto::secret_token::SecretHash,
+    domain::{
+        identifier::{Identifier, IdentifierKind},
+        page::Page,
+        throttle::ThrottleKind,
+    },
+};
+
+/// Name and statement of every query whose cost must not grow with the tables.
+fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
+    let (id, hash, now) = (Uuid::nil(), SecretHash([0; 32]), Timestamp::UNIX_EPOCH);
+    let identifier = Identifier::from_stored(IdentifierKind::Email, "a@b.example".into(), String::new());
+    let page = Page { size: 20, after: Some(id) };
+    vec![
+        ("client by secret", clients::by_secret(&hash).build(backend)),
+        ("user by identifier", users::by_identifier(id.into(), &identifier).build(backend)),
+        ("user by id", users::by_id(id.into(), id.into()).build(backend)),
+        ("page of users", users::page_of(id.into(), page).build(backend)),
+        ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
+        ("sessions of a user", sessions::of_user(id.into()).build(backend)),
+        ("pending authentication by token", challenges::pending_by_secret(id.into(), &hash).build(backend)),
+        ("code of a pending authentication", challenges::code_of(id.into()).build(backend)),
+        ("codes of a user", challenges::codes_of_user(id.into()).build(backend)),
+        ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
+        (
+            "failures of a subject",
+            throttles::by_subject(id.into(), ThrottleKind::Password, Subject::user(id.into())).build(backend),
+        ),
+        ("mails that are due", outbox::due(now, 10).build(backend)),
+    ]
+}
+
+impl Store {
+    /// The query plan of each hot query, as the database words it. For tests and diagnosis.
+    pub async fn hot_query_plans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let Scope { connection } = self.begin().await?;
+        let backend = connection.get_database_backend();
+        let explain = if backend == DbBackend::Postgres {
+            // On empty tables a scan is always cheapest: ask what it would do if it could not scan.
+            connection.execute_unprepared("SET LOCAL enable_seqscan = off").await?;
+            "EXPLAIN "
+        } else {
+            "EXPLAIN QUERY PLAN "
+        };
+        let mut plans = Vec::new();
+        for (name, query) in hot_queries(backend) {
+            let statement = Statement { sql: format!("{explain}{}", query.sql), ..query };
+            let column = if backend == DbBackend::Postgres { 0 } else { 3 };
+            let rows = connection.query_all_raw(statement).await?;
+            let lines: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get_by_index(column)).collect();
+            plans.push((name, lines?.join("\n")));
+        }
+        Ok(plans)
+    }
+}

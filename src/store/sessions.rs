@@ -1,0 +1,124 @@
+//! Table `sessions`.
+
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, Select, entity::prelude::*};
+
+use super::{StoreError, entity::session};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        claims::CustomClaims,
+        client_context::ClientContext,
+        id::{ProjectId, SessionId, UserId},
+        session::{Session, SessionState},
+    },
+};
+
+/// Sessions.
+#[derive(Debug)]
+pub struct Sessions<'c, C>(pub(super) &'c C);
+
+/// The look-up of every token check.
+pub(super) fn by_id(project_id: ProjectId, id: SessionId) -> Select<session::Entity> {
+    session::Entity::find_by_id(Uuid::from(id)).filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
+}
+
+/// The sessions of a user that have not been revoked.
+pub(super) fn of_user(user_id: UserId) -> Select<session::Entity> {
+    session::Entity::find()
+        .filter(session::Column::UserId.eq(Uuid::from(user_id)))
+        .filter(session::Column::RevokedAt.is_null())
+}
+
+impl<C: ConnectionTrait> Sessions<'_, C> {
+    /// Adds a session.
+    pub async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
+        let (idle_expires_at, expires_at, revoked_at) = match session.state {
+            SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
+            SessionState::Revoked { revoked_at } => (revoked_at, revoked_at, Some(revoked_at)),
+        };
+        let row = session::ActiveModel {
+            id: Set(session.id.into()),
+            project_id: Set(session.project_id.into()),
+            user_id: Set(session.user_id.into()),
+            client_id: Set(session.client_id.into()),
+            methods: Set(json(serde_json::to_value(&session.methods))?),
+            authenticated_at: Set(session.authenticated_at),
+            ip_address: Set(session.client_context.ip_address.map(|address| address.to_string())),
+            user_agent: Set(session.client_context.user_agent.clone()),
+            custom_claims: Set(json(serde_json::to_value(&session.custom_claims))?),
+            resource: Set(session.resource.clone()),
+            refresh_generation: Set(i32::try_from(session.refresh_generation).unwrap_or(i32::MAX)),
+            created_at: Set(session.created_at),
+            idle_expires_at: Set(idle_expires_at),
+            expires_at: Set(expires_at),
+            revoked_at: Set(revoked_at),
+        };
+        session::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Reads a session.
+    pub async fn find(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        by_id(project_id, id).one(self.0).await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Ends a session; false if it has been ended before, or is not there.
+    pub async fn revoke(&self, project_id: ProjectId, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoked = session::Entity::update_many()
+            .col_expr(session::Column::RevokedAt, Expr::value(now))
+            .filter(session::Column::Id.eq(Uuid::from(id)))
+            .filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
+            .filter(session::Column::RevokedAt.is_null())
+            .exec(self.0)
+            .await?;
+        Ok(revoked.rows_affected > 0)
+    }
+
+    /// Ends the sessions of a user, but for one if it is named; says which.
+    pub async fn revoke_all(
+        &self,
+        user_id: UserId,
+        but: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut query = of_user(user_id);
+        if let Some(but) = but {
+            query = query.filter(session::Column::Id.ne(Uuid::from(but)));
+        }
+        let ids: Vec<Uuid> = query.all(self.0).await?.into_iter().map(|row| row.id).collect();
+        session::Entity::update_many()
+            .col_expr(session::Column::RevokedAt, Expr::value(now))
+            .filter(session::Column::Id.is_in(ids.clone()))
+            .exec(self.0)
+            .await?;
+        Ok(ids.into_iter().map(Into::into).collect())
+    }
+}
+
+impl TryFrom<session::Model> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: session::Model) -> Result<Self, StoreError> {
+        let corrupt = |cause: &dyn std::fmt::Display| StoreError::corrupt("sessions", cause);
+        let ip_address = row.ip_address.map(|address| address.parse()).transpose().map_err(|error| corrupt(&error))?;
+        Ok(Self {
+            id: row.id.into(),
+            project_id: row.project_id.into(),
+            user_id: row.user_id.into(),
+            client_id: row.client_id.into(),
+            methods: serde_json::from_value(row.methods).map_err(|error| corrupt(&error))?,
+            authenticated_at: row.authenticated_at,
+            client_context: ClientContext { ip_address, user_agent: row.user_agent },
+            custom_claims: serde_json::from_value::<CustomClaims>(row.custom_claims)
+                .map_err(|error| corrupt(&error))?,
+            resource: row.resource,
+            refresh_generation: u32::try_from(row.refresh_generation).map_err(|error| corrupt(&error))?,
+            created_at: row.created_at,
+            state: match row.revoked_at {
+                Some(revoked_at) => SessionState::Revoked { revoked_at },
+                None => SessionState::Active { idle_expires_at: row.idle_expires_at, expires_at: row.expires_at },
+            },
+        })
+    }
+}

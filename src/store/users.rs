@@ -1,0 +1,250 @@
+//! Tables `users` and `identifiers`.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    entity::prelude::*,
+};
+use serde_json::Value;
+
+use super::{
+    StoreError,
+    entity::{credential, identifier, user},
+};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        id::{ProjectId, UserId},
+        identifier::{Identifier, IdentifierKind},
+        page::{Listed, Page},
+        user::{Profile, User, UserIdentifier, UserStatus},
+    },
+};
+
+/// A user to add.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    /// Id.
+    pub id: UserId,
+    /// Project.
+    pub project_id: ProjectId,
+    /// At most one of each kind.
+    pub identifiers: &'a [UserIdentifier],
+    /// Name, language, metadata.
+    pub profile: &'a Profile,
+    /// Time of creation.
+    pub now: Timestamp,
+}
+
+/// Users and their identifiers.
+#[derive(Debug)]
+pub struct Users<'c, C>(pub(super) &'c C);
+
+/// The look-up of every sign-in.
+pub(super) fn by_identifier(project_id: ProjectId, identifier: &Identifier) -> Select<identifier::Entity> {
+    identifier::Entity::find()
+        .filter(identifier::Column::ProjectId.eq(Uuid::from(project_id)))
+        .filter(identifier::Column::Kind.eq(identifier.kind().as_str()))
+        .filter(identifier::Column::Canonical.eq(identifier.canonical()))
+}
+
+/// The look-up of a user by id.
+pub(super) fn by_id(project_id: ProjectId, id: UserId) -> Select<user::Entity> {
+    user::Entity::find_by_id(Uuid::from(id)).filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
+}
+
+/// A page of a project's users.
+pub(super) fn page_of(project_id: ProjectId, page: Page) -> Select<user::Entity> {
+    let query = user::Entity::find()
+        .filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
+        .order_by_asc(user::Column::Id)
+        .limit(u64::from(page.size) + 1);
+    match page.after {
+        Some(after) => query.filter(user::Column::Id.gt(after)),
+        None => query,
+    }
+}
+
+impl<C: ConnectionTrait> Users<'_, C> {
+    /// Adds a user; [`StoreError::Conflict`] if an identifier is taken.
+    pub async fn insert(&self, new: &NewUser<'_>) -> Result<(), StoreError> {
+        let row = user::ActiveModel {
+            id: Set(new.id.into()),
+            project_id: Set(new.project_id.into()),
+            status: Set(UserStatus::Active.as_str().to_owned()),
+            given_name: Set(new.profile.given_name.clone()),
+            family_name: Set(new.profile.family_name.clone()),
+            locale: Set(new.profile.locale.clone()),
+            metadata: Set(Value::Object(new.profile.metadata.clone())),
+            created_at: Set(new.now),
+            updated_at: Set(new.now),
+            last_signed_in_at: Set(None),
+        };
+        user::Entity::insert(row).exec_without_returning(self.0).await?;
+        for identifier in new.identifiers {
+            self.insert_identifier(new.project_id, new.id, identifier).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a user.
+    pub async fn find(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = by_id(project_id, id).one(self.0).await?;
+        Ok(self.assemble(row.into_iter().collect()).await?.pop())
+    }
+
+    /// Finds the user with an identifier.
+    pub async fn find_by_identifier(
+        &self,
+        project_id: ProjectId,
+        identifier: &Identifier,
+    ) -> Result<Option<User>, StoreError> {
+        match by_identifier(project_id, identifier).one(self.0).await? {
+            Some(row) => self.find(project_id, row.user_id.into()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Lists the users of a project, oldest first.
+    pub async fn list(&self, project_id: ProjectId, page: Page) -> Result<Listed<User>, StoreError> {
+        let rows = page_of(project_id, page).all(self.0).await?;
+        let users = self.assemble(rows).await?;
+        Ok(Listed::from_rows(users, page, |user| user.id.into()))
+    }
+
+    /// Writes name, language, metadata and status of a user that was read before.
+    pub async fn update(&self, user: &User) -> Result<(), StoreError> {
+        let row = user::ActiveModel {
+            id: Set(user.id.into()),
+            status: Set(user.status.as_str().to_owned()),
+            given_name: Set(user.profile.given_name.clone()),
+            family_name: Set(user.profile.family_name.clone()),
+            locale: Set(user.profile.locale.clone()),
+            metadata: Set(Value::Object(user.profile.metadata.clone())),
+            updated_at: Set(user.updated_at),
+            ..Default::default()
+        };
+        user::Entity::update(row).exec(self.0).await?;
+        Ok(())
+    }
+
+    /// Notes a completed sign-in.
+    pub async fn signed_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
+        let row = user::ActiveModel { id: Set(id.into()), last_signed_in_at: Set(Some(now)), ..Default::default() };
+        user::Entity::update(row).exec(self.0).await?;
+        Ok(())
+    }
+
+    /// Deletes a user with all that hangs on them; false if there is none.
+    pub async fn delete(&self, project_id: ProjectId, id: UserId) -> Result<bool, StoreError> {
+        let query = user::Entity::delete_by_id(Uuid::from(id));
+        let deleted = query.filter(user::Column::ProjectId.eq(Uuid::from(project_id))).exec(self.0).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Adds an identifier to a user; [`StoreError::Conflict`] if it is taken.
+    pub async fn insert_identifier(
+        &self,
+        project_id: ProjectId,
+        user_id: UserId,
+        identifier: &UserIdentifier,
+    ) -> Result<(), StoreError> {
+        let row = identifier::ActiveModel {
+            project_id: Set(project_id.into()),
+            kind: Set(identifier.identifier.kind().as_str().to_owned()),
+            canonical: Set(identifier.identifier.canonical().to_owned()),
+            display: Set(identifier.identifier.display().to_owned()),
+            user_id: Set(user_id.into()),
+            verified_at: Set(identifier.verified_at),
+        };
+        identifier::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Removes the identifier of a kind from a user.
+    pub async fn delete_identifier(&self, user_id: UserId, kind: IdentifierKind) -> Result<(), StoreError> {
+        identifier::Entity::delete_many()
+            .filter(identifier::Column::UserId.eq(Uuid::from(user_id)))
+            .filter(identifier::Column::Kind.eq(kind.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// Marks an identifier as the user's own; false if they no longer have it.
+    pub async fn verify_identifier(
+        &self,
+        user_id: UserId,
+        identifier: &Identifier,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let updated = identifier::Entity::update_many()
+            .col_expr(identifier::Column::VerifiedAt, Expr::value(now))
+            .filter(identifier::Column::UserId.eq(Uuid::from(user_id)))
+            .filter(identifier::Column::Kind.eq(identifier.kind().as_str()))
+            .filter(identifier::Column::Canonical.eq(identifier.canonical()))
+            .exec(self.0)
+            .await?;
+        Ok(updated.rows_affected == 1)
+    }
+
+    /// Joins users with their identifiers: two more queries, however many users.
+    async fn assemble(&self, rows: Vec<user::Model>) -> Result<Vec<User>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let identifiers = identifier::Entity::find()
+            .filter(identifier::Column::UserId.is_in(ids.clone()))
+            .order_by_asc(identifier::Column::Kind)
+            .all(self.0)
+            .await?;
+        let mut by_user: HashMap<Uuid, Vec<UserIdentifier>> = HashMap::new();
+        for row in identifiers {
+            by_user.entry(row.user_id).or_default().push(row.try_into()?);
+        }
+        let with_password: HashSet<Uuid> = credential::Entity::find()
+            .select_only()
+            .column(credential::Column::UserId)
+            .filter(credential::Column::UserId.is_in(ids))
+            .into_tuple()
+            .all(self.0)
+            .await?
+            .into_iter()
+            .collect();
+        let mut user = |row: user::Model| {
+            let identifiers = by_user.remove(&row.id).unwrap_or_default();
+            let has_password = with_password.contains(&row.id);
+            user_from(row, identifiers, has_password)
+        };
+        rows.into_iter().map(&mut user).collect()
+    }
+}
+
+impl TryFrom<identifier::Model> for UserIdentifier {
+    type Error = StoreError;
+
+    fn try_from(row: identifier::Model) -> Result<Self, StoreError> {
+        let kind = IdentifierKind::from_word(&row.kind).ok_or_else(|| StoreError::corrupt("identifiers", row.kind))?;
+        let identifier = Identifier::from_stored(kind, row.canonical, row.display);
+        Ok(Self { identifier, verified_at: row.verified_at })
+    }
+}
+
+fn user_from(row: user::Model, identifiers: Vec<UserIdentifier>, has_password: bool) -> Result<User, StoreError> {
+    let Value::Object(metadata) = row.metadata else {
+        return Err(StoreError::corrupt("users", "metadata is not an object"));
+    };
+    Ok(User {
+        id: row.id.into(),
+        project_id: row.project_id.into(),
+        identifiers,
+        profile: Profile { given_name: row.given_name, family_name: row.family_name, locale: row.locale, metadata },
+        status: UserStatus::from_word(&row.status).ok_or_else(|| StoreError::corrupt("users", row.status))?,
+        has_password,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        last_signed_in_at: row.last_signed_in_at,
+    })
+}
