@@ -5,15 +5,25 @@
 
 /// The time of day, injected.
 pub mod clock;
+/// The settings.
+pub mod config;
 /// Secrets at work: master key, tokens, password hashes and their lane, signing keys.
 pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
-/// Prometheus metrics.
+/// Starting and stopping.
+pub mod lifecycle;
+/// What the service counts.
 pub mod metrics;
+/// The operations listener: health and metrics.
+pub mod ops;
 /// The generated code of `proto/`.
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
 /// The database: one unit of work per request.
 pub mod store;
+/// Logs and traces.
+pub mod telemetry;
+/// What the service does, one operation a file.
+pub mod usecase;

@@ -52,6 +52,7 @@ impl Fixture {
             issuer: "https://auth.example/p",
             audiences: &self.audiences,
             now: self.now,
+            expired_too: false,
         };
         jwt::verify(token, &self.keys, &expected).map(drop)
     }

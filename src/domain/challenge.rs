@@ -99,28 +99,17 @@ pub struct SignInWishes {
     pub locale: Option<String>,
 }
 
-/// Which tokens to issue.
+/// Which tokens to issue beside the access and the refresh token.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct TokenWishes {
-    /// Which tokens the answer holds.
-    pub form: TokenForm,
+    /// An ID token.
+    pub id_token: bool,
+    /// A session token.
+    pub session_token: bool,
     /// Audience of the access token.
     pub resource: Option<String>,
     /// Claims for the ID token.
     pub claims: ClaimsRequest,
-}
-
-/// Which tokens an answer holds.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenForm {
-    /// An access token.
-    #[default]
-    Access,
-    /// An access token and an ID token.
-    AccessAndId,
-    /// A session token.
-    Session,
 }
 
 /// Six digits on their way to a user.

@@ -94,6 +94,13 @@ impl<C: ConnectionTrait> Users<'_, C> {
         Ok(self.assemble(row.into_iter().collect()).await?.pop())
     }
 
+    /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on it,
+    /// starts here, so that no session is opened beside a `disable` or a new password.
+    pub async fn lock(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = by_id(project_id, id).lock_exclusive().one(self.0).await?;
+        Ok(self.assemble(row.into_iter().collect()).await?.pop())
+    }
+
     /// Finds the user with an identifier.
     pub async fn find_by_identifier(
         &self,

@@ -1,0 +1,101 @@
+//! The settings: each has one definition with its flag, its variable, its default and its help.
+//!
+//! A setting is called `--some-name` on the command line and `SIGNET_SOME_NAME` in the environment. Secrets may also
+//! come from a file, by `--some-name-file` or `SIGNET_SOME_NAME_FILE`. Everything is checked before a port is bound.
+
+/// Settings of the database.
+pub mod database;
+/// What can be wrong with the settings.
+pub mod error;
+/// Settings of the gRPC listener.
+pub mod grpc;
+/// The master key.
+pub mod keys;
+/// Where the service listens and where it is reached.
+pub mod listen;
+/// How mail is sent.
+pub mod mail;
+mod parse;
+/// How passwords are hashed.
+pub mod passwords;
+mod reference;
+mod secret;
+/// Logs and traces.
+pub mod telemetry;
+mod value;
+
+pub use error::{ConfigError, ConfigErrors, Setting};
+pub use parse::{Refusal, defaults, parse};
+pub use reference::reference_markdown;
+
+use database::DatabaseConfig;
+use grpc::GrpcConfig;
+use keys::KeyConfig;
+use listen::ListenConfig;
+use mail::MailConfig;
+use passwords::PasswordConfig;
+use telemetry::TelemetryConfig;
+
+/// The settings of `signet serve`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServeConfig {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// The master key.
+    #[command(flatten)]
+    pub keys: KeyConfig,
+    /// Listeners and the public address.
+    #[command(flatten)]
+    pub listen: ListenConfig,
+    /// The gRPC listener.
+    #[command(flatten)]
+    pub grpc: GrpcConfig,
+    /// Passwords.
+    #[command(flatten)]
+    pub passwords: PasswordConfig,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailConfig,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+impl ServeConfig {
+    /// Checks what no single value can tell, reads the files that settings name, and returns every problem found.
+    pub fn validate(&self) -> Result<(), ConfigErrors> {
+        let mut problems = Vec::new();
+        problems.extend(self.database.url().err());
+        problems.extend(self.keys.refuse_development_key().err());
+        problems.extend(self.listen.problems());
+        problems.extend(self.grpc.tls().err());
+        problems.extend(self.mail.problems());
+        if problems.is_empty() { Ok(()) } else { Err(ConfigErrors(problems)) }
+    }
+
+    /// What works but is hardly meant for production, to be logged once at the start.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let no_mail_server = matches!(self.mail.smtp_url(), Ok(None));
+        let plain_text = self.grpc.tls_cert.is_none() && !self.listen.grpc_addr.ip().is_loopback();
+        let warnings = [
+            (
+                no_mail_server,
+                "NO MAIL IS SENT: no mail server is set, so mails wait in the database; set --smtp-url (SIGNET_SMTP_URL)",
+            ),
+            (
+                plain_text,
+                "gRPC is open to the network without TLS, passwords included; \
+                 set --grpc-tls-cert (SIGNET_GRPC_TLS_CERT) unless a mesh or proxy encrypts",
+            ),
+            (
+                self.listen.public_url.is_unencrypted(),
+                "the public URL is not https; set --public-url (SIGNET_PUBLIC_URL)",
+            ),
+        ];
+        warnings.into_iter().filter_map(|(applies, text)| applies.then_some(text)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

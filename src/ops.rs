@@ -1,0 +1,229 @@
+//! The operations listener: `/livez`, `/readyz` and `/metrics`, plain HTTP for the people and machines that run the
+//! service. It says nothing that a stranger in the same network could use.
+
+use std::{
+    fmt::Display,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use serde::Serialize;
+use tokio::{net::TcpListener, time};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+/// How long the database has to answer before it counts as gone.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+type CheckResult = Result<(), String>;
+type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
+
+/// Whether requests should be sent here. Clones share one state.
+#[derive(Clone)]
+pub struct Readiness(Arc<ReadinessState>);
+
+struct ReadinessState {
+    stop: CancellationToken,
+    database: Check,
+    /// What the last check said, so that only changes are logged.
+    database_was_ok: AtomicBool,
+}
+
+impl Readiness {
+    /// Ready as long as `database` answers within a second and `stop` is not cancelled.
+    pub fn new<F, E>(stop: CancellationToken, database: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display,
+    {
+        let database: Check = Box::new(move || {
+            let check = database();
+            Box::pin(async move { check.await.map_err(|error| error.to_string()) })
+        });
+        Self(Arc::new(ReadinessState { stop, database, database_was_ok: AtomicBool::new(true) }))
+    }
+
+    async fn checks(&self) -> Checks {
+        Checks {
+            serving: if self.0.stop.is_cancelled() { "draining" } else { "ok" },
+            database: self.check_database().await,
+        }
+    }
+
+    /// The error is logged, not shown: it can hold host names and the like.
+    async fn check_database(&self) -> &'static str {
+        let (word, error) = match time::timeout(CHECK_TIMEOUT, (self.0.database)()).await {
+            Ok(Ok(())) => ("ok", String::new()),
+            Ok(Err(error)) => ("failed", error),
+            Err(_) => ("timed out", format!("no answer within {CHECK_TIMEOUT:?}")),
+        };
+        let was_ok = self.0.database_was_ok.swap(word == "ok", Ordering::SeqCst);
+        match (was_ok, word) {
+            (true, "failed" | "timed out") => tracing::error!(error, "not ready: the database does not answer"),
+            (false, "ok") => tracing::info!("ready again: the database answers"),
+            _ => {}
+        }
+        word
+    }
+}
+
+#[derive(Serialize)]
+struct Checks {
+    serving: &'static str,
+    database: &'static str,
+}
+
+#[derive(Serialize)]
+struct ReadinessReport {
+    ready: bool,
+    checks: Checks,
+}
+
+/// The routes of the listener, and `extra` ones beside them.
+pub fn router(metrics: Metrics, readiness: Readiness, extra: Router) -> Router {
+    let encode =
+        async |State(metrics): State<Metrics>| ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.encode());
+    Router::new()
+        .route("/livez", get(async || Json(serde_json::json!({ "live": true }))))
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(encode).with_state(metrics))
+        .merge(extra)
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "not found"))
+        .method_not_allowed_fallback(async || refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
+}
+
+/// Serves until `stop` is cancelled and the requests that are running then are answered.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
+    let checks = readiness.checks().await;
+    let ready = checks.serving == "ok" && checks.database == "ok";
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ReadinessReport { ready, checks }))
+}
+
+fn refusal(status: StatusCode, error: &str) -> impl IntoResponse + use<> {
+    (status, Json(serde_json::json!({ "error": error })))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use http_body_util::BodyExt as _;
+    use serde_json::{Value, json};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn ready() -> Readiness {
+        Readiness::new(CancellationToken::new(), async || Ok::<_, String>(()))
+    }
+
+    async fn get(router: &Router, path: &str) -> (StatusCode, String, String) {
+        let response = router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status();
+        let form = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, form, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn readyz(readiness: Readiness) -> (StatusCode, Value) {
+        let router = router(Metrics::new(), readiness, Router::new());
+        let (status, _, body) = get(&router, "/readyz").await;
+        assert_eq!(get(&router, "/livez").await.0, StatusCode::OK, "alive, ready or not");
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readyz_turns_503_when_draining() {
+        let stop = CancellationToken::new();
+        let readiness = Readiness::new(stop.clone(), async || Ok::<_, String>(()));
+        let ok = json!({ "ready": true, "checks": { "serving": "ok", "database": "ok" } });
+        assert_eq!(readyz(readiness.clone()).await, (StatusCode::OK, ok));
+        stop.cancel();
+        let draining = json!({ "ready": false, "checks": { "serving": "draining", "database": "ok" } });
+        assert_eq!(readyz(readiness).await, (StatusCode::SERVICE_UNAVAILABLE, draining));
+    }
+
+    #[tokio::test]
+    async fn readyz_tells_that_the_database_fails_but_not_why_and_heals() {
+        let broken = Arc::new(AtomicBool::new(true));
+        let state = Arc::clone(&broken);
+        let readiness = Readiness::new(CancellationToken::new(), move || {
+            let broken = state.load(Ordering::SeqCst);
+            async move { if broken { Err("no route to db.internal") } else { Ok(()) } }
+        });
+        let failed = json!({ "ready": false, "checks": { "serving": "ok", "database": "failed" } });
+        assert_eq!(readyz(readiness.clone()).await, (StatusCode::SERVICE_UNAVAILABLE, failed));
+        broken.store(false, Ordering::SeqCst);
+        assert_eq!(readyz(readiness).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn readyz_does_not_wait_for_a_database_that_hangs() {
+        let (status, body) =
+            readyz(Readiness::new(CancellationToken::new(), std::future::pending::<CheckResult>)).await;
+        assert_eq!((status, &body["checks"]["database"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("timed out")));
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_as_open_metrics_and_extra_routes_beside_them() {
+        let metrics = Metrics::new();
+        let extra = Router::new().route("/dev/mails", axum::routing::get(async || Json(json!([]))));
+        let router = router(metrics.clone(), ready(), extra);
+        metrics.mail_finished("sent");
+        let (status, form, page) = get(&router, "/metrics").await;
+        assert_eq!((status, form.as_str()), (StatusCode::OK, Metrics::CONTENT_TYPE));
+        assert!(page.contains("signet_mails_total{outcome=\"sent\"} 1"), "{page}");
+        assert_eq!(get(&router, "/dev/mails").await.2, "[]");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_or_method_is_refused_as_json() {
+        let router = router(Metrics::new(), ready(), Router::new());
+        let (status, form, body) = get(&router, "/nothing").await;
+        assert_eq!((status, form.as_str()), (StatusCode::NOT_FOUND, "application/json"));
+        assert_eq!(body, r#"{"error":"not found"}"#);
+        let post = Request::post("/livez").body(Body::empty()).unwrap();
+        assert_eq!(router.oneshot(post).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[tokio::test]
+    async fn the_listener_serves_until_it_is_told_to_stop() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, router(Metrics::new(), ready(), Router::new()), stop.clone()));
+
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET /livez HTTP/1.1\r\nhost: ops\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+
+        stop.cancel();
+        // The connection is still open, and idle: it must not hold the stop up.
+        time::timeout(Duration::from_secs(5), server).await.expect("stops").unwrap().unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

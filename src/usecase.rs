@@ -1,0 +1,131 @@
+//! What the service does, one operation a file. Everything that decides anything is here.
+
+pub mod authenticate_caller;
+pub mod authenticate_email_verification;
+pub mod authenticate_session;
+pub mod clients;
+mod complete_sign_in;
+mod email_code;
+mod error;
+pub mod json_web_keys;
+pub mod key_ring;
+mod mint_tokens;
+pub mod projects;
+pub mod send_email_verification;
+pub mod set_password;
+pub mod set_user_status;
+pub mod sign_in;
+pub mod sign_out;
+pub mod signing_keys;
+pub mod sweep;
+pub mod update_user;
+pub mod users;
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::sync::Notify;
+
+pub use self::{
+    complete_sign_in::SignedIn,
+    error::{Error, PendingSignIn},
+    mint_tokens::{IssuedToken, Tokens},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    crypto::{
+        hash_lane::{HashLane, Ticket},
+        master_key::MasterKey,
+    },
+    domain::{
+        caller::{Caller, ClientCaller},
+        event::Event,
+        id::{EventId, ProjectId},
+        project::Project,
+    },
+    random::Random,
+    store::{RecordedBy, Store, Tx},
+};
+
+/// What use cases work with.
+pub struct Services {
+    /// The database.
+    pub store: Store,
+    /// Where passwords are hashed.
+    pub lane: HashLane,
+    /// Keys that are ready for use.
+    pub key_ring: key_ring::KeyRing,
+    /// Encrypts what has to be read again.
+    pub master_key: Arc<MasterKey>,
+    /// Time of day.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Wakes the outbox worker after a commit.
+    pub mail_waits: Arc<Notify>,
+    /// Base of the issuers, without a slash at the end.
+    pub public_url: String,
+}
+
+/// A call, whatever it asks for.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub caller: Caller,
+    /// Names the call in logs and events.
+    pub request_id: String,
+    /// The answer is worthless from then on.
+    pub deadline: Instant,
+}
+
+impl Call {
+    /// The client that calls; an error if it is somebody else.
+    pub fn client(&self) -> Result<&ClientCaller, Error> {
+        match &self.caller {
+            Caller::Client(client) => Ok(client),
+            Caller::Anonymous => Err(Error::CallerUnauthenticated),
+            Caller::Operator => Err(Error::CallerNotPermitted),
+        }
+    }
+
+    /// A place in the hash lane's queue.
+    fn ticket(&self) -> Ticket {
+        let client = match &self.caller {
+            Caller::Client(client) => client.client.id.into(),
+            Caller::Anonymous | Caller::Operator => uuid::Uuid::nil(),
+        };
+        Ticket { client, deadline: self.deadline }
+    }
+}
+
+impl Services {
+    /// The issuer of a project's tokens.
+    pub fn issuer(&self, project: &Project) -> String {
+        match project.settings.issuer.as_str() {
+            "" => format!("{}/projects/{}", self.public_url, project.id),
+            issuer => issuer.to_owned(),
+        }
+    }
+
+    /// Reads a project that an operator named.
+    async fn project(&self, id: ProjectId) -> Result<Project, Error> {
+        self.store.view().projects().find(id).await?.ok_or(Error::ProjectNotFound)
+    }
+
+    /// Records events in the transaction of what they tell about.
+    async fn record(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        now: Timestamp,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<(), Error> {
+        for mut event in events {
+            if let Caller::Client(caller) = &call.caller {
+                event.client_id = event.client_id.or(Some(caller.client.id));
+            }
+            let id = EventId::generate(now, &self.random);
+            tx.events().push(&event, RecordedBy { id, request_id: Some(&call.request_id), now }).await?;
+        }
+        Ok(())
+    }
+}

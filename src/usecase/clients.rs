@@ -1,0 +1,147 @@
+//! Clients and their secrets, for operators.
+
+use secrecy::SecretString;
+
+use super::{Call, Error, Services, projects::check_name};
+use crate::{
+    crypto::secret_token::{PlainSecret, SecretKind},
+    domain::{
+        client::{Client, ClientSecret, ClientType},
+        event::{Event, EventKind},
+        id::{ClientId, ClientSecretId, ProjectId},
+        page::{Listed, Page},
+    },
+};
+
+/// A client with its secrets, without their values.
+#[derive(Clone, Debug)]
+pub struct ClientWithSecrets {
+    /// The client.
+    pub client: Client,
+    /// Its secrets, oldest first.
+    pub secrets: Vec<ClientSecret>,
+}
+
+/// A secret that was just made. Shown once.
+#[derive(Clone, Debug)]
+pub struct NewSecret {
+    /// Id and time.
+    pub secret: ClientSecret,
+    /// The secret itself.
+    pub plain: SecretString,
+}
+
+/// Creates a client; a confidential one gets its first secret.
+pub async fn create_client(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    name: String,
+    client_type: ClientType,
+) -> Result<(Client, Option<NewSecret>), Error> {
+    check_name(&name)?;
+    services.project(project_id).await?;
+    let now = services.clock.now();
+    let client =
+        Client { id: ClientId::generate(now, &services.random), project_id, name, client_type, created_at: now };
+    let tx = services.store.begin().await?;
+    tx.clients().insert(&client).await?;
+    services.record(&tx, call, now, [Event::new(EventKind::ClientCreated, project_id).client(client.id)]).await?;
+    let secret = match client_type {
+        ClientType::Confidential => Some(insert_secret(services, call, &tx, &client).await?),
+        ClientType::Public => None,
+    };
+    tx.commit().await?;
+    Ok((client, secret))
+}
+
+/// Lists the clients of a project.
+pub async fn list_clients(
+    services: &Services,
+    project_id: ProjectId,
+    page: Page,
+) -> Result<Listed<ClientWithSecrets>, Error> {
+    services.project(project_id).await?;
+    let view = services.store.view();
+    let clients = view.clients().list(project_id, page).await?;
+    let all = view.clients().secrets(&clients.items).await?;
+    Ok(clients.map(|client| {
+        let secrets = all.iter().filter(|secret| secret.client_id == client.id).copied().collect();
+        ClientWithSecrets { client, secrets }
+    }))
+}
+
+/// Deletes a client.
+pub async fn delete_client(services: &Services, call: &Call, project_id: ProjectId, id: ClientId) -> Result<(), Error> {
+    let now = services.clock.now();
+    let tx = services.store.begin().await?;
+    if !tx.clients().delete(project_id, id).await? {
+        return Err(Error::ClientNotFound);
+    }
+    services.record(&tx, call, now, [Event::new(EventKind::ClientDeleted, project_id).client(id)]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Adds a secret to a confidential client.
+pub async fn create_client_secret(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    id: ClientId,
+) -> Result<NewSecret, Error> {
+    let tx = services.store.begin().await?;
+    let client = tx.clients().find(project_id, id).await?.ok_or(Error::ClientNotFound)?;
+    if client.client_type == ClientType::Public {
+        return Err(Error::field("client_id", "names a public client, which cannot keep a secret"));
+    }
+    let secret = insert_secret(services, call, &tx, &client).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Deletes a secret.
+pub async fn delete_client_secret(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    client_id: ClientId,
+    id: ClientSecretId,
+) -> Result<(), Error> {
+    let now = services.clock.now();
+    let tx = services.store.begin().await?;
+    tx.clients().find(project_id, client_id).await?.ok_or(Error::ClientNotFound)?;
+    if !tx.clients().delete_secret(client_id, id).await? {
+        return Err(Error::ClientSecretNotFound);
+    }
+    let event = Event::new(EventKind::ClientSecretDeleted, project_id).client(client_id);
+    services.record(&tx, call, now, [event]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Creates an operator, who stands outside of projects. Only on the command line: nobody becomes an operator over the network.
+pub async fn create_operator(services: &Services, name: &str) -> Result<(ClientId, SecretString), Error> {
+    check_name(name)?;
+    let now = services.clock.now();
+    let id = ClientId::generate(now, &services.random);
+    let plain = PlainSecret::generate(SecretKind::OperatorSecret, &services.random);
+    let tx = services.store.begin().await?;
+    tx.operators().insert(id, name, &plain.hash(), now).await?;
+    tx.commit().await?;
+    Ok((id, SecretString::from(plain.expose())))
+}
+
+async fn insert_secret(
+    services: &Services,
+    call: &Call,
+    tx: &crate::store::Tx,
+    client: &Client,
+) -> Result<NewSecret, Error> {
+    let now = services.clock.now();
+    let plain = PlainSecret::generate(SecretKind::ClientSecret, &services.random);
+    let secret =
+        ClientSecret { id: ClientSecretId::generate(now, &services.random), client_id: client.id, created_at: now };
+    tx.clients().insert_secret(client.project_id, &secret, &plain.hash()).await?;
+    let event = Event::new(EventKind::ClientSecretCreated, client.project_id).client(client.id);
+    services.record(tx, call, now, [event]).await?;
+    Ok(NewSecret { secret, plain: SecretString::from(plain.expose()) })
+}

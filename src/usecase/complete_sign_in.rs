@@ -1,0 +1,87 @@
+//! The end of every sign-in: a session is opened and its tokens are made, once all required steps are done.
+
+use super::{
+    Call, Error, Services, Tokens,
+    mint_tokens::{Subject, mint_tokens},
+};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        caller::ClientCaller,
+        challenge::SignInWishes,
+        client_context::ClientContext,
+        event::{Event, EventKind},
+        id::SessionId,
+        session::{AuthenticationMethod, Session},
+        user::User,
+    },
+    store::Tx,
+};
+
+/// A user who signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The user.
+    pub user: User,
+    /// The new session.
+    pub session: Session,
+    /// Its tokens.
+    pub tokens: Tokens,
+    /// True if the user had never signed in before.
+    pub first_seen: bool,
+}
+
+/// What a sign-in has found out.
+pub(super) struct Completion {
+    pub(super) user: User,
+    pub(super) methods: Vec<AuthenticationMethod>,
+    pub(super) wishes: SignInWishes,
+    pub(super) client_context: ClientContext,
+}
+
+/// Opens a session and makes its tokens. Always a new session: an id known before the sign-in is never taken over.
+/// The caller commits; until then nobody sees the session.
+pub(super) async fn complete_sign_in(
+    services: &Services,
+    call: &Call,
+    caller: &ClientCaller,
+    tx: &Tx,
+    completion: Completion,
+    now: Timestamp,
+) -> Result<SignedIn, Error> {
+    let Completion { mut user, methods, wishes, client_context } = completion;
+    let project = &caller.project;
+    let session = Session {
+        id: SessionId::generate(now, &services.random),
+        project_id: project.id,
+        user_id: user.id,
+        client_id: caller.client.id,
+        methods,
+        authenticated_at: now,
+        client_context,
+        custom_claims: wishes.custom_claims,
+        resource: wishes.tokens.resource.clone(),
+        refresh_generation: 1,
+        created_at: now,
+        state: Session::opened(now, &project.settings),
+    };
+    tx.sessions().insert(&session).await?;
+
+    let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id).session(session.id);
+    services.record(tx, call, now, [signed_in]).await?;
+    if wishes.revoke_other_sessions {
+        let ended = tx.sessions().revoke_all(user.id, Some(session.id), now).await?;
+        let revoked = |id| Event::new(EventKind::SessionRevoked, project.id).user(user.id).session(id);
+        let events = ended.into_iter().map(|id| revoked(id).cause("other_sessions"));
+        services.record(tx, call, now, events).await?;
+    }
+    let first_seen = user.last_signed_in_at.is_none();
+    tx.users().signed_in(user.id, now).await?;
+    user.last_signed_in_at = Some(now);
+
+    let keys = services.key_ring.keys(&services.store, project.id, now).await?;
+    let issuer = services.issuer(project);
+    let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+    let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
+    Ok(SignedIn { user, session, tokens, first_seen })
+}

@@ -1,0 +1,155 @@
+//! Why a use case did not do what it was asked for.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::{
+    clock::Timestamp,
+    crypto::{hash_lane::LaneError, project_keys::ProjectKeysError, signing_key::SigningKeyError},
+    domain::{identifier::IdentifierKind, password::PasswordWeakness, user::User, violation::Violation},
+    store::StoreError,
+};
+
+/// The password was right, a step is missing.
+#[derive(Debug)]
+pub struct PendingSignIn {
+    /// Opens the next step, once.
+    pub token: SecretString,
+    /// Worthless from then on.
+    pub expires_at: Timestamp,
+    /// Who is signing in.
+    pub user: User,
+}
+
+/// Why a use case did not do what it was asked for. `grpc` turns each into one reason of the API.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's credentials are missing or wrong.
+    #[error("the caller's credentials are missing or wrong")]
+    CallerUnauthenticated,
+    /// The caller is of the wrong kind.
+    #[error("the caller may not do this")]
+    CallerNotPermitted,
+    /// No such client in the project.
+    #[error("no client with that id")]
+    ClientNotFound,
+    /// No such secret on the client.
+    #[error("no secret with that id")]
+    ClientSecretNotFound,
+    /// Too many wrong codes.
+    #[error("the code was guessed wrong too often")]
+    CodeAttemptsExhausted,
+    /// The code has expired.
+    #[error("the code has expired")]
+    CodeExpired,
+    /// The code is wrong.
+    #[error("the code is wrong")]
+    CodeIncorrect {
+        /// Tries that are left.
+        attempts_left: u32,
+    },
+    /// The last code is too young for a new one.
+    #[error("a code was sent a moment ago")]
+    CodeSentRecently {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The email address is verified already.
+    #[error("the email address is verified already")]
+    EmailAlreadyVerified,
+    /// The user has no email address.
+    #[error("the user has no email address")]
+    EmailMissing,
+    /// The password was right; the email address has to be verified.
+    #[error("the email address has to be verified first")]
+    EmailVerificationRequired(Box<PendingSignIn>),
+    /// Another user has that identifier.
+    #[error("the {} is taken", .0.as_str())]
+    IdentifierTaken(IdentifierKind),
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Identifier and password do not match, or the user cannot sign in. Never says which.
+    #[error("identifier and password do not match")]
+    InvalidCredentials,
+    /// Fields of the request are wrong.
+    #[error("{} of the request's fields are wrong", .0.len())]
+    InvalidFields(Vec<Violation>),
+    /// This version cannot do that.
+    #[error("`{0}` is not supported yet")]
+    NotSupported(&'static str),
+    /// Not done, because it would not be done in time.
+    #[error("too much to do")]
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The password breaks rules of the policy.
+    #[error("the password is too weak")]
+    PasswordRejected(Vec<PasswordWeakness>),
+    /// The pending authentication is unknown, expired, used or dead.
+    #[error("the pending authentication is not valid")]
+    PendingAuthenticationInvalid,
+    /// No such project.
+    #[error("no project with that id")]
+    ProjectNotFound,
+    /// The resource is not one of the project's.
+    #[error("the resource is not allowed")]
+    ResourceNotAllowed,
+    /// The session is unknown or over, or its user may not sign in.
+    #[error("the session is not active")]
+    SessionNotActive,
+    /// The token is not valid.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Unavailable(#[source] StoreError),
+    /// No such user in the project.
+    #[error("no user with that id")]
+    UserNotFound,
+}
+
+impl Error {
+    /// A complaint about one field.
+    pub fn field(field: &str, description: impl std::fmt::Display) -> Self {
+        Self::InvalidFields(vec![Violation::new(field, description)])
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::InvalidFields(vec![violation])
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<LaneError> for Error {
+    fn from(error: LaneError) -> Self {
+        match error {
+            LaneError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            LaneError::Cost(_) | LaneError::Stopped => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<ProjectKeysError> for Error {
+    fn from(error: ProjectKeysError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<SigningKeyError> for Error {
+    fn from(error: SigningKeyError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}

@@ -1,0 +1,95 @@
+//! Projects, for operators.
+
+use super::{
+    Call, Error, Services,
+    signing_keys::{generate, insert_successor},
+};
+use crate::domain::{
+    event::{Event, EventKind},
+    id::ProjectId,
+    page::{Listed, Page},
+    project::{NAME_BYTES_MAX, Project, ProjectSettings},
+    signing_key::{KeyUse, PUBLISH_LEAD},
+    violation::Violation,
+};
+
+/// Refuses a name that is empty or too long.
+pub(super) fn check_name(name: &str) -> Result<(), Violation> {
+    let fine = !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    let rule = || format!("must be 1 to {NAME_BYTES_MAX} bytes without control characters");
+    if fine { Ok(()) } else { Err(Violation::new("name", rule())) }
+}
+
+fn check(name: &str, settings: &ProjectSettings) -> Result<(), Error> {
+    let mut violations = settings.violations();
+    violations.extend(check_name(name).err());
+    if violations.is_empty() { Ok(()) } else { Err(Error::InvalidFields(violations)) }
+}
+
+/// Creates a project with its first keys.
+pub async fn create_project(
+    services: &Services,
+    call: &Call,
+    name: String,
+    settings: ProjectSettings,
+) -> Result<Project, Error> {
+    check(&name, &settings)?;
+    let now = services.clock.now();
+    let id = ProjectId::generate(now, &services.random);
+    let jwt = KeyUse::Jwt(settings.signing_algorithm);
+    let project = Project { id, name, settings, created_at: now, updated_at: now };
+    let keys = [
+        generate(services, id, jwt, now, now).await?,
+        generate(services, id, KeyUse::RefreshTokenMac, now, now).await?,
+    ];
+
+    let tx = services.store.begin().await?;
+    tx.projects().insert(&project).await?;
+    services.record(&tx, call, now, [Event::new(EventKind::ProjectCreated, id)]).await?;
+    for key in &keys {
+        insert_successor(services, call, &tx, &project, key, now).await?;
+    }
+    tx.commit().await?;
+    Ok(project)
+}
+
+/// Reads a project.
+pub async fn get_project(services: &Services, id: ProjectId) -> Result<Project, Error> {
+    services.project(id).await
+}
+
+/// Lists projects.
+pub async fn list_projects(services: &Services, page: Page) -> Result<Listed<Project>, Error> {
+    Ok(services.store.view().projects().list(page).await?)
+}
+
+/// Changes a project. A new algorithm comes with a key of its own, published before it signs.
+pub async fn update_project(
+    services: &Services,
+    call: &Call,
+    id: ProjectId,
+    change: impl FnOnce(&mut Project) -> Result<(), Error>,
+) -> Result<Project, Error> {
+    let now = services.clock.now();
+    let before = services.project(id).await?;
+    let mut project = before.clone();
+    change(&mut project)?;
+    check(&project.name, &project.settings)?;
+    project.updated_at = now;
+
+    let algorithm = project.settings.signing_algorithm;
+    let key = if algorithm == before.settings.signing_algorithm {
+        None
+    } else {
+        Some(generate(services, id, KeyUse::Jwt(algorithm), now + PUBLISH_LEAD, now).await?)
+    };
+    let tx = services.store.begin().await?;
+    tx.projects().update(&project).await?;
+    services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
+    if let Some(key) = &key {
+        insert_successor(services, call, &tx, &project, key, now).await?;
+    }
+    tx.commit().await?;
+    services.key_ring.forget(id);
+    Ok(project)
+}

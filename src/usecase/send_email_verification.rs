@@ -1,0 +1,37 @@
+//! Sending a code again, or for the first time.
+
+use super::{Call, Error, Services, email_code};
+use crate::{
+    clock::Timestamp,
+    domain::{challenge::RESEND_INTERVAL, id::UserId, identifier::IdentifierKind, user::User},
+};
+
+/// Mails a new code to the user; says when it expires. It replaces the last one, but not the tries already made.
+pub async fn send_email_verification(services: &Services, call: &Call, id: UserId) -> Result<(User, Timestamp), Error> {
+    let (caller, now) = (call.client()?, services.clock.now());
+    let project_id = caller.project_id();
+    let tx = services.store.begin().await?;
+    let user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
+    if user.identifier(IdentifierKind::Email).is_none() {
+        return Err(Error::EmailMissing);
+    }
+    let email = user.unverified_email().cloned().ok_or(Error::EmailAlreadyVerified)?;
+
+    let version = tx.credentials().version(project_id, id).await?;
+    let last = tx.challenges().newest_code(id).await?.filter(|code| {
+        code.is_live_at(now) && code.detail.email == email.canonical() && code.credential_version == version
+    });
+    let letter = email_code::Letter { project: &caller.project, user: &user, email: &email, version, locale: None };
+    let expires_at = match last {
+        None => email_code::send_new(services, call, &tx, &letter, None, now).await?,
+        Some(code) if code.attempts_left == 0 => return Err(Error::CodeAttemptsExhausted),
+        Some(code) if now < code.issued_at + RESEND_INTERVAL => {
+            let wait = (code.issued_at + RESEND_INTERVAL - now).to_std().unwrap_or_default();
+            return Err(Error::CodeSentRecently { retry_after: wait });
+        }
+        Some(code) => email_code::send_again(services, call, &tx, &letter, code, now).await?,
+    };
+    tx.commit().await?;
+    services.mail_waits.notify_one();
+    Ok((user, expires_at))
+}

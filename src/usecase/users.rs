@@ -1,0 +1,141 @@
+//! Creating, reading and deleting users.
+
+use super::{Call, Error, Services};
+use crate::{
+    domain::{
+        event::{Event, EventKind},
+        id::{ProjectId, UserId},
+        identifier::Identifier,
+        page::{Listed, Page},
+        password::{Password, PasswordPolicy},
+        user::{Profile, User, UserIdentifier},
+    },
+    store::{NewUser as NewRow, StoreError},
+};
+
+/// An identifier, and whether the caller vouches for it.
+#[derive(Clone, Debug)]
+pub struct VouchedIdentifier {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// True if it is known to be the user's.
+    pub verified: bool,
+}
+
+/// A user to create.
+#[derive(Debug)]
+pub struct NewUser {
+    /// At least one, at most one of each kind.
+    pub identifiers: Vec<VouchedIdentifier>,
+    /// Password, if there is one.
+    pub password: Option<Password>,
+    /// Name, language, metadata.
+    pub profile: Profile,
+}
+
+/// Creates a user.
+pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Result<User, Error> {
+    let caller = call.client()?;
+    let project_id = caller.project_id();
+    if new.identifiers.is_empty() {
+        return Err(Error::field("email", "give an email address, a username or a phone number"));
+    }
+    let identifiers: Vec<Identifier> = new.identifiers.iter().map(|known| known.identifier.clone()).collect();
+    let hash = match new.password {
+        None => None,
+        Some(password) => {
+            check_policy(caller.project.settings.password_policy, &password, &identifiers)?;
+            Some(services.lane.hash(call.ticket(), password).await?)
+        }
+    };
+
+    let now = services.clock.now();
+    let id = UserId::generate(now, &services.random);
+    let with_time = |known: VouchedIdentifier| UserIdentifier {
+        identifier: known.identifier,
+        verified_at: known.verified.then_some(now),
+    };
+    let known: Vec<UserIdentifier> = new.identifiers.into_iter().map(with_time).collect();
+    let tx = services.store.begin().await?;
+    let row = NewRow { id, project_id, identifiers: &known, profile: &new.profile, now };
+    if let Err(error) = tx.users().insert(&row).await {
+        // PostgreSQL takes no more queries in a transaction that failed.
+        drop(tx);
+        return Err(name_conflict(services, project_id, None, &identifiers, error).await);
+    }
+    if let Some(hash) = &hash {
+        tx.credentials().set(project_id, id, hash, now).await?;
+    }
+    services.record(&tx, call, now, [Event::new(EventKind::UserCreated, project_id).user(id)]).await?;
+    let user = tx.users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Reads a user.
+pub async fn get_user(services: &Services, call: &Call, id: UserId) -> Result<User, Error> {
+    let user = services.store.view().users().find(call.client()?.project_id(), id).await?;
+    user.ok_or(Error::UserNotFound)
+}
+
+/// Lists users, or finds the one with an identifier.
+pub async fn list_users(
+    services: &Services,
+    call: &Call,
+    page: Page,
+    identifier: Option<&Identifier>,
+) -> Result<Listed<User>, Error> {
+    let (view, project_id) = (services.store.view(), call.client()?.project_id());
+    match identifier {
+        None => Ok(view.users().list(project_id, page).await?),
+        Some(identifier) => {
+            let found = view.users().find_by_identifier(project_id, identifier).await?;
+            Ok(Listed { items: found.into_iter().collect(), next_page_token: String::new() })
+        }
+    }
+}
+
+/// Deletes a user with all that hangs on them.
+pub async fn delete_user(services: &Services, call: &Call, id: UserId) -> Result<(), Error> {
+    let (project_id, now) = (call.client()?.project_id(), services.clock.now());
+    let tx = services.store.begin().await?;
+    if !tx.users().delete(project_id, id).await? {
+        return Err(Error::UserNotFound);
+    }
+    services.record(&tx, call, now, [Event::new(EventKind::UserDeleted, project_id).user(id)]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Refuses a password that breaks the project's policy.
+pub(super) fn check_policy(
+    policy: PasswordPolicy,
+    password: &Password,
+    identifiers: &[Identifier],
+) -> Result<(), Error> {
+    match policy.weaknesses(password, identifiers) {
+        weaknesses if weaknesses.is_empty() => Ok(()),
+        weaknesses => Err(Error::PasswordRejected(weaknesses)),
+    }
+}
+
+/// Finds out which identifier was taken.
+pub(super) async fn name_conflict(
+    services: &Services,
+    project_id: ProjectId,
+    owner: Option<UserId>,
+    identifiers: &[Identifier],
+    error: StoreError,
+) -> Error {
+    if !matches!(error, StoreError::Conflict(_)) {
+        return error.into();
+    }
+    for identifier in identifiers {
+        match services.store.view().users().find_by_identifier(project_id, identifier).await {
+            Ok(Some(user)) if Some(user.id) != owner => return Error::IdentifierTaken(identifier.kind()),
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+    }
+    // Whoever had it gave it up in this very moment.
+    error.into()
+}
