@@ -1,0 +1,96 @@
+//! Throw-away databases for the integration tests: one per test, copied from a template that is prepared once.
+//!
+//! ```no_run
+//! use signet_test_support::{Engine, TestDatabase};
+//!
+//! # async fn a_test() {
+//! let Some(database) = TestDatabase::from_template(Engine::Postgres, async |url| { /* migrate, then close */ }).await
+//! else {
+//!     return; // no PostgreSQL on this machine; this was said on standard error
+//! };
+//! # }
+//! ```
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use tokio::sync::OnceCell;
+
+mod postgres;
+mod sqlite;
+
+/// The database engines that Signet runs on. Use with rstest: `#[values(Engine::Sqlite, Engine::Postgres)]`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Engine {
+    /// PostgreSQL: the server at `TEST_DATABASE_URL`, else a private cluster that dies with the test process.
+    Postgres,
+    /// SQLite, in a temporary file.
+    Sqlite,
+}
+
+/// A database of one test. Dropping it deletes it, even if there are still connections to it.
+#[derive(Debug)]
+pub struct TestDatabase(Database);
+
+#[derive(Debug)]
+enum Database {
+    Postgres(postgres::Database),
+    Sqlite(sqlite::Database),
+}
+
+enum Template {
+    Postgres(postgres::Template),
+    Sqlite(sqlite::Template),
+}
+
+/// One cell for each engine and `prepare` function, filled by the first test that asks.
+type Templates = HashMap<(Engine, TypeId), Arc<OnceCell<Template>>>;
+
+static TEMPLATES: LazyLock<Mutex<Templates>> = LazyLock::new(Mutex::default);
+
+impl TestDatabase {
+    /// A fresh copy of the database that `prepare` fills, given the URL of an empty one. `prepare` runs once for the
+    /// engine, however many tests pass it, and has to close its connections.
+    ///
+    /// `None` if the engine is PostgreSQL and the machine has none, which is said on standard error.
+    /// With `CI=true` that is a failure instead.
+    ///
+    /// # Panics
+    /// If a database cannot be prepared or copied: a test has no use for the error.
+    pub async fn from_template<F>(engine: Engine, prepare: F) -> Option<Self>
+    where
+        F: AsyncFnOnce(String) + 'static,
+    {
+        if engine == Engine::Postgres {
+            postgres::Server::running()?;
+        }
+        let cell = Arc::clone(
+            TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner).entry((engine, TypeId::of::<F>())).or_default(),
+        );
+        let template = cell.get_or_init(|| Template::prepare(engine, prepare)).await;
+        Some(Self(match template {
+            Template::Postgres(template) => Database::Postgres(template.copy()),
+            Template::Sqlite(template) => Database::Sqlite(template.copy()),
+        }))
+    }
+
+    /// The URL to connect to.
+    pub fn url(&self) -> &str {
+        match &self.0 {
+            Database::Postgres(database) => database.url(),
+            Database::Sqlite(database) => database.url(),
+        }
+    }
+}
+
+impl Template {
+    async fn prepare(engine: Engine, prepare: impl AsyncFnOnce(String)) -> Self {
+        match engine {
+            Engine::Postgres => Self::Postgres(postgres::Template::prepare(prepare).await),
+            Engine::Sqlite => Self::Sqlite(sqlite::Template::prepare(prepare).await),
+        }
+    }
+}

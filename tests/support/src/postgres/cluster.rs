@@ -1,0 +1,108 @@
+//! A PostgreSQL cluster of our own, started from the programs the system has, that never outlives the test process.
+
+use std::{
+    env, fs,
+    io::Read as _,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::Context as _;
+use url::Url;
+
+/// Runs the cluster until its standard input is closed; see there.
+const SCRIPT: &str = include_str!("cluster.sh");
+/// Short, because the path of a Unix socket has 107 bytes at most, and open to every user, unlike some `TMPDIR`.
+const PARENT_DIRECTORY: &str = "/tmp";
+/// Whom to be instead of root, which PostgreSQL refuses.
+const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// A running cluster. It stops, and its directory goes, when the standard input of `_keeper` is closed: at the latest
+/// when the system closes the files of this process.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    directory: PathBuf,
+    _keeper: Child,
+}
+
+impl Cluster {
+    /// Starts a cluster; `None` if the system has no PostgreSQL server programs.
+    pub(super) fn start() -> anyhow::Result<Option<Self>> {
+        let Some(programs) = programs() else { return Ok(None) };
+        let temporary = tempfile::Builder::new().prefix("signet-pg-").tempdir_in(PARENT_DIRECTORY)?;
+
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", SCRIPT, "cluster.sh"]).arg(&programs).arg(temporary.path());
+        // A group of its own, so that Ctrl-C reaches the tests only and the script can clean up after them.
+        command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        if rustix::process::geteuid().is_root() {
+            let (user, group) = unprivileged_user()?;
+            chown(temporary.path(), Some(user), Some(group))?;
+            command.uid(user).gid(group);
+        }
+        let mut keeper = command.spawn().context("starting /bin/sh")?;
+        // From here on the script removes the directory.
+        let directory = temporary.keep();
+
+        let mut answer = [0; 6];
+        let mut output = keeper.stdout.take().context("the output of the script is a pipe")?;
+        if output.read_exact(&mut answer).is_ok() && &answer == b"ready\n" {
+            return Ok(Some(Self { directory, _keeper: keeper }));
+        }
+        let mut log = answer.to_vec();
+        output.read_to_end(&mut log)?;
+        keeper.wait()?;
+        anyhow::bail!(
+            "cannot start a cluster with the programs in {}:\n{}",
+            programs.display(),
+            String::from_utf8_lossy(&log)
+        )
+    }
+
+    /// URL of the database that every cluster has.
+    pub(super) fn url(&self) -> Url {
+        // Port and `sslmode` are the defaults, said so that variables such as `PGPORT` do not change them.
+        format!("postgres://signet@localhost:5432/postgres?host={}&sslmode=disable", self.directory.display())
+            .parse()
+            .expect("the directory's name holds no character that is special in a URL")
+    }
+}
+
+/// The directory of the server programs: where `initdb` of the `PATH` really is, else Debian's newest version.
+fn programs() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let in_path = env::split_paths(&path)
+        .filter_map(|directory| Some(fs::canonicalize(directory.join("initdb")).ok()?.parent()?.to_owned()));
+
+    let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
+        })
+        .collect();
+    debian.sort();
+
+    in_path.chain(debian.into_iter().rev().map(|(_, directory)| directory)).find(|directory| is_complete(directory))
+}
+
+fn is_complete(directory: &Path) -> bool {
+    ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
+}
+
+/// User and group id of the first of `UNPRIVILEGED_USERS` that the system has.
+fn unprivileged_user() -> anyhow::Result<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").context("/etc/passwd")?;
+    UNPRIVILEGED_USERS
+        .iter()
+        .find_map(|wanted| {
+            let mut fields =
+                users.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(wanted))?;
+            Some((fields.nth(2)?.parse().ok()?, fields.next()?.parse().ok()?))
+        })
+        .with_context(|| {
+            format!("root cannot run PostgreSQL, and the system has none of the users {UNPRIVILEGED_USERS:?}")
+        })
+}
