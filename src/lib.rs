@@ -11,8 +11,14 @@ pub mod config;
 pub mod crypto;
 /// What the service is about: pure types, parsing and state.
 pub mod domain;
+/// Every reason of the API with its gRPC code, HTTP status and text.
+pub mod error;
+/// The gRPC API: parse, call the use case, convert.
+pub mod grpc;
 /// Starting and stopping.
 pub mod lifecycle;
+/// Mails: their words, their way out, and the worker that sends what the outbox holds.
+pub mod mail;
 /// What the service counts.
 pub mod metrics;
 /// The operations listener: health and metrics.

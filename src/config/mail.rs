@@ -1,12 +1,13 @@
 use std::{net::IpAddr, path::PathBuf};
 
-use lettre::{AsyncSmtpTransport, Tokio1Executor, message::Mailbox};
+use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{ConfigError, Setting, secret, value};
 
 const SMTP_URL: Setting = Setting::new("smtp-url");
+const SMTP_CA: Setting = Setting::new("smtp-ca");
 const MAIL_FROM: Setting = Setting::new("mail-from");
 
 /// How mail is sent.
@@ -28,6 +29,10 @@ pub struct MailConfig {
     #[arg(id = "smtp-url-file", long = "smtp-url-file", env = "SIGNET_SMTP_URL_FILE", value_name = "PATH")]
     smtp_url_file: Option<PathBuf>,
 
+    /// Certificates in PEM of which one must have signed the mail server's, beside those the machine trusts
+    #[arg(id = "smtp-ca", long = "smtp-ca", env = "SIGNET_SMTP_CA", value_name = "PATH")]
+    smtp_ca: Option<PathBuf>,
+
     /// Sender of the mails, such as `Signet <no-reply@example.com>`; needed with a mail server
     #[arg(id = "mail-from", long = "mail-from", env = "SIGNET_MAIL_FROM", value_name = "MAILBOX")]
     from: Option<Mailbox>,
@@ -36,15 +41,20 @@ pub struct MailConfig {
 impl MailConfig {
     /// Settings for the mail server at `url`, with `from` as the sender.
     pub fn new(url: &str, from: Mailbox) -> Self {
-        Self { smtp_url: Some(SecretString::from(url)), smtp_url_file: None, from: Some(from) }
+        Self { smtp_url: Some(SecretString::from(url)), smtp_url_file: None, smtp_ca: None, from: Some(from) }
     }
 
-    /// The URL of the mail server, in the form of `AsyncSmtpTransport::from_url`, or `None` when there is no server.
-    /// Reads the file when it is given by one.
+    /// The URL of the mail server, or `None` when there is no server. Reads the file when it is given by one.
     pub fn smtp_url(&self) -> Result<Option<SecretString>, ConfigError> {
         let url = secret::read(SMTP_URL, self.smtp_url.as_ref(), self.smtp_url_file.as_deref())?;
         url.as_ref().map(check_url).transpose()?;
         Ok(url)
+    }
+
+    /// Certificates, in PEM, to trust beside those of the machine. Reads the file.
+    pub fn extra_ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let read = |path: &PathBuf| secret::read_file(SMTP_CA, path).map(|pem| pem.to_vec());
+        self.smtp_ca.as_ref().map(read).transpose()
     }
 
     /// The sender of the mails; `no-reply@localhost` when none is given, which is right for a terminal only.
@@ -59,22 +69,23 @@ impl MailConfig {
         let no_sender = matches!(url, Ok(Some(_))) && self.from.is_none();
         let hint = "is needed with a mail server; for example 'Signet <no-reply@example.com>'";
         let missing = no_sender.then_some(ConfigError::Missing { setting: MAIL_FROM, hint });
-        url.err().into_iter().chain(missing).collect()
+        url.err().into_iter().chain(self.extra_ca_pem().err()).chain(missing).collect()
     }
 }
 
-/// Fails for a URL that lettre does not understand, and for one that would send a password in the clear.
+/// Fails for a URL of another form, and for one that would send a password in the clear. `tls=opportunistic` is refused:
+/// whoever sits on the line could turn it into no TLS at all.
 fn check_url(url: &SecretString) -> Result<(), ConfigError> {
     let refused = |problem| Err(ConfigError::malformed(SMTP_URL, problem));
     // The parsers' own texts are left out: they could grow to quote the URL, and with it the password.
     let form = "must be smtp://USER:PASSWORD@HOST:587?tls=required or smtps://USER:PASSWORD@HOST:465; \
                 write special characters of the password as %40 and the like";
-    let (Ok(parsed), Ok(_)) =
-        (Url::parse(url.expose_secret()), AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret()))
-    else {
+    let Ok(parsed) = Url::parse(url.expose_secret()) else { return refused(form) };
+    let known_query = parsed.query_pairs().all(|(name, value)| name == "tls" && value == "required");
+    if !matches!(parsed.scheme(), "smtp" | "smtps") || !parsed.has_host() || !known_query {
         return refused(form);
-    };
-    let encrypted = parsed.scheme() == "smtps" || parsed.query_pairs().any(|(name, _)| name == "tls");
+    }
+    let encrypted = parsed.scheme() == "smtps" || parsed.query().is_some();
     if parsed.password().is_some() && !encrypted && !is_this_machine(&parsed) {
         return refused("would send the password unencrypted; add ?tls=required or use smtps://");
     }
@@ -103,10 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_lettre_understands_are_accepted() {
+    fn urls_of_the_documented_form_are_accepted() {
         for url in [
             "smtp://me:p%40ss@mail.example.com:587?tls=required",
-            "smtp://mail.example.com?tls=opportunistic",
             "smtp://relay:25",
             "smtp://me:pass@127.0.0.1:2525",
             "smtps://me:pass@mail.example.com",
@@ -120,7 +130,7 @@ mod tests {
         for url in [
             "mail.example.com:587",
             "http://me:hunter2@mail.example.com",
-            "smtp://me:hunter2@mail.example.com?tls=maybe",
+            "smtp://me:hunter2@mail.example.com?tls=opportunistic",
             "smtp://me:hunter2@mail.example.com:587",
             "smtps://hunter2@mail.example.com",
         ] {

@@ -96,30 +96,24 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
 
     /// Notes that a mail was sent, and erases what it said.
     pub async fn mark_sent(&self, id: MailId, now: Timestamp) -> Result<(), StoreError> {
-        self.finish(mail::ActiveModel { id: Set(id.into()), sent_at: Set(Some(now)), ..Default::default() }).await
+        self.change(id, mail::ActiveModel { sent_at: Set(Some(now)), ..finished() }).await
     }
 
-    /// Puts a mail off.
+    /// Puts a mail off, unless it has been finished meanwhile by somebody who took over the lease.
     pub async fn retry_at(&self, id: MailId, at: Timestamp, error: &str) -> Result<(), StoreError> {
         let row = mail::ActiveModel {
-            id: Set(id.into()),
             next_attempt_at: Set(Some(at)),
             last_error: Set(Some(error.to_owned())),
             ..Default::default()
         };
-        mail::Entity::update(row).exec(self.0).await?;
-        Ok(())
+        self.change(id, row).await
     }
 
     /// Notes that a mail will not be sent, and erases what it said.
     pub async fn give_up(&self, id: MailId, now: Timestamp, error: &str) -> Result<(), StoreError> {
-        let row = mail::ActiveModel {
-            id: Set(id.into()),
-            given_up_at: Set(Some(now)),
-            last_error: Set(Some(error.to_owned())),
-            ..Default::default()
-        };
-        self.finish(row).await
+        let row =
+            mail::ActiveModel { given_up_at: Set(Some(now)), last_error: Set(Some(error.to_owned())), ..finished() };
+        self.change(id, row).await
     }
 
     /// How many mails wait to be sent.
@@ -127,10 +121,19 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
     }
 
-    async fn finish(&self, mut row: mail::ActiveModel) -> Result<(), StoreError> {
-        row.sealed = Set(None);
-        row.next_attempt_at = Set(None);
-        mail::Entity::update(row).exec(self.0).await?;
+    /// Changes a mail that is not finished.
+    async fn change(&self, id: MailId, row: mail::ActiveModel) -> Result<(), StoreError> {
+        mail::Entity::update_many()
+            .set(row)
+            .filter(mail::Column::Id.eq(Uuid::from(id)))
+            .filter(mail::Column::NextAttemptAt.is_not_null())
+            .exec(self.0)
+            .await?;
         Ok(())
     }
+}
+
+/// Nothing left to do, nothing left to read.
+fn finished() -> mail::ActiveModel {
+    mail::ActiveModel { sealed: Set(None), next_attempt_at: Set(None), ..Default::default() }
 }

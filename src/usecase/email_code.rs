@@ -100,7 +100,8 @@ async fn post(
     let mail = NewMail {
         id,
         project_id: letter.project.id,
-        recipient: letter.email.display().to_owned(),
+        // Not the spelling as given: another spelling may be another mailbox, and this one is what gets verified.
+        recipient: letter.email.canonical().to_owned(),
         sealed: services.master_key.seal(Purpose::Mail, Uuid::from(id), &json, &services.random),
         expires_at: now + LIFETIME,
         now,

@@ -1,0 +1,95 @@
+//! Every reason of the API with its gRPC code, HTTP status and text, side by side. The only file that names codes.
+
+use tonic::Code;
+
+use crate::proto::ErrorReason;
+
+/// How a reason looks on the wire.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WireError {
+    /// gRPC status code.
+    pub code: Code,
+    /// HTTP status of the canonical REST API.
+    pub http_status: u16,
+    /// Text for people, without details.
+    pub message: &'static str,
+}
+
+/// How a reason looks on the wire.
+pub const fn wire(reason: ErrorReason) -> WireError {
+    use ErrorReason as R;
+    let (code, http_status, message) = match reason {
+        R::CallerUnauthenticated => (
+            Code::Unauthenticated,
+            401,
+            "send the client's credentials: authorization: Basic base64(client_id:client_secret)",
+        ),
+        R::CallerNotPermitted => (Code::PermissionDenied, 403, "this client may not make this call"),
+        R::InvalidField => (Code::InvalidArgument, 400, "a field of the request is wrong"),
+        R::NotSupported => (Code::Unimplemented, 501, "this version cannot do that yet"),
+        R::InvalidCredentials => (Code::Unauthenticated, 401, "identifier and password do not match"),
+        R::EmailVerificationRequired => {
+            (Code::FailedPrecondition, 403, "the email address has to be verified first; a code was mailed")
+        }
+        R::PendingAuthenticationInvalid => {
+            (Code::Unauthenticated, 401, "the pending authentication is not valid; start again with the password")
+        }
+        R::CodeIncorrect => (Code::Unauthenticated, 401, "the code is wrong"),
+        R::CodeExpired => (Code::Unauthenticated, 401, "the code has expired; ask for a new one"),
+        R::CodeAttemptsExhausted => {
+            (Code::ResourceExhausted, 429, "the code was guessed wrong too often; start again later with the password")
+        }
+        R::TokenInvalid => (Code::Unauthenticated, 401, "the token is not valid"),
+        R::SessionNotActive => (Code::Unauthenticated, 401, "the session is over"),
+        R::UserNotFound => (Code::NotFound, 404, "no user with that id"),
+        R::ProjectNotFound => (Code::NotFound, 404, "no project with that id"),
+        R::ClientNotFound => (Code::NotFound, 404, "no client with that id"),
+        R::ClientSecretNotFound => (Code::NotFound, 404, "no secret with that id"),
+        R::IdentifierTaken => (Code::AlreadyExists, 409, "another user has that identifier"),
+        R::PasswordRejected => (Code::InvalidArgument, 400, "the password does not meet the policy"),
+        R::EmailAlreadyVerified => (Code::FailedPrecondition, 400, "the email address is verified already"),
+        R::EmailMissing => (Code::FailedPrecondition, 400, "the user has no email address"),
+        R::ResourceNotAllowed => {
+            (Code::InvalidArgument, 400, "the resource is not one of the project's allowed_resources")
+        }
+        R::CodeSentRecently => (Code::ResourceExhausted, 429, "a code was sent a moment ago"),
+        R::Overloaded => {
+            (Code::ResourceExhausted, 429, "too many passwords are waiting to be checked; come back a little later")
+        }
+        R::DeadlineExceeded => (Code::DeadlineExceeded, 504, "the deadline of the call passed"),
+        R::Unavailable => (Code::Unavailable, 503, "the database does not answer; try again"),
+        R::Internal | R::Unspecified => {
+            (Code::Internal, 500, "internal error; the log has the cause under the request id")
+        }
+    };
+    WireError { code, http_status, message }
+}
+
+/// The name of a gRPC code, as in the specification, for metrics and logs.
+pub const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// The outcome of a call, from its `grpc-status` header; a call without one has succeeded so far.
+pub fn outcome(headers: &http::HeaderMap) -> &'static str {
+    let code = headers.get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()));
+    code_name(code)
+}

@@ -1,0 +1,87 @@
+//! The gRPC API: parse, call the use case, convert. Decides nothing.
+
+mod auth;
+mod caller;
+mod convert;
+mod deadline;
+pub mod layers;
+mod projects;
+mod respond;
+mod server;
+mod status;
+mod users;
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+
+pub use self::server::{ServeError, serve};
+use crate::{
+    metrics::Metrics,
+    proto::{
+        DESCRIPTORS, auth_service_server::AuthServiceServer, project_service_server::ProjectServiceServer,
+        user_service_server::UserServiceServer,
+    },
+    usecase::Services,
+};
+
+/// What the API has to know beside its services.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiSettings {
+    /// Longest time a call may take; shorter if the caller says so.
+    pub deadline_max: Duration,
+    /// Largest request, in bytes.
+    pub message_bytes_max: usize,
+    /// Whether clients may ask for the descriptors.
+    pub reflection: bool,
+}
+
+/// The API, with all of its layers: answers in process as over a socket.
+#[derive(Clone)]
+pub struct Api {
+    /// The services.
+    pub routes: Routes,
+    /// Says per service whether it takes calls.
+    pub health: HealthReporter,
+}
+
+impl Api {
+    /// Puts services and layers together.
+    pub async fn new(
+        services: Arc<Services>,
+        metrics: Metrics,
+        settings: &ApiSettings,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<AuthServiceServer<auth::AuthApi>>().await;
+        health.set_serving::<UserServiceServer<users::UserApi>>().await;
+        health.set_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
+
+        let bytes = settings.message_bytes_max;
+        let mut routes = Routes::builder();
+        routes
+            .add_service(health_service)
+            .add_service(AuthServiceServer::new(auth::AuthApi(services.clone())).max_decoding_message_size(bytes))
+            .add_service(UserServiceServer::new(users::UserApi(services.clone())).max_decoding_message_size(bytes))
+            .add_service(
+                ProjectServiceServer::new(projects::ProjectApi(services.clone())).max_decoding_message_size(bytes),
+            );
+        if settings.reflection {
+            let reflection = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            routes.add_service(reflection.build_v1()?);
+        }
+        let routes = layers::apply(routes.routes(), services, metrics, settings.deadline_max);
+        Ok(Self { routes, health })
+    }
+
+    /// Tells every health check that no more calls are taken.
+    pub async fn stop_serving(&self) {
+        self.health.set_not_serving::<AuthServiceServer<auth::AuthApi>>().await;
+        self.health.set_not_serving::<UserServiceServer<users::UserApi>>().await;
+        self.health.set_not_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
+        self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    }
+}

@@ -1,0 +1,237 @@
+//! `AuthService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::{
+    convert::{
+        self, client_context, cookie_hints, id, object_from, session_message, short_text, token_set, user_message,
+    },
+    respond::{answer, open},
+};
+use crate::{
+    crypto::{
+        json_web_key::{JsonWebKey, PublicKey},
+        jwt::TokenKind,
+    },
+    domain::{
+        challenge::{SignInWishes, TokenWishes},
+        claims::{ClaimsRequest, CustomClaims},
+        id::{ProjectId, SessionId},
+        identifier::{Identifier, IdentifierKind},
+        password::Password,
+        project::parse_resource,
+        user::LOCALE_BYTES_MAX,
+        violation::InField as _,
+    },
+    proto::{
+        self, AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
+        AuthenticatePasswordResponse, AuthenticateSessionRequest, AuthenticateSessionResponse, GetJsonWebKeySetRequest,
+        GetJsonWebKeySetResponse, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
+        auth_service_server::AuthService, authenticate_password_request, authenticate_session_request,
+        sign_out_request,
+    },
+    usecase::{
+        Error, Services,
+        authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
+        authenticate_session::{SessionCredential, authenticate_session},
+        json_web_keys::json_web_keys,
+        sign_in::{PasswordSignIn, sign_in},
+        sign_out::sign_out,
+    },
+};
+
+pub(super) struct AuthApi(pub(super) Arc<Services>);
+
+#[tonic::async_trait]
+impl AuthService for AuthApi {
+    async fn authenticate_password(
+        &self,
+        request: Request<AuthenticatePasswordRequest>,
+    ) -> Result<Response<AuthenticatePasswordResponse>, Status> {
+        let (call, body) = open(request);
+        let operation = async {
+            let signed_in = sign_in(&self.0, &call, password_sign_in(body)?).await?;
+            Ok(AuthenticatePasswordResponse {
+                tokens: Some(token_set(&signed_in.tokens)),
+                user: Some(user_message(signed_in.user)),
+                session: Some(session_message(signed_in.session)),
+                first_seen: signed_in.first_seen,
+            })
+        };
+        answer(&call, operation).await
+    }
+
+    async fn authenticate_email_verification(
+        &self,
+        request: Request<AuthenticateEmailVerificationRequest>,
+    ) -> Result<Response<AuthenticateEmailVerificationResponse>, Status> {
+        let (call, body) = open(request);
+        let operation = async {
+            let step = EmailVerification {
+                code: Code::parse(&body.code).in_field("code")?,
+                pending_token: body.pending_authentication_token,
+                client_context: client_context(body.client_context)?,
+            };
+            if step.pending_token.is_empty() {
+                return Err(Error::field("pending_authentication_token", "must not be empty"));
+            }
+            let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
+            Ok(AuthenticateEmailVerificationResponse {
+                tokens: Some(token_set(&signed_in.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens)),
+                user: Some(user_message(signed_in.user)),
+                session: Some(session_message(signed_in.session)),
+                first_seen: signed_in.first_seen,
+            })
+        };
+        answer(&call, operation).await
+    }
+
+    async fn sign_in(&self, request: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
+        let (call, body) = open(request);
+        let operation = async {
+            let signed_in = sign_in(&self.0, &call, login_sign_in(body)?).await?;
+            Ok(SignInResponse {
+                tokens: Some(token_set(&signed_in.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens)),
+                user: Some(user_message(signed_in.user)),
+                session: Some(session_message(signed_in.session)),
+                first_seen: signed_in.first_seen,
+            })
+        };
+        answer(&call, operation).await
+    }
+
+    async fn authenticate_session(
+        &self,
+        request: Request<AuthenticateSessionRequest>,
+    ) -> Result<Response<AuthenticateSessionResponse>, Status> {
+        use authenticate_session_request::Credential;
+        let (call, body) = open(request);
+        let operation = async {
+            let credential = session_credential(body.credential.map(|credential| match credential {
+                Credential::AccessToken(token) => Presented::Token("access_token", TokenKind::Access, token),
+                Credential::SessionToken(token) => Presented::Token("session_token", TokenKind::Session, token),
+                Credential::SessionId(id) => Presented::Id(id),
+            }))?;
+            let now = self.0.clock.now();
+            let live = authenticate_session(&self.0, &call, credential).await?;
+            Ok(AuthenticateSessionResponse {
+                user: Some(user_message(live.user)),
+                session: Some(session_message(live.session)),
+                token_expires_in: live.token_expires_at.map(|end| convert::duration(now, end)),
+            })
+        };
+        answer(&call, operation).await
+    }
+
+    async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
+        use sign_out_request::Credential;
+        let (call, body) = open(request);
+        let operation = async {
+            let credential = session_credential(body.credential.map(|credential| match credential {
+                Credential::AccessToken(token) => Presented::Token("access_token", TokenKind::Access, token),
+                Credential::SessionToken(token) => Presented::Token("session_token", TokenKind::Session, token),
+                Credential::SessionId(id) => Presented::Id(id),
+            }))?;
+            sign_out(&self.0, &call, credential).await?;
+            Ok(SignOutResponse {})
+        };
+        answer(&call, operation).await
+    }
+
+    async fn get_json_web_key_set(
+        &self,
+        request: Request<GetJsonWebKeySetRequest>,
+    ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
+        let (call, body) = open(request);
+        let operation = async {
+            let project_id = id("project_id", &body.project_id, ProjectId::parse)?;
+            let keys = json_web_keys(&self.0, project_id).await?;
+            Ok(GetJsonWebKeySetResponse { keys: keys.into_iter().map(Into::into).collect() })
+        };
+        answer(&call, operation).await
+    }
+}
+
+fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn, Error> {
+    use authenticate_password_request::Identifier as Given;
+    let (kind, text) = match body.identifier {
+        Some(Given::Email(text)) => (IdentifierKind::Email, text),
+        Some(Given::Username(text)) => (IdentifierKind::Username, text),
+        Some(Given::PhoneNumber(text)) => (IdentifierKind::Phone, text),
+        None => return Err(Error::field("identifier", "set one of email, username and phone_number")),
+    };
+    Ok(PasswordSignIn {
+        identifier: Identifier::parse(kind, &text).in_field(kind.as_str())?,
+        password: Password::parse(&body.password).in_field("password")?,
+        wishes: SignInWishes { tokens: token_wishes(body.token_options)?, ..SignInWishes::default() },
+        client_context: client_context(body.client_context)?,
+    })
+}
+
+fn token_wishes(options: Option<proto::TokenOptions>) -> Result<TokenWishes, Error> {
+    let options = options.unwrap_or_default();
+    let resource = Some(options.resource).filter(|resource| !resource.is_empty());
+    if let Some(resource) = &resource {
+        parse_resource(resource).in_field("token_options.resource")?;
+    }
+    let field = "token_options.claims";
+    let claims = ClaimsRequest::parse(object_from(field, options.claims)?).in_field(field)?;
+    Ok(TokenWishes { id_token: options.include_id_token, session_token: false, resource, claims })
+}
+
+fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
+    let options = body.options.unwrap_or_default();
+    let unsupported = [
+        (options.step_up, "options.step_up"),
+        (options.additional_factor, "options.additional_factor"),
+        (!options.organization_id.is_empty(), "options.organization_id"),
+    ];
+    if let Some((_, field)) = unsupported.into_iter().find(|(asked, _)| *asked) {
+        return Err(Error::NotSupported(field));
+    }
+    let field = "options.custom_claims";
+    let wishes = SignInWishes {
+        tokens: TokenWishes { session_token: true, ..TokenWishes::default() },
+        custom_claims: CustomClaims::parse(object_from(field, options.custom_claims)?).in_field(field)?,
+        revoke_other_sessions: options.revoke_other_sessions,
+        locale: short_text("options.locale", Some(options.locale), LOCALE_BYTES_MAX)?,
+    };
+    Ok(PasswordSignIn {
+        identifier: Identifier::parse_login_id(&body.login_id).in_field("login_id")?,
+        password: Password::parse(&body.password).in_field("password")?,
+        wishes,
+        client_context: client_context(body.client_context)?,
+    })
+}
+
+/// What stands for a session, as both messages spell it.
+enum Presented {
+    Token(&'static str, TokenKind, String),
+    Id(String),
+}
+
+fn session_credential(presented: Option<Presented>) -> Result<SessionCredential, Error> {
+    match presented {
+        None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
+        Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
+        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token)),
+        Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),
+    }
+}
+
+impl From<JsonWebKey> for proto::JsonWebKey {
+    fn from(key: JsonWebKey) -> Self {
+        let message = Self { kid: key.kid, alg: key.alg.as_str().into(), r#use: key.key_use.into(), ..Self::default() };
+        match key.public {
+            PublicKey::Ec { crv, x, y } => {
+                Self { kty: "EC".into(), crv: Some(crv.into()), x: Some(x), y: Some(y), ..message }
+            }
+            PublicKey::Okp { crv, x } => Self { kty: "OKP".into(), crv: Some(crv.into()), x: Some(x), ..message },
+            PublicKey::Rsa { n, e } => Self { kty: "RSA".into(), n: Some(n), e: Some(e), ..message },
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Reading the caller's credentials from the `authorization` metadata, and holding them against what an RPC asks for.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use crate::{
+    domain::{caller::Caller, client::ClientType},
+    proto::CallerKind,
+    usecase::{
+        Error, Services,
+        authenticate_caller::{CallerCredentials, authenticate_caller},
+    },
+};
+
+/// Longest header that is looked at, in bytes.
+const HEADER_BYTES_MAX: usize = 1024;
+
+/// Finds out who is calling an RPC that is open to `kind`, and refuses those it is not open to.
+pub(super) async fn caller_for(services: &Services, kind: CallerKind, headers: &HeaderMap) -> Result<Caller, Error> {
+    if kind == CallerKind::Anyone {
+        return Ok(Caller::Anonymous);
+    }
+    let credentials = basic(headers).ok_or(Error::CallerUnauthenticated)?;
+    let caller = authenticate_caller(services, &credentials).await?;
+    if is_open_to(kind, &caller) { Ok(caller) } else { Err(Error::CallerNotPermitted) }
+}
+
+/// True if such a caller may make such a call. What is not listed is refused.
+fn is_open_to(kind: CallerKind, caller: &Caller) -> bool {
+    match (kind, caller) {
+        (CallerKind::Anyone, _)
+        | (CallerKind::PublicClient, Caller::Client(_))
+        | (CallerKind::Operator, Caller::Operator) => true,
+        (CallerKind::ConfidentialClient, Caller::Client(caller)) => {
+            caller.client.client_type == ClientType::Confidential
+        }
+        _ => false,
+    }
+}
+
+/// `Basic base64(id:secret)` (RFC 7617). Exactly one header, or none counts.
+fn basic(headers: &HeaderMap) -> Option<CallerCredentials> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > HEADER_BYTES_MAX {
+        return None;
+    }
+    let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let (client_id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(CallerCredentials { client_id: client_id.to_owned(), client_secret: secret.to_owned().into() })
+}

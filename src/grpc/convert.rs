@@ -1,0 +1,66 @@
+//! Between the messages of the API and the types of the domain.
+
+mod project;
+mod session;
+mod user;
+mod value;
+
+use prost_types::{Duration, Timestamp};
+
+pub(super) use self::{
+    project::{client_message, project_message, secret_message, set_setting, settings_from},
+    session::{cookie_hints, pending_authentication, session_message, token_set},
+    user::user_message,
+    value::{object_from, object_message},
+};
+use crate::{
+    clock,
+    domain::{
+        client_context::ClientContext,
+        id::ParseIdError,
+        page::Page,
+        violation::{InField as _, Violation},
+    },
+    proto,
+    usecase::Error,
+};
+
+pub(super) fn timestamp(time: clock::Timestamp) -> Timestamp {
+    Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0) }
+}
+
+pub(super) fn duration(from: clock::Timestamp, to: clock::Timestamp) -> Duration {
+    Duration { seconds: (to - from).num_seconds().max(0), nanos: 0 }
+}
+
+/// Whole seconds until a time, as `expires_in` of RFC 6749 counts them.
+pub(super) fn seconds_until(from: clock::Timestamp, to: clock::Timestamp) -> i32 {
+    i32::try_from((to - from).num_seconds().max(0)).unwrap_or(i32::MAX)
+}
+
+/// Reads an id.
+pub(super) fn id<T>(field: &str, text: &str, parse: fn(&str) -> Result<T, ParseIdError>) -> Result<T, Error> {
+    Ok(parse(text).in_field(field)?)
+}
+
+/// Reads the two fields of a list request.
+pub(super) fn page(size: i32, token: &str) -> Result<Page, Error> {
+    let size = Page::parse_size(size).in_field("page_size")?;
+    Ok(Page { size, after: Page::parse_token(token).in_field("page_token")? })
+}
+
+/// Reads the end user's connection.
+pub(super) fn client_context(message: Option<proto::ClientContext>) -> Result<ClientContext, Error> {
+    let message = message.unwrap_or_default();
+    let context = ClientContext::parse(&message.ip_address, &message.user_agent);
+    Ok(context.map_err(|_| Violation::new("client_context.ip_address", "must be an IP address without a port"))?)
+}
+
+/// A text of bounded length without control characters; empty counts as absent.
+pub(super) fn short_text(field: &str, text: Option<String>, bytes_max: usize) -> Result<Option<String>, Error> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.len() > bytes_max || text.chars().any(char::is_control) {
+        return Err(Error::field(field, format!("must be at most {bytes_max} bytes without control characters")));
+    }
+    Ok(Some(text))
+}

@@ -1,0 +1,162 @@
+//! Projects, settings, clients.
+
+use prost_types::Duration;
+
+use super::timestamp;
+use crate::{
+    domain::{
+        client::{Client, ClientSecret, ClientType},
+        password::PasswordPolicy,
+        project::{Project, ProjectSettings},
+        signing_key::SigningAlgorithm,
+    },
+    proto,
+    usecase::{Error, clients::ClientWithSecrets},
+};
+
+/// A project as a message.
+pub(in crate::grpc) fn project_message(project: Project) -> proto::Project {
+    proto::Project {
+        project_id: project.id.to_string(),
+        name: project.name,
+        settings: Some(settings_message(project.settings)),
+        created_at: Some(timestamp(project.created_at)),
+        updated_at: Some(timestamp(project.updated_at)),
+    }
+}
+
+fn settings_message(settings: ProjectSettings) -> proto::ProjectSettings {
+    let seconds = |seconds: u32| Some(Duration { seconds: seconds.into(), nanos: 0 });
+    let algorithm = match settings.signing_algorithm {
+        SigningAlgorithm::EdDsa => proto::SigningAlgorithm::Eddsa,
+        SigningAlgorithm::Es256 => proto::SigningAlgorithm::Es256,
+        SigningAlgorithm::Rs256 => proto::SigningAlgorithm::Rs256,
+    };
+    let policy = match settings.password_policy {
+        PasswordPolicy::Compatible => proto::PasswordPolicy::Compatible,
+        PasswordPolicy::Nist80063b4 => proto::PasswordPolicy::Nist80063b4,
+    };
+    proto::ProjectSettings {
+        signing_algorithm: algorithm.into(),
+        password_policy: policy.into(),
+        require_email_verification: Some(settings.require_email_verification),
+        access_token_lifetime: seconds(settings.access_token_lifetime_seconds),
+        session_token_lifetime: seconds(settings.session_token_lifetime_seconds),
+        session_idle_lifetime: seconds(settings.session_idle_lifetime_seconds),
+        session_absolute_lifetime: seconds(settings.session_absolute_lifetime_seconds),
+        default_audience: settings.default_audience,
+        allowed_resources: settings.allowed_resources,
+        issuer: settings.issuer,
+    }
+}
+
+/// Every setting, by its name in the proto.
+const SETTINGS: [&str; 10] = [
+    "signing_algorithm",
+    "password_policy",
+    "require_email_verification",
+    "access_token_lifetime",
+    "session_token_lifetime",
+    "session_idle_lifetime",
+    "session_absolute_lifetime",
+    "default_audience",
+    "allowed_resources",
+    "issuer",
+];
+
+/// The settings of a new project: what the message leaves out has its default.
+pub(in crate::grpc) fn settings_from(message: Option<&proto::ProjectSettings>) -> Result<ProjectSettings, Error> {
+    let mut settings = ProjectSettings::default();
+    if let Some(message) = message {
+        SETTINGS.into_iter().try_for_each(|name| set_setting(&mut settings, name, message))?;
+    }
+    Ok(settings)
+}
+
+/// Takes one setting from the message; left out there, it takes its default.
+pub(in crate::grpc) fn set_setting(
+    settings: &mut ProjectSettings,
+    name: &str,
+    message: &proto::ProjectSettings,
+) -> Result<(), Error> {
+    let default = ProjectSettings::default();
+    let unknown = |name: &str| Error::field(&format!("settings.{name}"), "is not a value this version knows");
+    let seconds = |given: Option<&Duration>, default: u32| match given {
+        None | Some(Duration { seconds: 0, nanos: 0 }) => Ok(default),
+        Some(given) if given.nanos == 0 => {
+            u32::try_from(given.seconds).map_err(|_| Error::field(&format!("settings.{name}"), "is out of range"))
+        }
+        Some(_) => Err(Error::field(&format!("settings.{name}"), "must be whole seconds")),
+    };
+    match name {
+        "signing_algorithm" => {
+            settings.signing_algorithm = match proto::SigningAlgorithm::try_from(message.signing_algorithm) {
+                Ok(proto::SigningAlgorithm::Unspecified) => default.signing_algorithm,
+                Ok(proto::SigningAlgorithm::Rs256) => SigningAlgorithm::Rs256,
+                Ok(proto::SigningAlgorithm::Es256) => SigningAlgorithm::Es256,
+                Ok(proto::SigningAlgorithm::Eddsa) => SigningAlgorithm::EdDsa,
+                Err(_) => return Err(unknown(name)),
+            }
+        }
+        "password_policy" => {
+            settings.password_policy = match proto::PasswordPolicy::try_from(message.password_policy) {
+                Ok(proto::PasswordPolicy::Unspecified) => default.password_policy,
+                Ok(proto::PasswordPolicy::Compatible) => PasswordPolicy::Compatible,
+                Ok(proto::PasswordPolicy::Nist80063b4) => PasswordPolicy::Nist80063b4,
+                Err(_) => return Err(unknown(name)),
+            }
+        }
+        "require_email_verification" => {
+            settings.require_email_verification =
+                message.require_email_verification.unwrap_or(default.require_email_verification);
+        }
+        "access_token_lifetime" => {
+            settings.access_token_lifetime_seconds =
+                seconds(message.access_token_lifetime.as_ref(), default.access_token_lifetime_seconds)?;
+        }
+        "session_token_lifetime" => {
+            settings.session_token_lifetime_seconds =
+                seconds(message.session_token_lifetime.as_ref(), default.session_token_lifetime_seconds)?;
+        }
+        "session_idle_lifetime" => {
+            settings.session_idle_lifetime_seconds =
+                seconds(message.session_idle_lifetime.as_ref(), default.session_idle_lifetime_seconds)?;
+        }
+        "session_absolute_lifetime" => {
+            settings.session_absolute_lifetime_seconds =
+                seconds(message.session_absolute_lifetime.as_ref(), default.session_absolute_lifetime_seconds)?;
+        }
+        "default_audience" => settings.default_audience.clone_from(&message.default_audience),
+        "allowed_resources" => settings.allowed_resources.clone_from(&message.allowed_resources),
+        "issuer" => settings.issuer.clone_from(&message.issuer),
+        _ => return Err(Error::field("update_mask", format!("names no setting: settings.{name}"))),
+    }
+    Ok(())
+}
+
+/// A client as a message.
+pub(in crate::grpc) fn client_message(client: Client, secrets: &[ClientSecret]) -> proto::Client {
+    let client_type = match client.client_type {
+        ClientType::Confidential => proto::ClientType::Confidential,
+        ClientType::Public => proto::ClientType::Public,
+    };
+    proto::Client {
+        client_id: client.id.to_string(),
+        project_id: client.project_id.to_string(),
+        name: client.name,
+        client_type: client_type.into(),
+        secrets: secrets.iter().map(secret_message).collect(),
+        created_at: Some(timestamp(client.created_at)),
+    }
+}
+
+impl From<ClientWithSecrets> for proto::Client {
+    fn from(known: ClientWithSecrets) -> Self {
+        client_message(known.client, &known.secrets)
+    }
+}
+
+/// A secret as a message, without its value.
+pub(in crate::grpc) fn secret_message(secret: &ClientSecret) -> proto::ClientSecret {
+    proto::ClientSecret { client_secret_id: secret.id.to_string(), created_at: Some(timestamp(secret.created_at)) }
+}

@@ -1,0 +1,37 @@
+//! Users.
+
+use super::{object_message, timestamp};
+use crate::{
+    domain::{
+        identifier::IdentifierKind,
+        user::{User, UserStatus},
+    },
+    proto,
+};
+
+/// A user as a message.
+pub(in crate::grpc) fn user_message(user: User) -> proto::User {
+    let display = |kind| user.identifier(kind).map(|known| known.identifier.display().to_owned());
+    let verified = |kind| user.identifier(kind).is_some_and(|known| known.verified_at.is_some());
+    let status = match user.status {
+        UserStatus::Active => proto::UserStatus::Active,
+        UserStatus::Disabled => proto::UserStatus::Disabled,
+    };
+    proto::User {
+        user_id: user.id.to_string(),
+        email: display(IdentifierKind::Email),
+        email_verified: verified(IdentifierKind::Email),
+        username: display(IdentifierKind::Username),
+        phone_number: display(IdentifierKind::Phone),
+        phone_number_verified: verified(IdentifierKind::Phone),
+        status: status.into(),
+        has_password: user.has_password,
+        created_at: Some(timestamp(user.created_at)),
+        updated_at: Some(timestamp(user.updated_at)),
+        last_signed_in_at: user.last_signed_in_at.map(timestamp),
+        metadata: Some(object_message(&user.profile.metadata)),
+        given_name: user.profile.given_name,
+        family_name: user.profile.family_name,
+        locale: user.profile.locale,
+    }
+}

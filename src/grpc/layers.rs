@@ -1,0 +1,147 @@
+//! What every call passes through, in one named list, outermost first.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tonic::service::Routes;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use ulid::Ulid;
+
+use super::{caller::caller_for, deadline, status};
+use crate::{
+    error,
+    metrics::Metrics,
+    proto::{ErrorReason, Rpc},
+    telemetry,
+    usecase::{Call, Services},
+};
+
+/// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too.
+pub const ORDER: [&str; 5] = ["request_id", "observe", "catch_panic", "deadline", "authenticate"];
+
+/// Header with the id of a call, in both directions.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+#[derive(Clone)]
+struct Shared {
+    services: Arc<Services>,
+    metrics: Metrics,
+    deadline_max: Duration,
+}
+
+/// Id of a call.
+#[derive(Clone)]
+struct RequestId(String);
+
+/// When a call's answer becomes worthless.
+#[derive(Clone, Copy)]
+struct Deadline(Instant);
+
+/// Wraps the services; axum applies layers from the inside out.
+pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, deadline_max: Duration) -> Routes {
+    let shared = Shared { services, metrics, deadline_max };
+    let layered = routes
+        .into_axum_router()
+        .layer(from_fn_with_state(shared.clone(), authenticate))
+        .layer(from_fn_with_state(shared.clone(), deadline))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(shared.clone(), observe))
+        .layer(from_fn_with_state(shared, request_id));
+    Routes::from(layered).prepare()
+}
+
+/// Names the call: by the caller's own id if it is well-formed.
+async fn request_id(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let id =
+        well_formed(request.headers()).unwrap_or_else(|| Ulid::from_bytes(shared.services.random.bytes()).to_string());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn well_formed(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let fine = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    fine.then(|| id.to_owned())
+}
+
+fn id_of(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// Counts, times, traces and logs the call. Never its contents.
+async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let (path, started) = (request.uri().path().to_owned(), Instant::now());
+    let span = tracing::info_span!("rpc", rpc = %path, request_id = %id_of(&request), otel.kind = "server");
+    // Without a trace to join, the span starts its own.
+    let _ = span.set_parent(telemetry::parent_from_headers(request.headers()));
+    let response = next.run(request).instrument(span.clone()).await;
+    let (outcome, seconds) = (error::outcome(response.headers()), started.elapsed().as_secs_f64());
+    shared.metrics.rpc_finished(&path, outcome, seconds);
+    span.in_scope(|| {
+        if outcome == "OK" {
+            tracing::debug!(outcome, seconds, "call finished");
+        } else {
+            tracing::info!(outcome, seconds, "call finished");
+        }
+    });
+    response
+}
+
+/// Turns a panic into an answer. Its message goes to the log only.
+#[expect(clippy::needless_pass_by_value, reason = "the signature tower-http asks for")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    tracing::error!(panic = message, "a call panicked");
+    status::bare(ErrorReason::Internal, "").into_http()
+}
+
+/// Ends the call when its time is over; dropping it rolls back, and frees its place in the hash lane.
+async fn deadline(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let allowed = deadline::requested(request.headers()).unwrap_or(shared.deadline_max).min(shared.deadline_max);
+    request.extensions_mut().insert(Deadline(Instant::now() + allowed));
+    let id = id_of(&request);
+    // Health checks may be watched for as long as the connection lives.
+    if Rpc::by_path(request.uri().path()).is_none() {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(allowed, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => status::bare(ErrorReason::DeadlineExceeded, &id).into_http(),
+    }
+}
+
+/// Finds out who is calling, and refuses whom the RPC is not open to.
+async fn authenticate(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let Some(rpc) = Rpc::by_path(path) else {
+        // Health and reflection are open; anything else ends at the router, which knows no such path.
+        return next.run(request).await;
+    };
+    let request_id = id_of(&request);
+    let deadline = request.extensions().get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
+    match caller_for(&shared.services, rpc.caller, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(Call { caller, request_id, deadline });
+            next.run(request).await
+        }
+        Err(error) => status::status(&error, &request_id).into_http(),
+    }
+}

@@ -1,0 +1,28 @@
+//! From a request to its call, and from a result to its answer.
+
+use std::time::Instant;
+
+use tonic::{Request, Response, Status};
+
+use super::status::status;
+use crate::{
+    domain::caller::Caller,
+    usecase::{Call, Error},
+};
+
+/// Splits a request into who calls and what is asked. The layers have put the call there.
+pub(super) fn open<T>(mut request: Request<T>) -> (Call, T) {
+    let call = request.extensions_mut().remove::<Call>().unwrap_or_else(|| {
+        // Without the layers nobody is let in: anonymous may do nothing that asks for a client.
+        Call { caller: Caller::Anonymous, request_id: String::new(), deadline: Instant::now() }
+    });
+    (call, request.into_inner())
+}
+
+/// Runs an operation and turns its error into a status.
+pub(super) async fn answer<T>(
+    call: &Call,
+    operation: impl Future<Output = Result<T, Error>>,
+) -> Result<Response<T>, Status> {
+    operation.await.map(Response::new).map_err(|error| status(&error, &call.request_id))
+}

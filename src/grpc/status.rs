@@ -1,0 +1,130 @@
+//! Errors as a `google.rpc.Status`: one function turns each into a reason of the API with its details.
+
+use std::time::Duration;
+
+use prost::Message;
+use prost_types::Any;
+use tonic::Status;
+use tonic_types::pb::{BadRequest, ErrorInfo, RequestInfo, RetryInfo, bad_request::FieldViolation};
+
+use super::convert;
+use crate::{
+    domain::violation::Violation,
+    error,
+    proto::{ERROR_DOMAIN, ErrorReason},
+    usecase::Error,
+};
+
+/// When to come back after a fault that heals by itself.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// The answer for an error. What the caller must not know is logged here, and only here.
+pub(super) fn status(error: &Error, request_id: &str) -> Status {
+    let reason = reason(error);
+    if matches!(error, Error::Internal(_) | Error::Unavailable(_)) {
+        tracing::error!(error = error as &dyn std::error::Error, cause = %chain(error), "a call failed");
+    }
+    let mut details = vec![any("google.rpc.ErrorInfo", &info(reason, error))];
+    match error {
+        Error::InvalidFields(violations) => details.push(bad_request(violations)),
+        Error::NotSupported(field) => details.push(bad_request(&[Violation::new(*field, error)])),
+        Error::IdentifierTaken(kind) => details.push(bad_request(&[Violation::new(kind.as_str(), error)])),
+        Error::ResourceNotAllowed => {
+            details.push(bad_request(&[Violation::new("token_options.resource", error)]));
+        }
+        Error::PasswordRejected(weaknesses) => {
+            let violations: Vec<_> = weaknesses.iter().map(|weakness| Violation::new("password", weakness)).collect();
+            details.push(bad_request(&violations));
+        }
+        Error::Overloaded { retry_after } | Error::CodeSentRecently { retry_after } => {
+            details.push(retry(*retry_after));
+        }
+        Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
+        Error::EmailVerificationRequired(pending) => {
+            details.push(any("auth.v1.PendingAuthentication", &convert::pending_authentication(pending)));
+        }
+        _ => {}
+    }
+    details.push(any("google.rpc.RequestInfo", &RequestInfo { request_id: request_id.into(), ..Default::default() }));
+    build(reason, details)
+}
+
+/// The answer for a reason that stands for itself.
+pub(super) fn bare(reason: ErrorReason, request_id: &str) -> Status {
+    let info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
+    let request = RequestInfo { request_id: request_id.into(), ..Default::default() };
+    build(reason, vec![any("google.rpc.ErrorInfo", &info), any("google.rpc.RequestInfo", &request)])
+}
+
+fn build(reason: ErrorReason, details: Vec<Any>) -> Status {
+    let wire = error::wire(reason);
+    let body = tonic_types::pb::Status { code: wire.code.into(), message: wire.message.into(), details };
+    Status::with_details(wire.code, wire.message, body.encode_to_vec().into())
+}
+
+/// The reason of the API for an error.
+fn reason(error: &Error) -> ErrorReason {
+    match error {
+        Error::CallerUnauthenticated => ErrorReason::CallerUnauthenticated,
+        Error::CallerNotPermitted => ErrorReason::CallerNotPermitted,
+        Error::ClientNotFound => ErrorReason::ClientNotFound,
+        Error::ClientSecretNotFound => ErrorReason::ClientSecretNotFound,
+        Error::CodeAttemptsExhausted => ErrorReason::CodeAttemptsExhausted,
+        Error::CodeExpired => ErrorReason::CodeExpired,
+        Error::CodeIncorrect { .. } => ErrorReason::CodeIncorrect,
+        Error::CodeSentRecently { .. } => ErrorReason::CodeSentRecently,
+        Error::EmailAlreadyVerified => ErrorReason::EmailAlreadyVerified,
+        Error::EmailMissing => ErrorReason::EmailMissing,
+        Error::EmailVerificationRequired(_) => ErrorReason::EmailVerificationRequired,
+        Error::IdentifierTaken(_) => ErrorReason::IdentifierTaken,
+        Error::Internal(_) => ErrorReason::Internal,
+        Error::InvalidCredentials => ErrorReason::InvalidCredentials,
+        Error::InvalidFields(_) => ErrorReason::InvalidField,
+        Error::NotSupported(_) => ErrorReason::NotSupported,
+        Error::Overloaded { .. } => ErrorReason::Overloaded,
+        Error::PasswordRejected(_) => ErrorReason::PasswordRejected,
+        Error::PendingAuthenticationInvalid => ErrorReason::PendingAuthenticationInvalid,
+        Error::ProjectNotFound => ErrorReason::ProjectNotFound,
+        Error::ResourceNotAllowed => ErrorReason::ResourceNotAllowed,
+        Error::SessionNotActive => ErrorReason::SessionNotActive,
+        Error::TokenInvalid => ErrorReason::TokenInvalid,
+        Error::Unavailable(_) => ErrorReason::Unavailable,
+        Error::UserNotFound => ErrorReason::UserNotFound,
+    }
+}
+
+fn info(reason: ErrorReason, error: &Error) -> ErrorInfo {
+    let mut info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
+    if let Error::CodeIncorrect { attempts_left } = error {
+        info.metadata.insert("attempts_left".into(), attempts_left.to_string());
+    }
+    info
+}
+
+fn bad_request(violations: &[Violation]) -> Any {
+    let violation = |violation: &Violation| FieldViolation {
+        field: violation.field.clone(),
+        description: violation.description.clone(),
+        ..Default::default()
+    };
+    any("google.rpc.BadRequest", &BadRequest { field_violations: violations.iter().map(violation).collect() })
+}
+
+fn retry(after: Duration) -> Any {
+    any("google.rpc.RetryInfo", &RetryInfo { retry_delay: prost_types::Duration::try_from(after).ok() })
+}
+
+fn any(name: &str, message: &impl Message) -> Any {
+    Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+/// The error with everything that caused it.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
