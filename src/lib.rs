@@ -31,5 +31,7 @@ pub mod random;
 pub mod store;
 /// Logs and traces.
 pub mod telemetry;
+/// The trace a caller is part of.
+pub mod trace_context;
 /// What the service does, one operation a file.
 pub mod usecase;
