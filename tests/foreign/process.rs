@@ -42,6 +42,14 @@ impl Signet {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// Kills it; gives what it logged and nobody has read yet.
+    pub(crate) fn kill_and_read_log(mut self) -> String {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        // The channel ends when the pipe does.
+        self.stderr.iter().collect::<Vec<_>>().join("\n")
+    }
+
     /// The line of the log that says it is ready.
     pub(crate) fn ready_in_log(&self) -> Value {
         let mut seen = Vec::new();
