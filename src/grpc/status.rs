@@ -22,7 +22,8 @@ const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 pub(super) fn status(error: &Error, request_id: &str) -> Status {
     let reason = reason(error);
     if matches!(error, Error::Internal(_) | Error::Unavailable(_)) {
-        tracing::error!(error = error as &dyn std::error::Error, cause = %chain(error), "a call failed");
+        // The log shows the chain of causes, too.
+        tracing::error!(error = error as &dyn std::error::Error, "a call failed");
     }
     let mut details = vec![any("google.rpc.ErrorInfo", &info(reason, error))];
     let violations = violations(error);
@@ -130,15 +131,4 @@ fn retry(after: Duration) -> Any {
 
 fn any(name: &str, message: &impl Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
-}
-
-/// The error with everything that caused it.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
