@@ -37,5 +37,7 @@ pub mod rest;
 pub mod store;
 /// Logs and traces.
 pub mod telemetry;
+/// The trace a caller is part of.
+pub mod trace_context;
 /// What the service does, one operation a file.
 pub mod usecase;

@@ -10,17 +10,11 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
-use opentelemetry::{
-    Context, KeyValue,
-    propagation::{Extractor, TextMapPropagator as _},
-    trace::TracerProvider as _,
-};
+use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    propagation::TraceContextPropagator,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -83,12 +77,6 @@ pub fn init(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> 
     let (subscriber, guard) = build(config, io::stderr, io::stderr().is_terminal())?;
     subscriber.try_init().map_err(TelemetryError::AlreadyInstalled)?;
     Ok(guard)
-}
-
-/// The context of the caller's trace from the `traceparent` and `tracestate` headers (W3C Trace Context); an empty one
-/// when they are missing or malformed.
-pub fn parent_from_headers(headers: &HeaderMap) -> Context {
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
 }
 
 fn build<W>(
@@ -167,18 +155,6 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
-    }
-}
-
-struct Headers<'h>(&'h HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     error,
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
-    telemetry,
+    trace_context,
     usecase::{Call, Services},
 };
 
@@ -90,7 +90,7 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
     let (path, started) = (request.uri().path().to_owned(), Instant::now());
     let span = tracing::info_span!("rpc", rpc = %path, request_id = %id_of(&request), otel.kind = "server");
     // Without a trace to join, the span starts its own.
-    let _ = span.set_parent(telemetry::parent_from_headers(request.headers()));
+    let _ = span.set_parent(trace_context::parent_from_headers(request.headers()));
     let response = next.run(request).instrument(span.clone()).await;
     let (outcome, seconds) = (error::outcome(response.headers()), started.elapsed().as_secs_f64());
     shared.metrics.rpc_finished(&path, outcome, seconds);

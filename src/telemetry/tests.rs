@@ -3,6 +3,7 @@ use std::{
     time::Instant,
 };
 
+use http::HeaderMap;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -17,7 +18,7 @@ use tracing::subscriber::with_default;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::*;
-use crate::config::defaults;
+use crate::{config::defaults, trace_context::parent_from_headers};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 

@@ -4,7 +4,6 @@
 
 mod certificates;
 mod outbox;
-mod peer;
 mod smtp;
 mod terminal;
 mod worker;

@@ -8,13 +8,9 @@ use signet::mail::{
     smtp::{SmtpSettings, SmtpTransport},
     transport::{SendError, SmtpReply, Transport},
 };
+use signet_test_support::mail_peer::{Peer, reserve_port};
 
-use crate::{
-    CODE,
-    certificates::Certificates,
-    mail_of,
-    peer::{Peer, reserve_port},
-};
+use crate::{CODE, certificates::Certificates, mail_of};
 
 pub(crate) fn transport(url: &str, authority: Option<&Certificates>) -> Transport {
     let from = "Acme Accounts <no-reply@mail.example>".parse().unwrap();

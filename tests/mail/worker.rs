@@ -13,13 +13,13 @@ use signet::{
     },
     random::Random,
 };
+use signet_test_support::mail_peer::{Peer, reserve_port};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     CODE,
     outbox::{LIFETIME, Outbox, Row, master_key},
-    peer::{Peer, reserve_port},
     smtp::transport,
 };
 

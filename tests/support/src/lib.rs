@@ -1,4 +1,5 @@
-//! Throw-away databases for the integration tests: one per test, copied from a template that is prepared once.
+//! What the integration tests share: foreign programs to talk to, and throw-away databases, one per test, copied from a
+//! template that is prepared once.
 //!
 //! ```no_run
 //! use signet_test_support::{Engine, TestDatabase};
@@ -19,7 +20,10 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+pub mod mail_peer;
 mod postgres;
+pub mod python;
 mod sqlite;
 
 /// The database engines that Signet runs on. Use with rstest: `#[values(Engine::Sqlite, Engine::Postgres)]`.

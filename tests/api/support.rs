@@ -1,0 +1,189 @@
+//! An app in a test: a database of its own, a clock that stands still, and callers with different rights.
+
+mod answers;
+mod callers;
+mod fixture;
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use secrecy::SecretBox;
+use signet::{
+    clock::{Clock, ManualClock, Timestamp},
+    crypto::{
+        argon2_kernel::Argon2Cost,
+        hash_lane::{HashLane, LaneSettings},
+        master_key::MasterKey,
+    },
+    domain::{caller::Caller as DomainCaller, id::ProjectId},
+    grpc::{Api, ApiSettings},
+    mail::{
+        mailbox::{KeptMail, Mailbox},
+        transport::{TerminalTransport, Transport},
+        worker::OutboxWorker,
+    },
+    metrics::Metrics,
+    random::Random,
+    store::{DatabaseSettings, Store},
+    usecase::{Call, Services, key_ring::KeyRing},
+};
+use signet_test_support::TestDatabase;
+use tonic::service::Routes;
+
+pub(crate) use self::{
+    answers::{Refused, detail, field_violations, reason},
+    callers::Caller,
+    fixture::{Fixture, PASSWORD},
+};
+pub(crate) use signet_test_support::Engine;
+
+/// Hashing in tests costs microseconds; what it costs in earnest is the lane's own test.
+pub(crate) const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+/// The service with everything around it but sockets.
+pub(crate) struct TestApp {
+    pub(crate) clock: ManualClock,
+    pub(crate) services: Arc<Services>,
+    pub(crate) metrics: Metrics,
+    pub(crate) fixture: Fixture,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) api: Api,
+    mail: OutboxWorker,
+    /// Deleted with the app.
+    _database: TestDatabase,
+}
+
+impl TestApp {
+    /// A fresh app; none where PostgreSQL cannot be had, which has been said loudly.
+    pub(crate) async fn start(engine: Engine) -> Option<Self> {
+        Self::start_with(engine, CHEAP).await
+    }
+
+    /// A fresh app whose new hashes have that cost.
+    pub(crate) async fn start_with(engine: Engine, cost: Argon2Cost) -> Option<Self> {
+        let database = TestDatabase::from_template(engine, fixture::prepare).await?;
+        let metrics = Metrics::new();
+        let (services, clock) = services(database.url(), cost, &metrics).await;
+        let settings =
+            ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
+        let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await.unwrap();
+        let mailbox = Mailbox::default();
+        let mail = OutboxWorker {
+            store: services.store.clone(),
+            master_key: Arc::clone(&services.master_key),
+            transport: Transport::Terminal(TerminalTransport::with_sink(mailbox.clone(), std::io::sink())),
+            clock: services.clock.clone(),
+            random: services.random.clone(),
+            mail_waits: Arc::clone(&services.mail_waits),
+            observer: Arc::new(|_| ()),
+        };
+        let fixture = Fixture::of(&services).await;
+        Some(Self { clock, services, metrics, fixture, mailbox, api, mail, _database: database })
+    }
+
+    /// Another replica over the same database.
+    pub(crate) async fn replica(&self) -> Api {
+        let metrics = Metrics::new();
+        let (services, _) = services(self._database.url(), CHEAP, &metrics).await;
+        let Clock::Manual(_) = &services.clock else { unreachable!("tests hold the clock") };
+        let settings =
+            ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: false };
+        Api::new(services, metrics, &settings).await.unwrap()
+    }
+
+    /// A back end of the project.
+    pub(crate) fn back_end(&self) -> Caller {
+        self.caller(Some(&self.fixture.confidential))
+    }
+
+    /// An application of the project that keeps no secret.
+    pub(crate) fn public(&self) -> Caller {
+        self.caller(Some(&self.fixture.public))
+    }
+
+    /// A back end of another project.
+    pub(crate) fn stranger(&self) -> Caller {
+        self.caller(Some(&self.fixture.stranger))
+    }
+
+    /// An operator.
+    pub(crate) fn operator(&self) -> Caller {
+        self.caller(Some(&self.fixture.operator))
+    }
+
+    /// Nobody in particular.
+    pub(crate) fn anonymous(&self) -> Caller {
+        self.caller(None)
+    }
+
+    /// Whoever presents that `authorization`.
+    pub(crate) fn caller(&self, authorization: Option<&str>) -> Caller {
+        Caller::new(self.routes(), authorization)
+    }
+
+    /// The API; every refusal is checked against what the RPC declares.
+    pub(crate) fn routes(&self) -> Routes {
+        answers::checked(self.api.routes.clone())
+    }
+
+    /// Sends what is due; gives the last mail to that address.
+    pub(crate) async fn last_mail_to(&self, address: &str) -> KeptMail {
+        self.mail.run_once(self.services.clock.now()).await.unwrap();
+        self.mailbox.last_to(address).unwrap_or_else(|| panic!("no mail to {address}"))
+    }
+
+    /// The six digits that were mailed last to that address.
+    pub(crate) async fn last_code_to(&self, address: &str) -> String {
+        self.last_mail_to(address).await.code.expect("the mail holds a code")
+    }
+
+    /// How many mails wait to be sent.
+    pub(crate) async fn mails_waiting(&self) -> u64 {
+        self.services.store.view().outbox().waiting().await.unwrap()
+    }
+
+    /// What the audit trail of the project says, oldest first: `kind` or `kind (cause)`.
+    pub(crate) async fn events(&self) -> Vec<String> {
+        let kinds = self.services.store.view().events().kinds(self.fixture.project_id).await.unwrap();
+        let word =
+            |(kind, cause): (String, Option<String>)| cause.map_or(kind.clone(), |cause| format!("{kind} ({cause})"));
+        kinds.into_iter().map(word).collect()
+    }
+}
+
+/// The parts of a service over a database, with a cheap hash and a clock that stands at [`start`].
+pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics) -> (Arc<Services>, ManualClock) {
+    let settings = DatabaseSettings { url: url.into(), connections_max: 4, acquire_timeout: Duration::from_secs(20) };
+    let clock = ManualClock::starting_at(start());
+    let lane = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 64, cost };
+    let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([7; 32]))));
+    let services = Services {
+        store: Store::connect(&settings).await.unwrap(),
+        lane: HashLane::start(&lane, Random::System, metrics.clone()).unwrap(),
+        key_ring: KeyRing::new(Arc::clone(&master_key)),
+        master_key,
+        clock: Clock::Manual(clock.clone()),
+        random: Random::System,
+        mail_waits: Arc::default(),
+        public_url: "https://auth.example".into(),
+    };
+    (Arc::new(services), clock)
+}
+
+/// When tests begin.
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_timestamp_secs(1_800_000_000).unwrap()
+}
+
+/// A call by an operator, for what is prepared behind the API.
+pub(crate) fn operator_call() -> Call {
+    Call {
+        caller: DomainCaller::Operator,
+        request_id: "test".into(),
+        deadline: std::time::Instant::now() + Duration::from_secs(30),
+    }
+}
+
+/// An id of a project that does not exist.
+pub(crate) fn unknown_project() -> ProjectId {
+    ProjectId::generate(start(), &Random::System)
+}
