@@ -4,10 +4,12 @@
 mod calls;
 mod commands;
 mod dev;
+mod engines;
 mod help;
 mod process;
 mod serve;
 mod settings;
+mod tls;
 
 /// A master key that no two projects share.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
