@@ -159,8 +159,7 @@ impl App {
         shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
 
         let random = self.services.random.clone();
-        let request_ids = move || ulid::Ulid::from_bytes(random.bytes()).to_string();
-        let router = rest::router(self.api.routes.clone(), request_ids);
+        let router = rest::router(self.api.routes.clone(), random);
         shutdown.spawn("the REST listener", rest::serve(rest, router, stop.clone()));
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());
