@@ -4,9 +4,9 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
+use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager, seaql_migrations};
 pub use sea_orm_migration::{MigratorTrait, sea_orm};
-use sea_orm_migration::{SchemaManager, seaql_migrations};
 
 mod m20261121_000001_create_schema;
 
@@ -17,7 +17,11 @@ pub struct Migrator;
 impl Migrator {
     /// Names of the migrations that have not been applied. Writes nothing, so that a database user without the right to
     /// change the schema can ask. A schema that a newer version has taken further is no error: see above.
-    pub async fn pending(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    pub async fn pending<C>(connection: &C) -> Result<Vec<String>, DbErr>
+    where
+        C: ConnectionTrait,
+        for<'c> &'c C: IntoSchemaManagerConnection<'c>,
+    {
         let mut applied = HashSet::new();
         if SchemaManager::new(connection).has_table("seaql_migrations").await? {
             let rows = seaql_migrations::Entity::find().all(connection).await?;

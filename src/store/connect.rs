@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, IntoDatabaseExecutor, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,6 +14,8 @@ use super::{Store, StoreError};
 
 /// How long SQLite waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a migration waits for another one on SQLite.
+const SQLITE_MIGRATION_TIMEOUT: Duration = Duration::from_mins(5);
 /// Key of the advisory lock under which PostgreSQL migrates: `signet` in ASCII.
 const MIGRATION_LOCK: i64 = 0x7369_676e_6574;
 
@@ -82,12 +85,27 @@ impl Store {
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {
     if is_sqlite {
-        // The first write takes the lock; it is held until the connection is closed.
-        connection.execute_unprepared("PRAGMA locking_mode = EXCLUSIVE").await?;
-        connection.execute_unprepared("BEGIN IMMEDIATE; COMMIT").await?;
-    } else {
-        connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+        // SQLite has one writer at a time: whoever comes second waits at the beginning of the transaction.
+        let patience = format!("PRAGMA busy_timeout = {}", SQLITE_MIGRATION_TIMEOUT.as_millis());
+        connection.execute_unprepared(&patience).await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = connection.begin_with_options(options).await?;
+        let applied = apply(&tx).await?;
+        tx.commit().await?;
+        return Ok(applied);
     }
+    connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+    apply(connection).await
+}
+
+async fn apply<C>(connection: &C) -> Result<Vec<String>, StoreError>
+where
+    C: ConnectionTrait,
+    for<'c> &'c C: IntoDatabaseExecutor<'c>,
+{
     let pending = Migrator::pending(connection).await?;
     if !pending.is_empty() {
         Migrator::up(connection, None).await?;
