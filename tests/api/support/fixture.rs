@@ -67,9 +67,12 @@ pub(crate) async fn prepare(url: String) {
 impl Fixture {
     /// The fixture that a copy was made from.
     pub(crate) async fn of(services: &Services) -> Self {
-        let page = Page { size: 1, after: None };
-        let project = services.store.view().projects().list(page).await.unwrap().items.remove(0);
-        MADE.lock().unwrap().as_ref().unwrap()[&project.id].clone()
+        // Which of the two projects comes first is chance: they are made in the same millisecond.
+        let page = Page { size: 2, after: None };
+        let projects = services.store.view().projects().list(page).await.unwrap().items;
+        let made = MADE.lock().unwrap();
+        let made = made.as_ref().unwrap();
+        projects.iter().find_map(|project| made.get(&project.id)).expect("the project of the template").clone()
     }
 }
 
