@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 use signet::{
+    clock::ManualClock,
     domain::{
         caller::{Caller, ClientCaller},
         client::{Client, ClientType},
@@ -24,7 +25,7 @@ use signet::{
 };
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-use super::{CHEAP, operator_call, services};
+use super::{CHEAP, operator_call, services, start};
 
 /// Password of every user of the fixture.
 pub(crate) const PASSWORD: &str = "a horse, a lamp";
@@ -58,7 +59,8 @@ pub(crate) async fn prepare(url: String) {
     let settings =
         DatabaseSettings { url: url.as_str().into(), connections_max: 2, acquire_timeout: Duration::from_secs(20) };
     Store::migrate(&settings).await.unwrap();
-    let (services, _) = services(&url, CHEAP, &Metrics::new()).await;
+    let clock = ManualClock::starting_at(start());
+    let services = services(&url, CHEAP, &Metrics::new(), &clock).await;
     let fixture = make(&services).await;
     MADE.lock().unwrap().get_or_insert_default().insert(fixture.project_id, fixture);
     services.store.clone().close().await.unwrap();
@@ -132,6 +134,14 @@ async fn new_client(services: &Services, project: &Project, client_type: ClientT
     let secret = secret.map_or_else(SecretString::default, |secret| secret.plain);
     let authorization = basic(&client.id.to_string(), &secret);
     (client, authorization)
+}
+
+/// Id and secret in an `authorization`.
+pub(crate) fn credentials(authorization: &str) -> (String, SecretString) {
+    let encoded = authorization.strip_prefix("Basic ").unwrap();
+    let decoded = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+    let (id, secret) = decoded.split_once(':').unwrap();
+    (id.to_owned(), secret.into())
 }
 
 /// `authorization` of a client.
