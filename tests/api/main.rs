@@ -3,5 +3,6 @@
 
 mod caller;
 mod email_verification;
+mod garbage;
 mod sign_in;
 mod support;

@@ -15,6 +15,7 @@ use signet::{
         user::Profile,
     },
     metrics::Metrics,
+    proto::CallerKind,
     store::{DatabaseSettings, Store},
     usecase::{
         Call, Services,
@@ -75,6 +76,11 @@ impl Fixture {
         let made = MADE.lock().unwrap();
         let made = made.as_ref().unwrap();
         projects.iter().find_map(|project| made.get(&project.id)).expect("the project of the template").clone()
+    }
+
+    /// `authorization` of a caller to whom an RPC of that kind is open.
+    pub(crate) fn entitled(&self, kind: CallerKind) -> &str {
+        if kind == CallerKind::Operator { &self.operator } else { &self.confidential }
     }
 }
 
