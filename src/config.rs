@@ -88,10 +88,7 @@ impl ServeConfig {
                 "gRPC is open to the network without TLS, passwords included; \
                  set --grpc-tls-cert (SIGNET_GRPC_TLS_CERT) unless a mesh or proxy encrypts",
             ),
-            (
-                self.listen.public_url.is_unencrypted(),
-                "the public URL is not https; set --public-url (SIGNET_PUBLIC_URL)",
-            ),
+            (self.listen.is_reached_unencrypted(), "the public URL is not https; set --public-url (SIGNET_PUBLIC_URL)"),
         ];
         warnings.into_iter().filter_map(|(applies, text)| applies.then_some(text)).collect()
     }

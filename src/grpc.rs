@@ -68,10 +68,14 @@ impl Api {
                 ProjectServiceServer::new(projects::ProjectApi(services.clone())).max_decoding_message_size(bytes),
             );
         if settings.reflection {
-            let reflection = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-            routes.add_service(reflection.build_v1()?);
+            let reflection = || {
+                tonic_reflection::server::Builder::configure()
+                    .register_encoded_file_descriptor_set(DESCRIPTORS)
+                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            };
+            routes.add_service(reflection().build_v1()?);
+            // The client library of Python, among others, knows no other version yet.
+            routes.add_service(reflection().build_v1alpha()?);
         }
         let routes = layers::apply(routes.routes(), services, metrics, settings.deadline_max);
         Ok(Self { routes, health })

@@ -3,6 +3,10 @@
 //! Arrows run one way: `domain` <- `crypto` <- `store` <- `mail` <- `usecase` <- `grpc` <- `rest` <- `app` <- `cli`.
 //! `tests/contract/arrows.rs` fails on one that runs back.
 
+/// The parts of the service, built and run.
+pub mod app;
+/// The command line.
+pub mod cli;
 /// The time of day, injected.
 pub mod clock;
 /// The settings.
@@ -27,6 +31,8 @@ pub mod ops;
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
+/// The REST listener: a client of the gRPC API.
+pub mod rest;
 /// The database: one unit of work per request.
 pub mod store;
 /// Logs and traces.

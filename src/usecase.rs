@@ -83,6 +83,16 @@ impl Call {
         match &self.caller {
             Caller::Client(client) => Ok(client),
             Caller::Anonymous => Err(Error::CallerUnauthenticated),
+            Caller::Operator | Caller::OperatorOf(_) => Err(Error::CallerNotPermitted),
+        }
+    }
+
+    /// The project whose users the caller manages: nothing outside of it can be seen or touched.
+    pub fn project(&self) -> Result<&Project, Error> {
+        match &self.caller {
+            Caller::Client(client) => Ok(&client.project),
+            Caller::OperatorOf(project) => Ok(project),
+            Caller::Anonymous => Err(Error::CallerUnauthenticated),
             Caller::Operator => Err(Error::CallerNotPermitted),
         }
     }
@@ -91,7 +101,7 @@ impl Call {
     fn ticket(&self) -> Ticket {
         let client = match &self.caller {
             Caller::Client(client) => client.client.id.into(),
-            Caller::Anonymous | Caller::Operator => uuid::Uuid::nil(),
+            Caller::Anonymous | Caller::Operator | Caller::OperatorOf(_) => uuid::Uuid::nil(),
         };
         Ticket { client, deadline: self.deadline }
     }

@@ -2,13 +2,31 @@
 //!
 //! A migration must leave a schema on which the binary before it still works: expand first, contract in a later release.
 
+use std::collections::HashSet;
+
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
 pub use sea_orm_migration::{MigratorTrait, sea_orm};
+use sea_orm_migration::{SchemaManager, seaql_migrations};
 
 mod m20261121_000001_create_schema;
 
 /// Applies the migrations.
 #[derive(Debug)]
 pub struct Migrator;
+
+impl Migrator {
+    /// Names of the migrations that have not been applied. Writes nothing, so that a database user without the right to
+    /// change the schema can ask. A schema that a newer version has taken further is no error: see above.
+    pub async fn pending(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+        let mut applied = HashSet::new();
+        if SchemaManager::new(connection).has_table("seaql_migrations").await? {
+            let rows = seaql_migrations::Entity::find().all(connection).await?;
+            applied.extend(rows.into_iter().map(|row| row.version));
+        }
+        let known = Self::migrations().into_iter().map(|migration| migration.name().to_owned());
+        Ok(known.filter(|name| !applied.contains(name)).collect())
+    }
+}
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {

@@ -92,6 +92,11 @@ impl DatabaseUrl {
                 if path.is_empty() || path.starts_with('?') {
                     return refused("names no file; write it as sqlite://PATH");
                 }
+                if path.starts_with(":memory:") || path.contains("mode=memory") {
+                    return refused(
+                        "is a database in memory, of which each connection would have its own; name a file",
+                    );
+                }
                 Engine::Sqlite
             }
             Some(("postgres" | "postgresql", _)) => {
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_engine_follows_from_the_url() {
-        for url in ["sqlite:data/signet.db", "sqlite:///var/lib/signet.db", "sqlite::memory:"] {
+        for url in ["sqlite:data/signet.db", "sqlite:///var/lib/signet.db", "sqlite://:odd:.db?mode=rw"] {
             assert_eq!(DatabaseConfig::at(url).url().unwrap().engine(), Engine::Sqlite, "{url}");
         }
         for url in ["postgres://signet@db/signet", "postgresql:///signet?host=/run/postgresql"] {
@@ -135,7 +140,15 @@ mod tests {
 
     #[test]
     fn another_url_is_refused_without_showing_it() {
-        for url in ["", "sqlite:", "sqlite://?mode=ro", "mysql://root:hunter2@db", "postgres://me:hunter2@db:port/x"] {
+        for url in [
+            "",
+            "sqlite:",
+            "sqlite://?mode=ro",
+            "sqlite::memory:",
+            "sqlite://x?mode=memory",
+            "mysql://root:hunter2@db",
+            "postgres://me:hunter2@db:port/x",
+        ] {
             let error = DatabaseConfig::at(url).url().unwrap_err().to_string();
             assert!(error.starts_with("--database-url (SIGNET_DATABASE_URL): "), "{error}");
             assert!(!error.contains("hunter2"), "{error}");

@@ -21,6 +21,11 @@ impl Setting {
         Self(Cow::Owned(format!("{}-file", self.0)))
     }
 
+    /// The name of the flag, without its dashes.
+    pub fn flag(&self) -> &str {
+        &self.0
+    }
+
     /// The variable: `SIGNET_GRPC_ADDR` for `--grpc-addr`.
     pub fn variable(&self) -> String {
         format!("SIGNET_{}", self.0.to_uppercase().replace('-', "_"))

@@ -38,6 +38,11 @@ impl KeyConfig {
         Self { master_key: Some(SecretString::from(DEV_MASTER_KEY)), master_key_file: None }
     }
 
+    /// Whether it is the key of `signet dev`.
+    pub fn is_development(&self) -> bool {
+        self.master_key.as_ref().is_some_and(|key| key.expose_secret() == DEV_MASTER_KEY)
+    }
+
     /// Whether a master key is given at all.
     pub fn is_given(&self) -> bool {
         self.master_key_file.is_some() || self.master_key.as_ref().is_some_and(|key| !key.expose_secret().is_empty())

@@ -41,15 +41,9 @@ pub struct ListenConfig {
     )]
     pub ops_addr: SocketAddr,
 
-    /// URL under which the outside world reaches the service: base of the tokens' issuer and of links in mails
-    #[arg(
-        id = "public-url",
-        long = "public-url",
-        env = "SIGNET_PUBLIC_URL",
-        value_name = "URL",
-        default_value = "http://localhost:8080"
-    )]
-    pub public_url: PublicUrl,
+    /// URL under which the outside world reaches the service: base of the tokens' issuer and of links in mails; by default `http://localhost` with the port of the REST listener
+    #[arg(id = "public-url", long = "public-url", env = "SIGNET_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
 
     /// How long a stop waits for requests that are still running
     #[arg(
@@ -64,6 +58,16 @@ pub struct ListenConfig {
 }
 
 impl ListenConfig {
+    /// Where the service is reached, once the REST listener is bound to `rest`.
+    pub fn public_url(&self, rest: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| PublicUrl(format!("http://localhost:{}", rest.port())))
+    }
+
+    /// Whether what is sent to the public URL travels unencrypted.
+    pub(super) fn is_reached_unencrypted(&self) -> bool {
+        self.public_url.as_ref().is_none_or(PublicUrl::is_unencrypted)
+    }
+
     pub(super) fn problems(&self) -> Vec<ConfigError> {
         let addresses = [("grpc-addr", self.grpc_addr), ("rest-addr", self.rest_addr), ("ops-addr", self.ops_addr)];
         let taken = |index: usize, address: SocketAddr| {
@@ -94,8 +98,7 @@ impl PublicUrl {
         &self.0
     }
 
-    /// Whether what is sent to it travels unencrypted.
-    pub fn is_unencrypted(&self) -> bool {
+    fn is_unencrypted(&self) -> bool {
         self.0.starts_with("http://")
     }
 }
@@ -136,6 +139,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<PublicUrl>().unwrap().as_str(), kept);
         }
+    }
+
+    #[test]
+    fn without_a_public_url_it_is_the_rest_listener_on_this_machine() {
+        let mut config: ListenConfig = super::super::defaults();
+        let rest = "127.0.0.1:4711".parse().unwrap();
+        assert_eq!(config.public_url(rest).as_str(), "http://localhost:4711");
+        config.public_url = Some("https://auth.example.com".parse().unwrap());
+        assert_eq!(config.public_url(rest).as_str(), "https://auth.example.com");
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub struct PasswordConfig {
         env = "SIGNET_ARGON2_MEMORY_KIB",
         value_name = "KIB",
         default_value = "19456",
-        value_parser = clap::value_parser!(u32).range(19_456..=4_194_304)
+        value_parser = clap::value_parser!(u32).range(19_456..=262_144)
     )]
     pub memory_kib: u32,
 
@@ -20,7 +20,7 @@ pub struct PasswordConfig {
         env = "SIGNET_ARGON2_ITERATIONS",
         value_name = "COUNT",
         default_value = "2",
-        value_parser = clap::value_parser!(u32).range(2..=64)
+        value_parser = clap::value_parser!(u32).range(2..=16)
     )]
     pub iterations: u32,
 

@@ -11,6 +11,8 @@ pub enum Caller {
     Client(Box<ClientCaller>),
     /// An operator, who stands outside of every project.
     Operator,
+    /// An operator who works on the users of one project. Only the command line makes one.
+    OperatorOf(Box<Project>),
 }
 
 /// A client that calls, with the project it belongs to.

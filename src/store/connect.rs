@@ -32,7 +32,9 @@ impl DatabaseSettings {
         self.url.expose_secret().starts_with("sqlite:")
     }
 
-    fn options(&self, connections_max: u32) -> ConnectOptions {
+    /// `create`: whether a SQLite file that is not there is made. Only migrating does: a misspelt path must not look like an
+    /// empty database.
+    fn options(&self, connections_max: u32, create: bool) -> ConnectOptions {
         let mut options = ConnectOptions::new(self.url.expose_secret());
         options
             .max_connections(connections_max)
@@ -41,9 +43,9 @@ impl DatabaseSettings {
             .test_before_acquire(false)
             .sqlx_logging(false)
             .set_application_name("signet")
-            .map_sqlx_sqlite_opts(|options| {
+            .map_sqlx_sqlite_opts(move |options| {
                 options
-                    .create_if_missing(true)
+                    .create_if_missing(create)
                     .foreign_keys(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     // A commit that was answered survives a power cut.
@@ -57,21 +59,21 @@ impl DatabaseSettings {
 impl Store {
     /// Connects.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
-        let reader = Database::connect(settings.options(settings.connections_max)).await?;
-        let writer = if settings.is_sqlite() { Database::connect(settings.options(1)).await? } else { reader.clone() };
+        let reader = Database::connect(settings.options(settings.connections_max, false)).await?;
+        let writer =
+            if settings.is_sqlite() { Database::connect(settings.options(1, false)).await? } else { reader.clone() };
         Ok(Self { writer, reader })
     }
 
     /// Names of the migrations that have not been applied.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let pending = Migrator::get_pending_migrations(&self.reader).await?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        Ok(Migrator::pending(&self.reader).await?)
     }
 
     /// Applies the pending migrations under a lock that dies with its connection; gives their names.
     pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, StoreError> {
         // One connection, because the lock belongs to it.
-        let connection = Database::connect(settings.options(1)).await?;
+        let connection = Database::connect(settings.options(1, true)).await?;
         let applied = migrate_on(&connection, settings.is_sqlite()).await;
         connection.close().await?;
         applied
@@ -86,8 +88,9 @@ async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<
     } else {
         connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     }
-    let pending = Migrator::get_pending_migrations(connection).await?;
-    let names = pending.iter().map(|migration| migration.name().to_owned()).collect();
-    Migrator::up(connection, None).await?;
-    Ok(names)
+    let pending = Migrator::pending(connection).await?;
+    if !pending.is_empty() {
+        Migrator::up(connection, None).await?;
+    }
+    Ok(pending)
 }

@@ -1,15 +1,15 @@
 //! Table `signing_keys`.
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Select,
-    entity::prelude::*,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, entity::prelude::*,
 };
 
 use super::{StoreError, entity::signing_key};
 use crate::{
     clock::Timestamp,
     domain::{
-        id::ProjectId,
+        id::{ProjectId, SigningKeyId},
         signing_key::{KeyUse, StoredKey},
     },
 };
@@ -55,6 +55,21 @@ impl<C: ConnectionTrait> SigningKeys<'_, C> {
         let query = signing_key::Entity::find().filter(signing_key::Column::ProjectId.eq(Uuid::from(project_id)));
         let rows = query.order_by_asc(signing_key::Column::Id).all(self.0).await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// A page of the keys of all projects, oldest first: for the check at the start that the master key opens them.
+    pub async fn page_of_all(&self, after: Option<SigningKeyId>, limit: u64) -> Result<Vec<StoredKey>, StoreError> {
+        let mut query = signing_key::Entity::find().order_by_asc(signing_key::Column::Id).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(signing_key::Column::Id.gt(Uuid::from(after)));
+        }
+        query.all(self.0).await?.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// When the newest key of all projects was made. Ids are ordered by time.
+    pub async fn newest_created_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let newest = signing_key::Entity::find().order_by_desc(signing_key::Column::Id).one(self.0).await?;
+        Ok(newest.map(|row| row.created_at))
     }
 
     /// Writes when a key stops signing and when it retires.

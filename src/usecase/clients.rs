@@ -11,6 +11,7 @@ use crate::{
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
     },
+    store::Tx,
 };
 
 /// A client with its secrets, without their values.
@@ -90,9 +91,26 @@ pub async fn create_client_secret(
     id: ClientId,
 ) -> Result<NewSecret, Error> {
     let tx = services.store.begin().await?;
-    let client = tx.clients().find(project_id, id).await?.ok_or(Error::ClientNotFound)?;
-    if client.client_type == ClientType::Public {
-        return Err(Error::field("client_id", "names a public client, which cannot keep a secret"));
+    let client = confidential_client(&tx, project_id, id).await?;
+    let secret = insert_secret(services, call, &tx, &client).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Gives a confidential client a new secret in place of all it has: from the next moment on only that one works.
+pub async fn replace_client_secrets(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    id: ClientId,
+) -> Result<NewSecret, Error> {
+    let now = services.clock.now();
+    let tx = services.store.begin().await?;
+    let client = confidential_client(&tx, project_id, id).await?;
+    for secret in tx.clients().secrets(std::slice::from_ref(&client)).await? {
+        tx.clients().delete_secret(id, secret.id).await?;
+        let event = Event::new(EventKind::ClientSecretDeleted, project_id).client(id).cause("replaced");
+        services.record(&tx, call, now, [event]).await?;
     }
     let secret = insert_secret(services, call, &tx, &client).await?;
     tx.commit().await?;
@@ -130,12 +148,15 @@ pub async fn create_operator(services: &Services, name: &str) -> Result<(ClientI
     Ok((id, SecretString::from(plain.expose())))
 }
 
-async fn insert_secret(
-    services: &Services,
-    call: &Call,
-    tx: &crate::store::Tx,
-    client: &Client,
-) -> Result<NewSecret, Error> {
+async fn confidential_client(tx: &Tx, project_id: ProjectId, id: ClientId) -> Result<Client, Error> {
+    let client = tx.clients().find(project_id, id).await?.ok_or(Error::ClientNotFound)?;
+    match client.client_type {
+        ClientType::Confidential => Ok(client),
+        ClientType::Public => Err(Error::field("client_id", "names a public client, which cannot keep a secret")),
+    }
+}
+
+async fn insert_secret(services: &Services, call: &Call, tx: &Tx, client: &Client) -> Result<NewSecret, Error> {
     let now = services.clock.now();
     let plain = PlainSecret::generate(SecretKind::ClientSecret, &services.random);
     let secret =

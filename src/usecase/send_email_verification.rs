@@ -8,8 +8,8 @@ use crate::{
 
 /// Mails a new code to the user; says when it expires. It replaces the last one, but not the tries already made.
 pub async fn send_email_verification(services: &Services, call: &Call, id: UserId) -> Result<(User, Timestamp), Error> {
-    let (caller, now) = (call.client()?, services.clock.now());
-    let project_id = caller.project_id();
+    let (project, now) = (call.project()?, services.clock.now());
+    let project_id = project.id;
     let tx = services.store.begin().await?;
     let user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
     if user.identifier(IdentifierKind::Email).is_none() {
@@ -21,7 +21,7 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     let last = tx.challenges().newest_code(id).await?.filter(|code| {
         code.is_live_at(now) && code.detail.email == email.canonical() && code.credential_version == version
     });
-    let letter = email_code::Letter { project: &caller.project, user: &user, email: &email, version, locale: None };
+    let letter = email_code::Letter { project, user: &user, email: &email, version, locale: None };
     let expires_at = match last {
         None => email_code::send_new(services, call, &tx, &letter, None, now).await?,
         Some(code) if code.attempts_left == 0 => return Err(Error::CodeAttemptsExhausted),

@@ -14,11 +14,11 @@ use crate::{
 
 /// Sets a user's password. Ends their sessions and kills what was begun with the old one.
 pub async fn set_password(services: &Services, call: &Call, id: UserId, password: Password) -> Result<User, Error> {
-    let caller = call.client()?;
-    let project_id = caller.project_id();
+    let project = call.project()?;
+    let project_id = project.id;
     let user = services.store.view().users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
     let identifiers: Vec<_> = user.identifiers.into_iter().map(|known| known.identifier).collect();
-    check_policy(caller.project.settings.password_policy, &password, &identifiers)?;
+    check_policy(project.settings.password_policy, &password, &identifiers)?;
     let hash = services.lane.hash(call.ticket(), password).await?;
 
     let now = services.clock.now();

@@ -9,7 +9,7 @@ use crate::domain::{
 
 /// Disables or enables a user. Disabling ends all sessions and kills what was begun. Doing it twice changes nothing.
 pub async fn set_user_status(services: &Services, call: &Call, id: UserId, status: UserStatus) -> Result<User, Error> {
-    let (project_id, now) = (call.client()?.project_id(), services.clock.now());
+    let (project_id, now) = (call.project()?.id, services.clock.now());
     let tx = services.store.begin().await?;
     let mut user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
     if user.status == status {

@@ -34,7 +34,7 @@ pub struct UserChanges {
 
 /// Changes a user.
 pub async fn update_user(services: &Services, call: &Call, id: UserId, changes: UserChanges) -> Result<User, Error> {
-    let (project_id, now) = (call.client()?.project_id(), services.clock.now());
+    let (project_id, now) = (call.project()?.id, services.clock.now());
     let tx = services.store.begin().await?;
     let mut user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
 

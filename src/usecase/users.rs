@@ -35,8 +35,8 @@ pub struct NewUser {
 
 /// Creates a user.
 pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Result<User, Error> {
-    let caller = call.client()?;
-    let project_id = caller.project_id();
+    let project = call.project()?;
+    let project_id = project.id;
     if new.identifiers.is_empty() {
         return Err(Error::field("email", "give an email address, a username or a phone number"));
     }
@@ -44,7 +44,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     let hash = match new.password {
         None => None,
         Some(password) => {
-            check_policy(caller.project.settings.password_policy, &password, &identifiers)?;
+            check_policy(project.settings.password_policy, &password, &identifiers)?;
             Some(services.lane.hash(call.ticket(), password).await?)
         }
     };
@@ -74,7 +74,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
 
 /// Reads a user.
 pub async fn get_user(services: &Services, call: &Call, id: UserId) -> Result<User, Error> {
-    let user = services.store.view().users().find(call.client()?.project_id(), id).await?;
+    let user = services.store.view().users().find(call.project()?.id, id).await?;
     user.ok_or(Error::UserNotFound)
 }
 
@@ -85,7 +85,7 @@ pub async fn list_users(
     page: Page,
     identifier: Option<&Identifier>,
 ) -> Result<Listed<User>, Error> {
-    let (view, project_id) = (services.store.view(), call.client()?.project_id());
+    let (view, project_id) = (services.store.view(), call.project()?.id);
     match identifier {
         None => Ok(view.users().list(project_id, page).await?),
         Some(identifier) => {
@@ -97,7 +97,7 @@ pub async fn list_users(
 
 /// Deletes a user with all that hangs on them.
 pub async fn delete_user(services: &Services, call: &Call, id: UserId) -> Result<(), Error> {
-    let (project_id, now) = (call.client()?.project_id(), services.clock.now());
+    let (project_id, now) = (call.project()?.id, services.clock.now());
     let tx = services.store.begin().await?;
     if !tx.users().delete(project_id, id).await? {
         return Err(Error::UserNotFound);

@@ -1,10 +1,13 @@
-//! `docs/errors.md` says for each reason what it means and which RPCs can answer with it. It is generated from
-//! `proto/`; write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
+//! `docs/errors.md` says for each reason what it means, its codes, and which RPCs can answer with it. It is generated from
+//! `proto/` and `src/error.rs`; write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
 
 use std::{env, fmt::Write as _, fs};
 
 use prost_reflect::DescriptorPool;
-use signet::proto::{DESCRIPTORS, ErrorReason, RPCS, Rpc};
+use signet::{
+    error::{code_name, wire},
+    proto::{DESCRIPTORS, ErrorReason, RPCS, Rpc},
+};
 
 use crate::{proto::comment, sources};
 
@@ -16,7 +19,8 @@ Every failed call answers with a gRPC status whose details hold a `google.rpc.Er
 `reason` is one of the names below. Branch on the reason, never on the message, which is for people and may change.
 `google.rpc.BadRequest` names the fields at fault; `google.rpc.RetryInfo` says when to come back.
 
-This file is generated from the comments in `proto/`: change those, then run `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
+This file is generated from the comments in `proto/` and the codes in `src/error.rs`: change those, then run
+`SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
 ";
 
 /// Each reason that can be sent, with the comment above it in `proto/errors.proto`.
@@ -46,7 +50,9 @@ fn document() -> String {
         } else {
             declared_by(reason).iter().map(|rpc| format!("`{rpc}`")).collect::<Vec<_>>().join(", ")
         };
-        write!(document, "\n## {}\n\n{text}\n\nAnswered by {rpcs}.\n", reason.wire_name()).unwrap();
+        let wire = wire(reason);
+        let (name, code, http) = (reason.wire_name(), code_name(wire.code), wire.http_status);
+        write!(document, "\n## {name}\n\ngRPC `{code}`, HTTP {http}.\n\n{text}\n\nAnswered by {rpcs}.\n").unwrap();
     }
     document
 }

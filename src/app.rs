@@ -1,0 +1,284 @@
+//! Builds the parts of the service from its settings, and runs them until told to stop.
+
+mod cgroup;
+mod error;
+mod listeners;
+mod master_key;
+mod upkeep;
+
+use std::{fmt, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
+
+use axum::{Json, Router, routing::get};
+use tokio::sync::Notify;
+use tonic::service::Routes;
+
+use self::upkeep::Upkeep;
+pub use self::{
+    error::BuildError,
+    listeners::{Addresses, Listeners},
+};
+use crate::{
+    clock::Clock,
+    config::{ServeConfig, database::DatabaseConfig, grpc::GrpcConfig, keys::KeyConfig, passwords::PasswordConfig},
+    crypto::{
+        argon2_kernel::Argon2Cost,
+        hash_lane::{HashLane, LaneSettings},
+        master_key::MasterKey,
+    },
+    grpc::{self, Api, ApiSettings},
+    lifecycle::{Ended, Shutdown},
+    mail::{
+        mailbox::Mailbox,
+        smtp::{SmtpSettings, SmtpTransport},
+        transport::{TerminalTransport, Transport},
+        worker::OutboxWorker,
+    },
+    metrics::Metrics,
+    ops::{self, Readiness},
+    random::Random,
+    rest,
+    store::{DatabaseSettings, Store},
+    usecase::{Services, key_ring::KeyRing},
+};
+
+/// What the service takes from its surroundings, beside its settings.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// Time of day.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Where mails go.
+    pub mail: MailRoute,
+}
+
+/// Where mails go.
+#[derive(Clone, Default)]
+pub enum MailRoute {
+    /// Where the settings say.
+    #[default]
+    Configured,
+    /// To a terminal. The last ones can be read at `/dev/mails` on the operations listener: for development only.
+    Shown {
+        /// The terminal. It keeps its mails in `mailbox`.
+        terminal: TerminalTransport,
+        /// The last mails.
+        mailbox: Mailbox,
+    },
+}
+
+/// The service, ready to run.
+pub struct App {
+    services: Arc<Services>,
+    api: Api,
+    worker: OutboxWorker,
+    upkeep: Upkeep,
+    metrics: Metrics,
+    listeners: Listeners,
+    /// Served on the operations listener beside health and metrics.
+    dev_routes: Router,
+    grpc: GrpcConfig,
+    drain_timeout: Duration,
+}
+
+impl App {
+    /// Connects the database, refuses one that this binary or master key does not fit, binds the ports and puts the parts
+    /// together. Nothing is answered before [`Self::run`]. The settings have been validated.
+    pub async fn build(config: &ServeConfig, surroundings: Surroundings) -> Result<Self, BuildError> {
+        let Surroundings { clock, random, mail } = surroundings;
+        let metrics = Metrics::new();
+        let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
+        let (transport, dev_routes) = mail_route(config, mail)?;
+        let base = parts.connect(&config.database, &config.keys).await?;
+        let listeners = Listeners::bind(&config.listen).await?;
+        let public_url = config.listen.public_url(listeners.addresses().rest);
+        let services = Arc::new(parts.services(base, &config.passwords, public_url.as_str())?);
+
+        let settings = ApiSettings {
+            deadline_max: config.grpc.deadline,
+            message_bytes_max: usize::try_from(config.grpc.message_bytes).unwrap_or(usize::MAX),
+            reflection: config.grpc.reflection,
+        };
+        let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await?;
+        let observer = metrics.clone();
+        let worker = OutboxWorker {
+            store: services.store.clone(),
+            master_key: Arc::clone(&services.master_key),
+            transport,
+            clock,
+            random,
+            mail_waits: Arc::clone(&services.mail_waits),
+            observer: Arc::new(move |outcome| observer.mail_finished(outcome.as_str())),
+        };
+        let upkeep = Upkeep::new(Arc::clone(&services));
+        upkeep.refresh_metrics(&metrics);
+        Ok(Self {
+            services,
+            api,
+            worker,
+            upkeep,
+            metrics,
+            listeners,
+            dev_routes,
+            grpc: config.grpc.clone(),
+            drain_timeout: config.listen.drain_timeout,
+        })
+    }
+
+    /// Where the listeners listen.
+    pub const fn addresses(&self) -> Addresses {
+        self.listeners.addresses()
+    }
+
+    /// What the use cases work with.
+    pub const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The gRPC API with all of its layers, to be called in process.
+    pub fn routes(&self) -> Routes {
+        self.api.routes.clone()
+    }
+
+    /// What the service counts.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Serves until `shutdown` says stop; tells how that went.
+    pub async fn run(self, shutdown: Shutdown) -> Ended {
+        let stop = shutdown.token();
+        let (grpc, rest, operations) = self.listeners.into_parts();
+
+        let store = self.services.store.clone();
+        let readiness = Readiness::new(stop.clone(), move || {
+            let store = store.clone();
+            async move { store.ping().await }
+        });
+        let router = ops::router(self.metrics, readiness, self.dev_routes);
+        shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
+
+        let random = self.services.random.clone();
+        let request_ids = move || ulid::Ulid::from_bytes(random.bytes()).to_string();
+        let router = rest::router(self.api.routes.clone(), request_ids);
+        shutdown.spawn("the REST listener", rest::serve(rest, router, stop.clone()));
+
+        let (api, config, token) = (self.api, self.grpc, stop.clone());
+        shutdown.spawn("the gRPC listener", async move { grpc::serve(grpc, api, &config, token).await });
+        shutdown.spawn("the outbox worker", endless(self.worker.run(stop.clone())));
+        shutdown.spawn("the upkeep", endless(self.upkeep.run(stop)));
+
+        let store = self.services.store.clone();
+        drop(self.services);
+        let ended = shutdown.finish(self.drain_timeout).await;
+        if let Err(error) = store.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the connections to the database did not close");
+        }
+        ended
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+/// The use cases without any listener, for the command line.
+pub async fn services(
+    database: &DatabaseConfig,
+    keys: &KeyConfig,
+    passwords: &PasswordConfig,
+) -> Result<Services, BuildError> {
+    let parts = Parts { clock: Clock::System, random: Random::System, metrics: Metrics::new() };
+    let base = parts.connect(database, keys).await?;
+    // Only tokens name an issuer, and commands mint none.
+    parts.services(base, passwords, "")
+}
+
+/// A database that fits, and the key to what is encrypted in it.
+struct Base {
+    store: Store,
+    master_key: MasterKey,
+}
+
+struct Parts {
+    clock: Clock,
+    random: Random,
+    metrics: Metrics,
+}
+
+impl Parts {
+    async fn connect(&self, database: &DatabaseConfig, keys: &KeyConfig) -> Result<Base, BuildError> {
+        let (settings, key) = (database_settings(database)?, keys.bytes()?);
+        let store = Store::connect(&settings).await.map_err(BuildError::Connect)?;
+        let pending = store.pending_migrations().await.map_err(BuildError::Connect)?;
+        if !pending.is_empty() {
+            return Err(BuildError::NotMigrated { pending });
+        }
+        let master_key = MasterKey::new(&key);
+        master_key::check(&store, &master_key).await?;
+        Ok(Base { store, master_key })
+    }
+
+    fn services(self, base: Base, passwords: &PasswordConfig, public_url: &str) -> Result<Services, BuildError> {
+        let master_key = Arc::new(base.master_key);
+        let lane = HashLane::start(&lane_settings(passwords), self.random.clone(), self.metrics);
+        Ok(Services {
+            store: base.store,
+            lane: lane.map_err(BuildError::Threads)?,
+            key_ring: KeyRing::new(Arc::clone(&master_key)),
+            master_key,
+            clock: self.clock,
+            random: self.random,
+            mail_waits: Arc::new(Notify::new()),
+            public_url: public_url.to_owned(),
+        })
+    }
+}
+
+/// How the store takes the settings of the database.
+pub fn database_settings(config: &DatabaseConfig) -> Result<DatabaseSettings, BuildError> {
+    Ok(DatabaseSettings {
+        url: config.url()?.secret().clone(),
+        connections_max: config.connections,
+        acquire_timeout: config.acquire_timeout,
+    })
+}
+
+fn lane_settings(config: &PasswordConfig) -> LaneSettings {
+    let cost =
+        Argon2Cost { memory_kib: config.memory_kib, iterations: config.iterations, parallelism: config.parallelism };
+    let workers = NonZeroUsize::new(config.workers.into()).unwrap_or_else(|| {
+        let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        cgroup::workers_that_fit(processors, cost.memory_kib, cgroup::memory_max(Path::new("/")))
+    });
+    LaneSettings { workers, queue_length_max: usize::try_from(config.queue).unwrap_or(usize::MAX), cost }
+}
+
+/// How mails go out, and the page that shows them if they go to a terminal.
+fn mail_route(config: &ServeConfig, route: MailRoute) -> Result<(Transport, Router), BuildError> {
+    match route {
+        MailRoute::Shown { terminal, mailbox } => {
+            let page = Router::new().route("/dev/mails", get(async move || Json(mailbox.recent())));
+            Ok((Transport::Terminal(terminal), page))
+        }
+        MailRoute::Configured => {
+            let transport = match config.mail.smtp_url()? {
+                None => Transport::None,
+                Some(url) => {
+                    let mut settings = SmtpSettings::new(url, config.mail.from());
+                    settings.extra_ca_pem = config.mail.extra_ca_pem()?;
+                    Transport::Smtp(SmtpTransport::new(&settings)?)
+                }
+            };
+            Ok((transport, Router::new()))
+        }
+    }
+}
+
+/// A part that has no way to fail.
+async fn endless(part: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+    part.await;
+    Ok(())
+}

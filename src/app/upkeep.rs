@@ -1,0 +1,81 @@
+//! What is done now and then: clearing away, and looking up numbers for the metrics.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Timestamp,
+    metrics::Metrics,
+    usecase::{Services, sweep::sweep},
+};
+
+/// How often what has expired is cleared away.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+/// How often the newest key is looked up.
+const KEY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The housekeeping of one process. Nothing depends on it, so a failure is logged and the next round tries again.
+pub(super) struct Upkeep {
+    services: Arc<Services>,
+    /// When the newest signing key was made, once it is known.
+    newest_key: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl Upkeep {
+    pub(super) fn new(services: Arc<Services>) -> Self {
+        Self { services, newest_key: Arc::default() }
+    }
+
+    /// Shows numbers that are read rather than counted.
+    pub(super) fn refresh_metrics(&self, metrics: &Metrics) {
+        let (store, clock) = (self.services.store.clone(), self.services.clock.clone());
+        let newest_key = Arc::clone(&self.newest_key);
+        metrics.refresh_with(move |metrics| {
+            let (open, idle) = store.pool();
+            metrics.pool(open, idle);
+            if let Some(made_at) = *newest_key.lock().unwrap_or_else(PoisonError::into_inner) {
+                metrics.newest_key_age((clock.now() - made_at).as_seconds_f64());
+            }
+        });
+    }
+
+    /// Runs until told to stop. The first round comes at once.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let (mut sweeps, mut keys) = (interval(SWEEP_INTERVAL), interval(KEY_INTERVAL));
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        keys.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = sweeps.tick() => self.sweep().await,
+                _ = keys.tick() => self.look_up_newest_key().await,
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        match sweep(&self.services).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "cleared away what has expired"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot clear away what has expired; will try again"
+            ),
+        }
+    }
+
+    async fn look_up_newest_key(&self) {
+        match self.services.store.view().signing_keys().newest_created_at().await {
+            Ok(newest) => *self.newest_key.lock().unwrap_or_else(PoisonError::into_inner) = newest,
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look up the age of the newest signing key; will try again"
+            ),
+        }
+    }
+}

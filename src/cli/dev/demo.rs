@@ -1,0 +1,194 @@
+//! What `signet dev` has ready: a project, two clients and two users, the same ones at each start.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    cli::{
+        database::{each_page, operator_call, operator_call_in},
+        explain::explain,
+    },
+    crypto::hash_lane::Ticket,
+    domain::{
+        client::{Client, ClientType},
+        id::{ClientId, ProjectId},
+        identifier::{Identifier, IdentifierKind},
+        page::Page,
+        password::Password,
+        project::{Project, ProjectSettings},
+        user::{Profile, User, UserStatus},
+    },
+    usecase::{
+        Call, Services,
+        clients::{create_client, list_clients, replace_client_secrets},
+        projects::{create_project, list_projects},
+        set_password::set_password,
+        set_user_status::set_user_status,
+        update_user::{UserChanges, update_user},
+        users::{NewUser, VouchedIdentifier, create_user, list_users},
+    },
+};
+
+const PROJECT: &str = "Demo";
+const BACK_END: &str = "Demo back end";
+const APP: &str = "Demo app";
+
+/// A user of the demo. Everybody knows the password.
+pub(super) struct DemoUser {
+    pub(super) email: &'static str,
+    pub(super) username: Option<&'static str>,
+    pub(super) password: &'static str,
+    given_name: &'static str,
+    family_name: &'static str,
+    verified: bool,
+}
+
+/// Can sign in.
+pub(super) const VERIFIED: DemoUser = DemoUser {
+    email: "ada@example.com",
+    username: Some("ada"),
+    password: "analytical engine 1843",
+    given_name: "Ada",
+    family_name: "Lovelace",
+    verified: true,
+};
+
+/// Has to verify the email address first, again after each start.
+pub(super) const UNVERIFIED: DemoUser = DemoUser {
+    email: "grace@example.com",
+    username: None,
+    password: "a nanosecond of wire",
+    given_name: "Grace",
+    family_name: "Hopper",
+    verified: false,
+};
+
+/// What was made, or found again.
+pub(super) struct Demo {
+    pub(super) project_id: ProjectId,
+    pub(super) client_id: ClientId,
+    /// A new one at each start: the old ones are only known as hashes.
+    pub(super) client_secret: SecretString,
+    pub(super) public_client_id: ClientId,
+}
+
+impl Demo {
+    /// What a back end sends as `authorization`.
+    pub(super) fn authorization(&self) -> String {
+        basic(self.client_id, self.client_secret.expose_secret())
+    }
+
+    /// What an application sends as `authorization`.
+    pub(super) fn public_authorization(&self) -> String {
+        basic(self.public_client_id, "")
+    }
+}
+
+/// Makes the demo, or brings it back into the state that the welcome describes.
+pub(super) async fn prepare(services: &Services) -> anyhow::Result<Demo> {
+    let operator = operator_call(services);
+    let project_id = project(services, &operator).await?.id;
+    let back_end = client(services, &operator, project_id, BACK_END, ClientType::Confidential).await?;
+    let app = client(services, &operator, project_id, APP, ClientType::Public).await?;
+    let secret = replace_client_secrets(services, &operator, project_id, back_end.id).await.map_err(explain)?;
+
+    let call = operator_call_in(services, project_id).await?;
+    for user in [&VERIFIED, &UNVERIFIED] {
+        prepare_user(services, &call, user).await?;
+    }
+    Ok(Demo { project_id, client_id: back_end.id, client_secret: secret.plain, public_client_id: app.id })
+}
+
+async fn project(services: &Services, call: &Call) -> anyhow::Result<Project> {
+    let mut found = None;
+    each_page(
+        async |page| list_projects(services, page).await,
+        |projects| {
+            found = found.take().or_else(|| projects.into_iter().find(|project| project.name == PROJECT));
+            Ok(())
+        },
+    )
+    .await?;
+    if let Some(project) = found {
+        return Ok(project);
+    }
+    create_project(services, call, PROJECT.to_owned(), ProjectSettings::default()).await.map_err(explain)
+}
+
+async fn client(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    name: &str,
+    client_type: ClientType,
+) -> anyhow::Result<Client> {
+    let mut found = None;
+    each_page(
+        async |page| list_clients(services, project_id, page).await,
+        |clients| {
+            let mut clients = clients.into_iter().map(|known| known.client);
+            let wanted = |client: &Client| client.name == name && client.client_type == client_type;
+            found = found.take().or_else(|| clients.find(wanted));
+            Ok(())
+        },
+    )
+    .await?;
+    if let Some(client) = found {
+        return Ok(client);
+    }
+    let created = create_client(services, call, project_id, name.to_owned(), client_type).await;
+    Ok(created.map_err(explain)?.0)
+}
+
+async fn prepare_user(services: &Services, call: &Call, demo: &DemoUser) -> anyhow::Result<()> {
+    let email = Identifier::parse(IdentifierKind::Email, demo.email)?;
+    let page = Page { size: 1, after: None };
+    let found = list_users(services, call, page, Some(&email)).await.map_err(explain)?.items.pop();
+    let password = Password::parse(demo.password)?;
+    let Some(user) = found else {
+        return create(services, call, demo, email, password).await;
+    };
+    let is_verified = user.unverified_email().is_none();
+    if is_verified != demo.verified {
+        let changes = UserChanges { verified: vec![(IdentifierKind::Email, demo.verified)], ..UserChanges::default() };
+        update_user(services, call, user.id, changes).await.map_err(explain)?;
+    }
+    set_user_status(services, call, user.id, UserStatus::Active).await.map_err(explain)?;
+    // Setting a password ends the sessions, which would be a nuisance at each start.
+    if !has_password(services, call, &user, password.clone()).await? {
+        set_password(services, call, user.id, password).await.map_err(explain)?;
+    }
+    Ok(())
+}
+
+async fn create(
+    services: &Services,
+    call: &Call,
+    demo: &DemoUser,
+    email: Identifier,
+    password: Password,
+) -> anyhow::Result<()> {
+    let mut identifiers = vec![VouchedIdentifier { identifier: email, verified: demo.verified }];
+    if let Some(username) = demo.username {
+        let identifier = Identifier::parse(IdentifierKind::Username, username)?;
+        identifiers.push(VouchedIdentifier { identifier, verified: false });
+    }
+    let profile = Profile {
+        given_name: Some(demo.given_name.to_owned()),
+        family_name: Some(demo.family_name.to_owned()),
+        ..Profile::default()
+    };
+    create_user(services, call, NewUser { identifiers, password: Some(password), profile }).await.map_err(explain)?;
+    Ok(())
+}
+
+async fn has_password(services: &Services, call: &Call, user: &User, password: Password) -> anyhow::Result<bool> {
+    let stored = services.store.view().credentials().find(user.project_id, user.id).await?;
+    let ticket = Ticket { client: user.project_id.into(), deadline: call.deadline };
+    let stored = stored.map(|credential| credential.password_hash);
+    Ok(services.lane.verify(ticket, password, stored).await?.matches)
+}
+
+fn basic(client_id: ClientId, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}")))
+}
