@@ -70,7 +70,8 @@ pub(super) fn bare(reason: ErrorReason, request_id: &str) -> Status {
 fn build(reason: ErrorReason, violations: &[Violation], details: Vec<Any>) -> Status {
     let wire = error::wire(reason);
     // Many a client shows nothing but the message.
-    let named: Vec<String> = violations.iter().map(|found| format!("{} {}", found.field, found.description)).collect();
+    let name = |found: &Violation| format!("{} {}", found.field, found.description).trim_start().to_owned();
+    let named: Vec<String> = violations.iter().map(name).collect();
     let message =
         if named.is_empty() { wire.message.to_owned() } else { format!("{}: {}", wire.message, named.join("; ")) };
     let body = tonic_types::pb::Status { code: wire.code.into(), message: message.clone(), details };
