@@ -49,7 +49,7 @@ fn violations(error: &Error) -> Vec<Violation> {
     match error {
         Error::InvalidFields(violations) => violations.clone(),
         Error::NotSupported(field) => vec![Violation::new(*field, "is not supported by this version; leave it unset")],
-        Error::IdentifierTaken(kind) => vec![Violation::new(kind.as_str(), "belongs to another user")],
+        Error::IdentifierTaken { field, .. } => vec![Violation::new(field, "belongs to another user")],
         Error::ResourceNotAllowed => {
             vec![Violation::new("token_options.resource", "is not one of the project's allowed_resources")]
         }
@@ -92,7 +92,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::EmailAlreadyVerified => ErrorReason::EmailAlreadyVerified,
         Error::EmailMissing => ErrorReason::EmailMissing,
         Error::EmailVerificationRequired(_) => ErrorReason::EmailVerificationRequired,
-        Error::IdentifierTaken(_) => ErrorReason::IdentifierTaken,
+        Error::IdentifierTaken { .. } => ErrorReason::IdentifierTaken,
         Error::Internal(_) => ErrorReason::Internal,
         Error::InvalidCredentials => ErrorReason::InvalidCredentials,
         Error::InvalidFields(_) => ErrorReason::InvalidField,

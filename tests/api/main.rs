@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
+mod bounds;
 mod caller;
+mod duplicates;
 mod email_verification;
 mod garbage;
 mod sign_in;

@@ -34,7 +34,7 @@ pub(crate) use self::{
     answers::{Refused, detail, field_violations, reason},
     callers::Caller,
     fixture::{Fixture, PASSWORD, basic, credentials},
-    raw::{Answer, RawCall, contains, message, method},
+    raw::{Answer, RawCall, contains, message, method, object},
 };
 pub(crate) use signet_test_support::Engine;
 

@@ -28,6 +28,12 @@ pub(crate) fn message(path: &str, json: serde_json::Value) -> Vec<u8> {
     message.unwrap_or_else(|error| panic!("{path} takes no {shown}: {error}")).encode_to_vec()
 }
 
+/// A JSON object as a message.
+pub(crate) fn object(object: &serde_json::Map<String, serde_json::Value>) -> prost_types::Struct {
+    let descriptor = POOL.get_message_by_name("google.protobuf.Struct").unwrap();
+    DynamicMessage::deserialize(descriptor, serde_json::json!(object)).unwrap().transcode_to().unwrap()
+}
+
 /// A call to be made.
 pub(crate) struct RawCall<'a> {
     path: &'a str,
