@@ -7,5 +7,6 @@ mod caller;
 mod duplicates;
 mod email_verification;
 mod garbage;
+mod isolation;
 mod sign_in;
 mod support;
