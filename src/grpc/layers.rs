@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
 use http::HeaderValue;
@@ -23,11 +23,11 @@ use crate::{
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
     request_id, trace_context,
-    usecase::{Call, Services},
+    usecase::{Call, Error, Services},
 };
 
 /// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too.
-pub const ORDER: [&str; 5] = ["name", "observe", "catch_panic", "deadline", "authenticate"];
+pub const ORDER: [&str; 6] = ["name", "observe", "catch_panic", "deadline", "authenticate", "unreadable"];
 
 #[derive(Clone)]
 struct Shared {
@@ -49,6 +49,7 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, d
     let shared = Shared { services, metrics, deadline_max };
     let layered = routes
         .into_axum_router()
+        .layer(from_fn(unreadable))
         .layer(from_fn_with_state(shared.clone(), authenticate))
         .layer(from_fn_with_state(shared.clone(), deadline))
         .layer(CatchPanicLayer::custom(panicked))
@@ -130,5 +131,17 @@ async fn authenticate(State(shared): State<Shared>, mut request: Request, next: 
             next.run(request).await
         }
         Err(error) => status::status(&error, &request_id).into_http(),
+    }
+}
+
+/// Gives a reason to what tonic refuses by itself: it calls a request that it cannot read an internal error, and tells what
+/// its decoder thinks of it.
+async fn unreadable(request: Request, next: Next) -> Response {
+    let (id, is_ours) = (id_of(&request), Rpc::by_path(request.uri().path()).is_some());
+    let response = next.run(request).await;
+    match error::unreadable(response.headers()) {
+        // No field is to blame: the whole is.
+        Some(why) if is_ours => status::status(&Error::field("", why), &id).into_http(),
+        _ => response,
     }
 }

@@ -49,7 +49,7 @@ fn violations(error: &Error) -> Vec<Violation> {
     match error {
         Error::InvalidFields(violations) => violations.clone(),
         Error::NotSupported(field) => vec![Violation::new(*field, "is not supported by this version; leave it unset")],
-        Error::IdentifierTaken(kind) => vec![Violation::new(kind.as_str(), "belongs to another user")],
+        Error::IdentifierTaken { field, .. } => vec![Violation::new(field, "belongs to another user")],
         Error::ResourceNotAllowed => {
             vec![Violation::new("token_options.resource", "is not one of the project's allowed_resources")]
         }
@@ -70,7 +70,8 @@ pub(super) fn bare(reason: ErrorReason, request_id: &str) -> Status {
 fn build(reason: ErrorReason, violations: &[Violation], details: Vec<Any>) -> Status {
     let wire = error::wire(reason);
     // Many a client shows nothing but the message.
-    let named: Vec<String> = violations.iter().map(|found| format!("{} {}", found.field, found.description)).collect();
+    let name = |found: &Violation| format!("{} {}", found.field, found.description).trim_start().to_owned();
+    let named: Vec<String> = violations.iter().map(name).collect();
     let message =
         if named.is_empty() { wire.message.to_owned() } else { format!("{}: {}", wire.message, named.join("; ")) };
     let body = tonic_types::pb::Status { code: wire.code.into(), message: message.clone(), details };
@@ -91,7 +92,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::EmailAlreadyVerified => ErrorReason::EmailAlreadyVerified,
         Error::EmailMissing => ErrorReason::EmailMissing,
         Error::EmailVerificationRequired(_) => ErrorReason::EmailVerificationRequired,
-        Error::IdentifierTaken(_) => ErrorReason::IdentifierTaken,
+        Error::IdentifierTaken { .. } => ErrorReason::IdentifierTaken,
         Error::Internal(_) => ErrorReason::Internal,
         Error::InvalidCredentials => ErrorReason::InvalidCredentials,
         Error::InvalidFields(_) => ErrorReason::InvalidField,
