@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod availability;
+mod cancellation;
 mod challenges;
 mod corruption;
 mod credentials;
 mod isolation;
+mod migrations;
 mod outbox;
 mod plans;
 mod round_trips;
