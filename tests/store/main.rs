@@ -11,6 +11,7 @@ mod migrations;
 mod outbox;
 mod plans;
 mod round_trips;
+mod sessions;
 mod sqlite;
 mod support;
 mod throttles;
