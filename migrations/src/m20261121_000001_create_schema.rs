@@ -170,17 +170,17 @@ fn sessions() -> Vec<TableCreateStatement> {
             time("expires_at"),
             // Of a pending authentication.
             uuid_null("client_id"),
+            uuid_null("code_id"),
             json_binary_null("wishes"),
             string_null("ip_address"),
             string_null("user_agent"),
             // Of a code.
-            uuid_null("pending_id"),
             string_null("email"),
         ],
     );
     vec![
         owned_by(owned_by(session, "user_id", "users"), "client_id", "clients"),
-        owned_by(owned_by(owned_by(challenge, "user_id", "users"), "client_id", "clients"), "pending_id", "challenges"),
+        owned_by(owned_by(owned_by(challenge, "user_id", "users"), "client_id", "clients"), "code_id", "challenges"),
     ]
 }
 
@@ -255,7 +255,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique("challenges", "secret_hash", &["secret_hash"]),
         index("challenges", "user_id", &["user_id", "kind"]),
         index("challenges", "client_id", &["client_id"]),
-        index("challenges", "pending_id", &["pending_id"]),
+        index("challenges", "code_id", &["code_id"]),
         index("outbox", "next_attempt_at", &["next_attempt_at"]),
         index("outbox", "project_id", &["project_id"]),
         index("events", "project_id", &["project_id", "id"]),

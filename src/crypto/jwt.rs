@@ -23,6 +23,9 @@ use crate::{
 /// Longest token that is looked at, in bytes. Custom claims and metadata are bounded well below.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
+/// How far the clock of the replica that made a token may run ahead of ours.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
 /// What a token is for. Stands in the claim `token_kind` and, by `typ`, in the header; both are checked.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -198,7 +201,7 @@ pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Resul
         .claims;
 
     let now = expected.now.timestamp();
-    if (now >= claims.exp && !expected.expired_too) || now < claims.nbf {
+    if (now >= claims.exp && !expected.expired_too) || now + CLOCK_SKEW_SECONDS < claims.nbf {
         return Err(TokenError::Expired);
     }
     let wrong = [

@@ -70,20 +70,16 @@ impl<T> Challenge<T> {
 }
 
 /// What a pending authentication carries on to its second step.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug)]
 pub struct PendingAuthentication {
     /// Client that started it, and the only one that can finish it.
-    #[serde(skip, default = "nobody")]
     pub client_id: ClientId,
+    /// The code that completes it.
+    pub code_id: ChallengeId,
     /// The wishes of the first step.
     pub wishes: SignInWishes,
     /// The end user's connection in the first step.
-    #[serde(skip)]
     pub client_context: ClientContext,
-}
-
-fn nobody() -> ClientId {
-    uuid::Uuid::nil().into()
 }
 
 /// What a sign-in shall do beyond opening a session.
@@ -115,8 +111,6 @@ pub struct TokenWishes {
 /// Six digits on their way to a user.
 #[derive(Clone, Debug)]
 pub struct EmailCode {
-    /// The pending authentication it completes, if it was made for one.
-    pub pending_id: Option<ChallengeId>,
     /// Canonical address it was sent to: a changed address kills it.
     pub email: String,
     /// Keyed hash of the code.

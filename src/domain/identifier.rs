@@ -78,8 +78,9 @@ impl Identifier {
             IdentifierKind::Phone => canonical_phone(display).ok_or(ParseIdentifierError::Phone)?,
             IdentifierKind::Username => canonical_username(display).ok_or(ParseIdentifierError::Username)?,
         };
-        // A phone number has no spelling worth keeping beside E.164.
-        let display = if kind == IdentifierKind::Phone { canonical.clone() } else { display.to_owned() };
+        // What is shown, sent to and put into tokens must be what was verified: another spelling may be another mailbox. Only
+        // a username is a name, and is kept as its owner writes it.
+        let display = if kind == IdentifierKind::Username { display.to_owned() } else { canonical.clone() };
         Ok(Self { kind, canonical, display })
     }
 
@@ -109,7 +110,7 @@ impl Identifier {
         &self.canonical
     }
 
-    /// The spelling as given, without surrounding space.
+    /// The spelling to show: of a username as given, without surrounding space; of the others the canonical one.
     pub fn display(&self) -> &str {
         &self.display
     }

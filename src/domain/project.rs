@@ -65,6 +65,9 @@ pub struct ProjectSettings {
     pub issuer: String,
 }
 
+/// Longest lifetime of a token that settings allow: how long a key is needed after it stopped signing.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::hours(24);
+
 const MINUTE: u32 = 60;
 const DAY: u32 = 24 * 60 * MINUTE;
 
@@ -135,11 +138,6 @@ impl ProjectSettings {
     /// Lifetime of session tokens.
     pub fn session_token_lifetime(&self) -> Duration {
         Duration::seconds(self.session_token_lifetime_seconds.into())
-    }
-
-    /// How long a token of this project can stay valid: how long a key is needed after it stopped signing.
-    pub fn longest_token_lifetime(&self) -> Duration {
-        self.access_token_lifetime().max(self.session_token_lifetime())
     }
 }
 

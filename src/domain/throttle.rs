@@ -16,6 +16,8 @@ pub const MEMORY: Duration = Duration::minutes(30);
 /// Which secret was guessed at. Each has its own budget, so that one path cannot lock another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ThrottleKind {
+    /// Mails with a code: not a guess, but just as worth slowing down.
+    CodeMail,
     /// Six-digit codes.
     EmailCode,
     /// Passwords.
@@ -26,6 +28,7 @@ impl ThrottleKind {
     /// The word for it in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::CodeMail => "code_mail",
             Self::EmailCode => "email_code",
             Self::Password => "password",
         }

@@ -69,14 +69,14 @@ impl AuthService for AuthApi {
     ) -> Result<Response<AuthenticateEmailVerificationResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let step = EmailVerification {
-                code: Code::parse(&body.code).in_field("code")?,
-                pending_token: body.pending_authentication_token,
-                client_context: client_context(body.client_context)?,
-            };
-            if step.pending_token.is_empty() {
+            if body.pending_authentication_token.is_empty() {
                 return Err(Error::field("pending_authentication_token", "must not be empty"));
             }
+            let step = EmailVerification {
+                code: Code::parse(&body.code).in_field("code")?,
+                pending_token: body.pending_authentication_token.into(),
+                client_context: client_context(body.client_context)?,
+            };
             let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
             Ok(AuthenticateEmailVerificationResponse {
                 tokens: Some(token_set(&signed_in.tokens)),
@@ -108,14 +108,9 @@ impl AuthService for AuthApi {
         &self,
         request: Request<AuthenticateSessionRequest>,
     ) -> Result<Response<AuthenticateSessionResponse>, Status> {
-        use authenticate_session_request::Credential;
         let (call, body) = open(request);
         let operation = async {
-            let credential = session_credential(body.credential.map(|credential| match credential {
-                Credential::AccessToken(token) => Presented::Token("access_token", TokenKind::Access, token),
-                Credential::SessionToken(token) => Presented::Token("session_token", TokenKind::Session, token),
-                Credential::SessionId(id) => Presented::Id(id),
-            }))?;
+            let credential = session_credential(body.credential.map(Into::into))?;
             let now = self.0.clock.now();
             let live = authenticate_session(&self.0, &call, credential).await?;
             Ok(AuthenticateSessionResponse {
@@ -128,14 +123,9 @@ impl AuthService for AuthApi {
     }
 
     async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
-        use sign_out_request::Credential;
         let (call, body) = open(request);
         let operation = async {
-            let credential = session_credential(body.credential.map(|credential| match credential {
-                Credential::AccessToken(token) => Presented::Token("access_token", TokenKind::Access, token),
-                Credential::SessionToken(token) => Presented::Token("session_token", TokenKind::Session, token),
-                Credential::SessionId(id) => Presented::Id(id),
-            }))?;
+            let credential = session_credential(body.credential.map(Into::into))?;
             sign_out(&self.0, &call, credential).await?;
             Ok(SignOutResponse {})
         };
@@ -214,11 +204,33 @@ enum Presented {
     Id(String),
 }
 
+impl From<authenticate_session_request::Credential> for Presented {
+    fn from(credential: authenticate_session_request::Credential) -> Self {
+        use authenticate_session_request::Credential;
+        match credential {
+            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
+            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
+            Credential::SessionId(id) => Self::Id(id),
+        }
+    }
+}
+
+impl From<sign_out_request::Credential> for Presented {
+    fn from(credential: sign_out_request::Credential) -> Self {
+        use sign_out_request::Credential;
+        match credential {
+            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
+            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
+            Credential::SessionId(id) => Self::Id(id),
+        }
+    }
+}
+
 fn session_credential(presented: Option<Presented>) -> Result<SessionCredential, Error> {
     match presented {
         None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
         Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
-        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token)),
+        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token.into())),
         Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),
     }
 }

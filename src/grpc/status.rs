@@ -31,9 +31,9 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         details.push(bad_request(&violations));
     }
     match error {
-        Error::Overloaded { retry_after } | Error::CodeSentRecently { retry_after } => {
-            details.push(retry(*retry_after));
-        }
+        Error::CodeAttemptsExhausted { retry_after: Some(retry_after) }
+        | Error::CodeSentRecently { retry_after }
+        | Error::Overloaded { retry_after } => details.push(retry(*retry_after)),
         Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
         Error::EmailVerificationRequired(pending) => {
             details.push(any("auth.v1.PendingAuthentication", &convert::pending_authentication(pending)));
@@ -85,7 +85,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::CallerNotPermitted => ErrorReason::CallerNotPermitted,
         Error::ClientNotFound => ErrorReason::ClientNotFound,
         Error::ClientSecretNotFound => ErrorReason::ClientSecretNotFound,
-        Error::CodeAttemptsExhausted => ErrorReason::CodeAttemptsExhausted,
+        Error::CodeAttemptsExhausted { .. } => ErrorReason::CodeAttemptsExhausted,
         Error::CodeExpired => ErrorReason::CodeExpired,
         Error::CodeIncorrect { .. } => ErrorReason::CodeIncorrect,
         Error::CodeSentRecently { .. } => ErrorReason::CodeSentRecently,

@@ -1,8 +1,8 @@
 //! Table `challenges`. The kind is part of every look-up: a challenge of one kind is not found as another.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Select, entity::prelude::*,
-    sea_query::ExprTrait as _,
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    Select, entity::prelude::*, sea_query::ExprTrait as _,
 };
 
 use super::{StoreError, entity::challenge};
@@ -28,11 +28,14 @@ pub(super) fn pending_by_secret(project_id: ProjectId, hash: &SecretHash) -> Sel
         .filter(challenge::Column::Kind.eq(ChallengeKind::PendingAuthentication.as_str()))
 }
 
-/// The code that completes a pending authentication.
-pub(super) fn code_of(pending_id: ChallengeId) -> Select<challenge::Entity> {
-    challenge::Entity::find()
-        .filter(challenge::Column::PendingId.eq(Uuid::from(pending_id)))
-        .filter(challenge::Column::Kind.eq(ChallengeKind::EmailCode.as_str()))
+/// A code by its id.
+pub(super) fn code_by_id(id: ChallengeId) -> Select<challenge::Entity> {
+    challenge::Entity::find_by_id(Uuid::from(id)).filter(challenge::Column::Kind.eq(ChallengeKind::EmailCode.as_str()))
+}
+
+/// The pending authentications that a code completes.
+pub(super) fn waiting_for(code_id: ChallengeId) -> Select<challenge::Entity> {
+    challenge::Entity::find().filter(challenge::Column::CodeId.eq(Uuid::from(code_id)))
 }
 
 /// The codes of a user, newest first.
@@ -55,6 +58,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         let row = challenge::ActiveModel {
             secret_hash: Set(secret.0.to_vec()),
             client_id: Set(Some(detail.client_id.into())),
+            code_id: Set(Some(detail.code_id.into())),
             wishes: Set(Some(wishes)),
             ip_address: Set(detail.client_context.ip_address.map(|address| address.to_string())),
             user_agent: Set(detail.client_context.user_agent.clone()),
@@ -68,7 +72,6 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
     pub async fn insert_code(&self, code: &Challenge<EmailCode>) -> Result<(), StoreError> {
         let row = challenge::ActiveModel {
             secret_hash: Set(code.detail.code_hash.to_vec()),
-            pending_id: Set(code.detail.pending_id.map(Into::into)),
             email: Set(Some(code.detail.email.clone())),
             ..common(code, ChallengeKind::EmailCode)
         };
@@ -85,9 +88,14 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         pending_by_secret(project_id, secret).one(self.0).await?.map(pending_from).transpose()
     }
 
-    /// The code that completes a pending authentication.
-    pub async fn code_of(&self, pending_id: ChallengeId) -> Result<Option<Challenge<EmailCode>>, StoreError> {
-        code_of(pending_id).one(self.0).await?.map(code_from).transpose()
+    /// Reads a code.
+    pub async fn code(&self, id: ChallengeId) -> Result<Option<Challenge<EmailCode>>, StoreError> {
+        code_by_id(id).one(self.0).await?.map(code_from).transpose()
+    }
+
+    /// True if a pending authentication waits for the code.
+    pub async fn is_waited_for(&self, code_id: ChallengeId) -> Result<bool, StoreError> {
+        Ok(waiting_for(code_id).count(self.0).await? > 0)
     }
 
     /// The code that was made last for a user.
@@ -95,7 +103,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         codes_of_user(user_id).one(self.0).await?.map(code_from).transpose()
     }
 
-    /// Replaces the digits of a code; the tries already made still count.
+    /// Replaces the digits of a code, and lets what waits for it live as long; the tries already made still count.
     pub async fn replace_code(&self, code: &Challenge<EmailCode>) -> Result<(), StoreError> {
         let row = challenge::ActiveModel {
             id: Set(code.id.into()),
@@ -105,6 +113,11 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
             ..Default::default()
         };
         challenge::Entity::update(row).exec(self.0).await?;
+        challenge::Entity::update_many()
+            .col_expr(challenge::Column::ExpiresAt, Expr::value(code.expires_at))
+            .filter(challenge::Column::CodeId.eq(Uuid::from(code.id)))
+            .exec(self.0)
+            .await?;
         Ok(())
     }
 
@@ -119,7 +132,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         Ok(taken.rows_affected == 1)
     }
 
-    /// Uses up a challenge, with the codes bound to it; false if somebody else was faster.
+    /// Uses up a challenge, and with a code what waits for it; false if somebody else was faster.
     pub async fn consume(&self, id: ChallengeId) -> Result<bool, StoreError> {
         Ok(challenge::Entity::delete_by_id(Uuid::from(id)).exec(self.0).await?.rows_affected == 1)
     }
@@ -174,6 +187,7 @@ fn pending_from(mut row: challenge::Model) -> Result<Challenge<PendingAuthentica
     let wishes = row.wishes.take().ok_or_else(|| corrupt("no wishes"))?;
     let detail = PendingAuthentication {
         client_id: row.client_id.ok_or_else(|| corrupt("no client"))?.into(),
+        code_id: row.code_id.ok_or_else(|| corrupt("no code"))?.into(),
         wishes: serde_json::from_value(wishes).map_err(corrupt)?,
         client_context: ClientContext { ip_address: address, user_agent: row.user_agent.take() },
     };
@@ -182,7 +196,6 @@ fn pending_from(mut row: challenge::Model) -> Result<Challenge<PendingAuthentica
 
 fn code_from(mut row: challenge::Model) -> Result<Challenge<EmailCode>, StoreError> {
     let detail = EmailCode {
-        pending_id: row.pending_id.map(Into::into),
         email: row.email.take().ok_or_else(|| corrupt("no email"))?,
         code_hash: row.secret_hash.as_slice().try_into().map_err(corrupt)?,
     };

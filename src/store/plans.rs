@@ -27,7 +27,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
         ("sessions of a user", sessions::of_user(id.into()).build(backend)),
         ("pending authentication by token", challenges::pending_by_secret(id.into(), &hash).build(backend)),
-        ("code of a pending authentication", challenges::code_of(id.into()).build(backend)),
+        ("code by id", challenges::code_by_id(id.into()).build(backend)),
+        ("what waits for a code", challenges::waiting_for(id.into()).build(backend)),
         ("codes of a user", challenges::codes_of_user(id.into()).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
         (

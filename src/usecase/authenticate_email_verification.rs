@@ -1,5 +1,7 @@
 //! The second step of a sign-in whose email address was not verified: pending token and code in, session out.
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{
     Call, Error, Services, SignedIn,
     complete_sign_in::{Completion, complete_sign_in},
@@ -48,7 +50,7 @@ pub struct ParseCodeError;
 #[derive(Debug)]
 pub struct EmailVerification {
     /// Token of the first step.
-    pub pending_token: String,
+    pub pending_token: SecretString,
     /// The digits from the mail.
     pub code: Code,
     /// The end user's connection, if it is known anew.
@@ -62,14 +64,16 @@ pub async fn authenticate_email_verification(
     request: EmailVerification,
 ) -> Result<SignedIn, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
-    let token = PlainSecret::parse(SecretKind::PendingAuthentication, &request.pending_token);
+    let token = PlainSecret::parse(SecretKind::PendingAuthentication, request.pending_token.expose_secret());
     let token = token.ok_or(Error::PendingAuthenticationInvalid)?;
 
+    // Before the transaction, for the same reason as at a sign-in.
+    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;
     let pending = tx.challenges().find_pending(caller.project_id(), &token.hash()).await?;
     let pending = pending.ok_or(Error::PendingAuthenticationInvalid)?;
     let user = still_valid(&tx, caller, &pending, now).await?.ok_or(Error::PendingAuthenticationInvalid)?;
-    let code = tx.challenges().code_of(pending.id).await?.ok_or(Error::PendingAuthenticationInvalid)?;
+    let code = tx.challenges().code(pending.detail.code_id).await?.ok_or(Error::PendingAuthenticationInvalid)?;
     if let Err(error) = check_code(services, call, &tx, &code, &request.code, now).await {
         // A wrong guess is written down, or it would be free.
         tx.commit().await?;
@@ -78,8 +82,8 @@ pub async fn authenticate_email_verification(
 
     let email = user.unverified_email().filter(|email| email.canonical() == code.detail.email).cloned();
     let email = email.ok_or(Error::PendingAuthenticationInvalid)?;
-    // Whoever deletes the row has it: of two calls that arrive together, one wins.
-    if !tx.challenges().consume(pending.id).await? {
+    // Whoever deletes the code has it, and nothing that waited for it is left: of two calls that arrive together, one wins.
+    if !tx.challenges().consume(code.id).await? {
         return Err(Error::PendingAuthenticationInvalid);
     }
     tx.users().verify_identifier(user.id, &email, now).await?;
@@ -98,7 +102,7 @@ pub async fn authenticate_email_verification(
         wishes: pending.detail.wishes,
         client_context: request.client_context.or(pending.detail.client_context),
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
+    let signed_in = complete_sign_in(services, call, caller, &tx, &keys, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -138,11 +142,11 @@ async fn check_code(
     // Codes of many pending authentications of one user share this counter, or each new one would bring five more guesses.
     let (kind, subject) = (ThrottleKind::EmailCode, Subject::user(code.user_id));
     let failures = tx.throttles().find(code.project_id, kind, subject, now).await?;
-    if failures.and_then(|failures| failures.blocked_until(now)).is_some() {
-        return Err(Error::CodeAttemptsExhausted);
+    if let Some(until) = failures.and_then(|failures| failures.blocked_until(now)) {
+        return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
     }
     if !tx.challenges().take_attempt(code.id).await? {
-        return Err(Error::CodeAttemptsExhausted);
+        return Err(Error::CodeAttemptsExhausted { retry_after: None });
     }
     if services.master_key.code_matches(code.id.into(), &typed.0, &code.detail.code_hash) {
         tx.throttles().forget(code.project_id, kind, subject).await?;
@@ -155,7 +159,7 @@ async fn check_code(
     }
     services.record(tx, call, now, events).await?;
     match code.attempts_left.saturating_sub(1) {
-        0 => Err(Error::CodeAttemptsExhausted),
+        0 => Err(Error::CodeAttemptsExhausted { retry_after: None }),
         attempts_left => Err(Error::CodeIncorrect { attempts_left }),
     }
 }

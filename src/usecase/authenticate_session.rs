@@ -1,5 +1,7 @@
 //! Is this token, or session, still good?
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{Call, Error, Services};
 use crate::{
     clock::Timestamp,
@@ -11,7 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub enum SessionCredential {
     /// A JWT of that kind.
-    Token(TokenKind, String),
+    Token(TokenKind, SecretString),
     /// Its id.
     Id(SessionId),
 }
@@ -57,7 +59,7 @@ pub(super) async fn verify_token(
     services: &Services,
     caller: &ClientCaller,
     kind: TokenKind,
-    token: &str,
+    token: &SecretString,
     now: Timestamp,
     expired_too: bool,
 ) -> Result<VerifiedToken, Error> {
@@ -70,7 +72,7 @@ pub(super) async fn verify_token(
     }
     let issuer = services.issuer(project);
     let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, expired_too };
-    jwt::verify(token, &keys, &expected).map_err(|error| {
+    jwt::verify(token.expose_secret(), &keys, &expected).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid
     })

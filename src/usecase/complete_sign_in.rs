@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    crypto::project_keys::ProjectKeys,
     domain::{
         caller::ClientCaller,
         challenge::SignInWishes,
@@ -46,6 +47,7 @@ pub(super) async fn complete_sign_in(
     call: &Call,
     caller: &ClientCaller,
     tx: &Tx,
+    keys: &ProjectKeys,
     completion: Completion,
     now: Timestamp,
 ) -> Result<SignedIn, Error> {
@@ -79,9 +81,8 @@ pub(super) async fn complete_sign_in(
     tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
-    let keys = services.key_ring.keys(&services.store, project.id, now).await?;
     let issuer = services.issuer(project);
     let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
-    let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
+    let tokens = mint_tokens(keys, &subject, &wishes.tokens, now, &services.random)?;
     Ok(SignedIn { user, session, tokens, first_seen })
 }

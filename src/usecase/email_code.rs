@@ -7,15 +7,16 @@ use crate::{
     clock::Timestamp,
     crypto::master_key::Purpose,
     domain::{
-        challenge::{ATTEMPTS_MAX, CODE_DIGITS, Challenge, EmailCode, LIFETIME},
+        challenge::{ATTEMPTS_MAX, CODE_DIGITS, Challenge, EmailCode, LIFETIME, RESEND_INTERVAL},
         event::{Event, EventKind},
         id::{ChallengeId, MailId},
         identifier::Identifier,
         message::Message,
         project::Project,
+        throttle::ThrottleKind,
         user::User,
     },
-    store::{NewMail, Tx},
+    store::{NewMail, Subject, Tx},
 };
 
 /// Who gets a code, and where.
@@ -29,15 +30,57 @@ pub(super) struct Letter<'a> {
     pub(super) locale: Option<String>,
 }
 
-/// Makes a code and puts its mail into the outbox; says when the code expires.
+/// A code that is on its way, or has arrived.
+pub(super) struct Sent {
+    pub(super) code_id: ChallengeId,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The code for a new pending authentication. While the last one is young, or nobody has waited for it yet, it serves this one
+/// too, so that signing in twice does not make two mails of which only one is good.
+pub(super) async fn for_pending(
+    services: &Services,
+    call: &Call,
+    tx: &Tx,
+    letter: &Letter<'_>,
+    now: Timestamp,
+) -> Result<Sent, Error> {
+    let last = live_code(tx, letter, now).await?.filter(|code| code.attempts_left > 0);
+    let Some(code) = last else { return send_new(services, call, tx, letter, now).await };
+    let is_young = now < code.issued_at + RESEND_INTERVAL;
+    if is_young || !tx.challenges().is_waited_for(code.id).await? {
+        return Ok(Sent { code_id: code.id, expires_at: code.expires_at });
+    }
+    match send_new(services, call, tx, letter, now).await {
+        // Too many mails of late: the last one has to do.
+        Err(Error::CodeSentRecently { .. }) => Ok(Sent { code_id: code.id, expires_at: code.expires_at }),
+        sent => sent,
+    }
+}
+
+/// The last code of the user, if it is good for their address and password of today.
+pub(super) async fn live_code(
+    tx: &Tx,
+    letter: &Letter<'_>,
+    now: Timestamp,
+) -> Result<Option<Challenge<EmailCode>>, Error> {
+    let last = tx.challenges().newest_code(letter.user.id).await?;
+    Ok(last.filter(|code| {
+        code.is_live_at(now)
+            && code.detail.email == letter.email.canonical()
+            && code.credential_version == letter.version
+    }))
+}
+
+/// Makes a code and puts its mail into the outbox.
 pub(super) async fn send_new(
     services: &Services,
     call: &Call,
     tx: &Tx,
     letter: &Letter<'_>,
-    pending_id: Option<ChallengeId>,
     now: Timestamp,
-) -> Result<Timestamp, Error> {
+) -> Result<Sent, Error> {
+    count_mail(tx, letter, now).await?;
     let (id, digits) = (ChallengeId::generate(now, &services.random), digits(services));
     let code = Challenge {
         id,
@@ -48,14 +91,13 @@ pub(super) async fn send_new(
         issued_at: now,
         expires_at: now + LIFETIME,
         detail: EmailCode {
-            pending_id,
             email: letter.email.canonical().to_owned(),
             code_hash: services.master_key.hash_code(id.into(), &digits),
         },
     };
     tx.challenges().insert_code(&code).await?;
     post(services, call, tx, letter, digits, now).await?;
-    Ok(code.expires_at)
+    Ok(Sent { code_id: id, expires_at: code.expires_at })
 }
 
 /// Replaces the digits of a code; the tries already made still count.
@@ -66,14 +108,15 @@ pub(super) async fn send_again(
     letter: &Letter<'_>,
     mut code: Challenge<EmailCode>,
     now: Timestamp,
-) -> Result<Timestamp, Error> {
+) -> Result<Sent, Error> {
+    count_mail(tx, letter, now).await?;
     let digits = digits(services);
     code.detail.code_hash = services.master_key.hash_code(code.id.into(), &digits);
     code.issued_at = now;
     code.expires_at = now + LIFETIME;
     tx.challenges().replace_code(&code).await?;
     post(services, call, tx, letter, digits, now).await?;
-    Ok(code.expires_at)
+    Ok(Sent { code_id: code.id, expires_at: code.expires_at })
 }
 
 fn digits(services: &Services) -> String {
@@ -109,4 +152,16 @@ async fn post(
     tx.outbox().push(mail).await?;
     let event = Event::new(EventKind::EmailCodeSent, letter.project.id).user(letter.user.id);
     services.record(tx, call, now, [event]).await
+}
+
+/// Refuses to send ever more mails to one user: whoever knows their password, or has registered their address, could
+/// otherwise fill their mailbox.
+async fn count_mail(tx: &Tx, letter: &Letter<'_>, now: Timestamp) -> Result<(), Error> {
+    let (project_id, subject) = (letter.project.id, Subject::user(letter.user.id));
+    let sent = tx.throttles().find(project_id, ThrottleKind::CodeMail, subject, now).await?;
+    if let Some(until) = sent.and_then(|sent| sent.blocked_until(now)) {
+        return Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() });
+    }
+    tx.throttles().count_failure(project_id, ThrottleKind::CodeMail, subject, now).await?;
+    Ok(())
 }

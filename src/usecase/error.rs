@@ -39,7 +39,10 @@ pub enum Error {
     ClientSecretNotFound,
     /// Too many wrong codes.
     #[error("the code was guessed wrong too often")]
-    CodeAttemptsExhausted,
+    CodeAttemptsExhausted {
+        /// When to come back, if waiting helps.
+        retry_after: Option<Duration>,
+    },
     /// The code has expired.
     #[error("the code has expired")]
     CodeExpired,

@@ -18,13 +18,13 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     let email = user.unverified_email().cloned().ok_or(Error::EmailAlreadyVerified)?;
 
     let version = tx.credentials().version(project_id, id).await?;
-    let last = tx.challenges().newest_code(id).await?.filter(|code| {
-        code.is_live_at(now) && code.detail.email == email.canonical() && code.credential_version == version
-    });
     let letter = email_code::Letter { project, user: &user, email: &email, version, locale: None };
-    let expires_at = match last {
-        None => email_code::send_new(services, call, &tx, &letter, None, now).await?,
-        Some(code) if code.attempts_left == 0 => return Err(Error::CodeAttemptsExhausted),
+    let sent = match email_code::live_code(&tx, &letter, now).await? {
+        None => email_code::send_new(services, call, &tx, &letter, now).await?,
+        Some(code) if code.attempts_left == 0 => {
+            let wait = (code.expires_at - now).to_std().unwrap_or_default();
+            return Err(Error::CodeAttemptsExhausted { retry_after: Some(wait) });
+        }
         Some(code) if now < code.issued_at + RESEND_INTERVAL => {
             let wait = (code.issued_at + RESEND_INTERVAL - now).to_std().unwrap_or_default();
             return Err(Error::CodeSentRecently { retry_after: wait });
@@ -33,5 +33,5 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     };
     tx.commit().await?;
     services.mail_waits.notify_one();
-    Ok((user, expires_at))
+    Ok((user, sent.expires_at))
 }

@@ -70,6 +70,8 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         return Err(Error::InvalidCredentials);
     };
 
+    // Before the transaction, which holds a connection: to wait for a second one while holding the first is how pools lock up.
+    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;
     // Read again under a lock: the user may have been disabled, or the password changed, while it was being hashed.
     let user = tx.users().lock(caller.project_id(), user.id).await?.filter(User::is_active);
@@ -103,7 +105,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         wishes: request.wishes,
         client_context: request.client_context,
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
+    let signed_in = complete_sign_in(services, call, caller, &tx, &keys, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -178,9 +180,11 @@ async fn start_pending(
     email: &Identifier,
     now: Timestamp,
 ) -> Result<PendingSignIn, Error> {
-    let token = PlainSecret::generate(SecretKind::PendingAuthentication, &services.random);
     let Started { user, version, wishes, client_context } = started;
-    let locale = wishes.locale.clone();
+    let letter =
+        email_code::Letter { project: &caller.project, user: &user, email, version, locale: wishes.locale.clone() };
+    let code_id = email_code::for_pending(services, call, tx, &letter, now).await?.code_id;
+    let token = PlainSecret::generate(SecretKind::PendingAuthentication, &services.random);
     let pending = Challenge {
         id: ChallengeId::generate(now, &services.random),
         project_id: caller.project_id(),
@@ -189,12 +193,10 @@ async fn start_pending(
         attempts_left: ATTEMPTS_MAX,
         issued_at: now,
         expires_at: now + LIFETIME,
-        detail: PendingAuthentication { client_id: caller.client.id, wishes, client_context },
+        detail: PendingAuthentication { client_id: caller.client.id, code_id, wishes, client_context },
     };
     tx.challenges().insert_pending(&pending, &token.hash()).await?;
     let event = Event::new(EventKind::PendingAuthenticationStarted, caller.project_id()).user(user.id);
     services.record(tx, call, now, [event]).await?;
-    let mail = email_code::Letter { project: &caller.project, user: &user, email, version, locale };
-    email_code::send_new(services, call, tx, &mail, Some(pending.id), now).await?;
     Ok(PendingSignIn { token: SecretString::from(token.expose()), expires_at: pending.expires_at, user })
 }

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         event::{Event, EventKind},
         id::ProjectId,
-        project::Project,
+        project::{Project, TOKEN_LIFETIME_MAX},
         signing_key::{KeyUse, PUBLISH_LEAD, StoredKey},
     },
     store::Tx,
@@ -86,7 +86,8 @@ pub(super) async fn insert_successor(
     for mut before in tx.signing_keys().living(project.id, now).await? {
         if same_use(&before.key_use) && before.replaced_at.is_none_or(|end| end > key.activates_at) {
             before.replaced_at = Some(key.activates_at);
-            before.retires_at = Some(key.activates_at + project.settings.longest_token_lifetime() + CLOCK_SKEW);
+            // The longest that any setting allows: tokens may have been made under another one than today's.
+            before.retires_at = Some(key.activates_at + TOKEN_LIFETIME_MAX + CLOCK_SKEW);
             tx.signing_keys().set_end(&before).await?;
         }
     }

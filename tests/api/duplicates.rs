@@ -74,10 +74,12 @@ async fn another_project_may_have_the_same_identifiers(#[values(Engine::Sqlite, 
 #[tokio::test]
 async fn a_user_may_respell_an_identifier_of_their_own(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let user = UserUpdate { email: Some("Ada@Example.com".into()), ..Default::default() };
-    let request = update(&app.fixture.ada.to_string(), user, &["email"]);
+    let (email, username) = (Some("ａｄａ@Example.com".into()), Some("Ada".into()));
+    let user = UserUpdate { email, username, ..Default::default() };
+    let request = update(&app.fixture.ada.to_string(), user, &["email", "username"]);
     let user = app.back_end().users.update_user(request).await.unwrap().into_inner().user.unwrap();
-    assert_eq!(user.email.as_deref(), Some("Ada@Example.com"));
+    assert_eq!(user.username.as_deref(), Some("Ada"), "a name is written as its owner likes");
+    assert_eq!(user.email.as_deref(), Some("ada@example.com"), "an address is shown as it was verified");
     assert!(user.email_verified, "it is the same address");
 }
 

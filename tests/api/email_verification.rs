@@ -166,13 +166,88 @@ async fn a_code_is_good_for_its_own_pending_authentication_only(
     let Some(app) = TestApp::start(engine).await else { return };
     let first = begin(&app.back_end()).await;
     let first_code = app.last_code_to(GRACE).await;
-    app.clock.advance(Duration::seconds(1));
+    app.clock.advance(Duration::seconds(30));
     let second = begin(&app.back_end()).await;
     let second_code = app.last_code_to(GRACE).await;
     assert_ne!(first_code, second_code, "one in a million runs may fail here");
     assert_eq!(reason(&redeem(&app.back_end(), &second, &first_code).await.unwrap_err()), "CODE_INCORRECT");
     assert_eq!(reason(&redeem(&app.back_end(), &first, &second_code).await.unwrap_err()), "CODE_INCORRECT");
     redeem(&app.back_end(), &first, &first_code).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn two_tabs_make_one_mail_and_its_code_is_good_for_either(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let first = begin(&app.back_end()).await;
+    app.clock.advance(Duration::seconds(20));
+    let second = begin(&app.back_end()).await;
+    assert_eq!(app.mails_waiting().await, 1);
+    let code = app.last_code_to(GRACE).await;
+
+    // The second token outlives the code it shares with the first.
+    app.clock.advance(Duration::minutes(10) - Duration::seconds(10));
+    assert_eq!(reason(&redeem(&app.back_end(), &second, &code).await.unwrap_err()), "CODE_EXPIRED");
+
+    let third = begin(&app.back_end()).await;
+    let code = app.last_code_to(GRACE).await;
+    redeem(&app.back_end(), &third, &code).await.unwrap();
+    assert_eq!(reason(&redeem(&app.back_end(), &first, &code).await.unwrap_err()), "PENDING_AUTHENTICATION_INVALID");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_code_that_was_sent_before_the_sign_in_completes_it(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let send = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    app.back_end().users.send_email_verification(send).await.unwrap();
+    app.clock.advance(Duration::minutes(5));
+    let token = begin(&app.back_end()).await;
+    assert_eq!(app.mails_waiting().await, 1, "no second mail while the first is good for it");
+    let code = app.last_code_to(GRACE).await;
+    redeem(&app.back_end(), &token, &code).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_resend_lets_the_pending_authentication_live_as_long_as_the_code(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let token = begin(&app.back_end()).await;
+    app.clock.advance(Duration::minutes(9));
+    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    app.back_end().users.send_email_verification(resend).await.unwrap();
+    let code = app.last_code_to(GRACE).await;
+    app.clock.advance(Duration::minutes(9));
+    redeem(&app.back_end(), &token, &code).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn sign_ins_cannot_fill_a_mailbox(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    for _ in 0..40 {
+        begin(&app.back_end()).await;
+        app.clock.advance(Duration::seconds(31));
+    }
+    let mails = app.mails_waiting().await;
+    assert!((11..=16).contains(&mails), "forty sign-ins in twenty minutes made {mails} mails");
+
+    // Without a live code to fall back on, the answer says when there will be one.
+    let token = begin(&app.back_end()).await;
+    for _ in 0..5 {
+        redeem(&app.back_end(), &token, "000000").await.unwrap_err();
+    }
+    let status = try_password(&app.back_end(), email(GRACE), PASSWORD).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "CODE_SENT_RECENTLY"));
+    assert!(detail::<tonic_types::pb::RetryInfo>(&status, "google.rpc.RetryInfo").is_some());
+    app.clock.advance(Duration::minutes(15));
+    begin(&app.back_end()).await;
 }
 
 #[rstest]

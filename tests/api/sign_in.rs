@@ -276,3 +276,22 @@ async fn a_session_ends_when_its_time_is_over(#[values(Engine::Sqlite, Engine::P
     let status = app.back_end().auth.authenticate_session(by_id()).await.unwrap_err();
     assert_eq!(reason(&status), "SESSION_NOT_ACTIVE");
 }
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn right_passwords_that_arrive_together_need_no_more_than_one_connection(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    // Its keys are not ready yet either: the first sign-in has to fetch them.
+    let caller = Caller::new(app.replica_with(1).await, Some(&app.fixture.confidential));
+    let sign_ins: Vec<_> = (0..20)
+        .map(|_| {
+            let caller = caller.clone();
+            tokio::spawn(async move { try_password(&caller, email("ada@example.com"), PASSWORD).await.unwrap() })
+        })
+        .collect();
+    for sign_in in sign_ins {
+        sign_in.await.unwrap();
+    }
+}

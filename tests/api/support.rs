@@ -86,8 +86,13 @@ impl TestApp {
 
     /// The API of another replica: the same database and time of day, nothing else in common.
     pub(crate) async fn replica(&self) -> Routes {
+        self.replica_with(4).await
+    }
+
+    /// The same with as many connections to the database as wanted.
+    pub(crate) async fn replica_with(&self, connections_max: u32) -> Routes {
         let metrics = Metrics::new();
-        let services = services(self.database.url(), CHEAP, &metrics, &self.clock).await;
+        let services = services_with(self.database.url(), CHEAP, &metrics, &self.clock, connections_max).await;
         answers::checked(Api::new(services, metrics, &SETTINGS).await.unwrap().routes)
     }
 
@@ -153,7 +158,18 @@ impl TestApp {
 
 /// The parts of a service over a database.
 pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics, clock: &ManualClock) -> Arc<Services> {
-    let settings = DatabaseSettings { url: url.into(), connections_max: 4, acquire_timeout: Duration::from_secs(20) };
+    services_with(url, cost, metrics, clock, 4).await
+}
+
+/// The same with as many connections as wanted.
+pub(crate) async fn services_with(
+    url: &str,
+    cost: Argon2Cost,
+    metrics: &Metrics,
+    clock: &ManualClock,
+    connections_max: u32,
+) -> Arc<Services> {
+    let settings = DatabaseSettings { url: url.into(), connections_max, acquire_timeout: Duration::from_secs(20) };
     let lane = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 64, cost };
     let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([7; 32]))));
     let services = Services {

@@ -39,7 +39,7 @@ async fn of_twenty_tries_at_once_five_are_taken(#[values(Engine::Sqlite, Engine:
 async fn of_ten_who_use_it_up_at_once_one_does(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
     let (code, token) = pending_and_code(&test, test.user("ada").await).await;
-    let id = code.detail.pending_id.unwrap();
+    let id = code.id;
     let consumed = at_once(10, |_| {
         let store = test.store.clone();
         async move {
@@ -52,7 +52,7 @@ async fn of_ten_who_use_it_up_at_once_one_does(#[values(Engine::Sqlite, Engine::
     .await;
     assert_eq!(consumed.into_iter().filter(|consumed| *consumed).count(), 1);
     assert!(test.store.view().challenges().find_pending(test.project.id, &token).await.unwrap().is_none());
-    assert_eq!(test.rows("challenges").await, 0, "its code goes with it");
+    assert_eq!(test.rows("challenges").await, 0, "what waited for it goes with it");
 }
 
 #[rstest]
@@ -66,12 +66,14 @@ async fn a_challenge_of_one_kind_is_not_found_as_another(#[values(Engine::Sqlite
     let as_token = SecretHash(code.detail.code_hash);
     assert!(view.challenges().find_pending(test.project.id, &as_token).await.unwrap().is_none());
     assert!(view.challenges().find_pending(test.project.id, &token).await.unwrap().is_some());
-    // A pending authentication is no code, not even of itself.
-    assert!(view.challenges().code_of(code.id).await.unwrap().is_none());
+    // A pending authentication is no code.
+    let pending = view.challenges().find_pending(test.project.id, &token).await.unwrap().unwrap();
+    assert!(view.challenges().code(pending.id).await.unwrap().is_none());
+    assert!(view.challenges().code(code.id).await.unwrap().is_some());
     let tx = test.store.begin().await.unwrap();
-    tx.challenges().consume(code.id).await.unwrap();
+    tx.challenges().consume(pending.id).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(test.store.view().challenges().newest_code(ada).await.unwrap().is_none());
+    assert!(test.store.view().challenges().newest_code(ada).await.unwrap().is_some());
     assert_eq!(test.rows("challenges").await, 1);
 }
 
@@ -99,7 +101,7 @@ async fn new_digits_keep_the_tries_that_were_made(#[values(Engine::Sqlite, Engin
     code.expires_at = code.issued_at + LIFETIME;
     tx.challenges().replace_code(&code).await.unwrap();
     tx.commit().await.unwrap();
-    let found = test.store.view().challenges().code_of(code.detail.pending_id.unwrap()).await.unwrap().unwrap();
+    let found = test.store.view().challenges().code(code.id).await.unwrap().unwrap();
     assert_eq!(found.attempts_left, ATTEMPTS_MAX - 3);
     assert_eq!(found.detail.code_hash, [9; 32]);
     assert_eq!((found.issued_at, found.expires_at), (code.issued_at, code.expires_at));
@@ -153,11 +155,12 @@ async fn sessions_and_challenges_go_with_their_owner(
         let raw = test.raw().await;
         raw.execute_unprepared("DELETE FROM projects").await.unwrap();
     }
-    let mut gone = vec!["sessions", "challenges"];
+    let mut gone = vec!["sessions"];
     match owner {
+        // The code belongs to the user: only what waited for it was the client's.
         Owner::Client => gone.extend(["clients"]),
-        Owner::User => gone.extend(["users", "identifiers", "credentials"]),
-        Owner::Project => gone.extend(["clients", "users", "identifiers", "outbox"]),
+        Owner::User => gone.extend(["challenges", "users", "identifiers", "credentials"]),
+        Owner::Project => gone.extend(["challenges", "clients", "users", "identifiers", "outbox"]),
     }
     for table in gone {
         assert_eq!(test.rows(table).await, 0, "{table}");
@@ -166,11 +169,11 @@ async fn sessions_and_challenges_go_with_their_owner(
 
 /// Stores a pending authentication and its code; gives the code and the hash of the token.
 async fn pending_and_code(test: &TestStore, user_id: UserId) -> (Challenge<EmailCode>, SecretHash) {
-    let (pending, token) = test.pending(user_id);
-    let code = test.code(user_id, Some(pending.id));
+    let code = test.code(user_id);
+    let (pending, token) = test.pending(&code);
     let tx = test.store.begin().await.unwrap();
-    tx.challenges().insert_pending(&pending, &token).await.unwrap();
     tx.challenges().insert_code(&code).await.unwrap();
+    tx.challenges().insert_pending(&pending, &token).await.unwrap();
     tx.commit().await.unwrap();
     (code, token)
 }

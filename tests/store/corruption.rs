@@ -85,8 +85,8 @@ impl Rows {
     async fn write(engine: Engine) -> Option<Self> {
         let test = TestStore::start(engine).await?;
         let user = test.user("ada").await;
-        let (session, (pending, token)) = (test.session(user), test.pending(user));
-        let code = test.code(user, Some(pending.id));
+        let (session, code) = (test.session(user), test.code(user));
+        let (pending, token) = test.pending(&code);
         let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
         let password = Password::parse("hunter2").unwrap();
         let hash = PasswordHash::compute(&mut Argon2Kernel::default(), cost, &password, &[7; 16]).unwrap();
@@ -102,8 +102,8 @@ impl Rows {
         };
         let tx = test.store.begin().await.unwrap();
         tx.sessions().insert(&session).await.unwrap();
-        tx.challenges().insert_pending(&pending, &token).await.unwrap();
         tx.challenges().insert_code(&code).await.unwrap();
+        tx.challenges().insert_pending(&pending, &token).await.unwrap();
         tx.credentials().set(test.project.id, user, &hash, now()).await.unwrap();
         tx.signing_keys().insert(&key).await.unwrap();
         tx.commit().await.unwrap();

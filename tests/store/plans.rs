@@ -8,7 +8,7 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 12] = [
+const INDEXES: [(&str, &str); 13] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),
@@ -16,7 +16,8 @@ const INDEXES: [(&str, &str); 12] = [
     ("session by id", "sessions_pkey"),
     ("sessions of a user", "ix_sessions_user_id"),
     ("pending authentication by token", "ix_challenges_secret_hash"),
-    ("code of a pending authentication", "ix_challenges_pending_id"),
+    ("code by id", "challenges_pkey"),
+    ("what waits for a code", "ix_challenges_code_id"),
     ("codes of a user", "ix_challenges_user_id"),
     ("signing keys of a project", "ix_signing_keys_project_id"),
     ("failures of a subject", "throttles_pkey"),
@@ -40,7 +41,7 @@ async fn a_query_without_its_index_is_found(
         "ix_users_project_id",
         "ix_sessions_user_id",
         "ix_challenges_secret_hash",
-        "ix_challenges_pending_id",
+        "ix_challenges_code_id",
         "ix_challenges_user_id",
         "ix_signing_keys_project_id",
         "ix_outbox_next_attempt_at"

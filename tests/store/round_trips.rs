@@ -186,7 +186,8 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
     let Some(test) = TestStore::start(engine).await else { return };
     let ada = test.user("ada").await;
     for time in times() {
-        let (mut pending, _) = test.pending(ada);
+        let mut code = test.code(ada);
+        let (mut pending, _) = test.pending(&code);
         (pending.issued_at, pending.expires_at) = (time, time + Duration::microseconds(1));
         (pending.credential_version, pending.attempts_left) = (i32::MAX, 3);
         pending.detail.wishes = SignInWishes {
@@ -203,15 +204,14 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
         pending.detail.client_context =
             ClientContext { ip_address: Some("192.0.2.1".parse().unwrap()), user_agent: Some("curl".into()) };
         let token = SecretHash(Random::System.bytes());
-        let mut code = test.code(ada, Some(pending.id));
         (code.issued_at, code.expires_at) = (time, time + Duration::microseconds(1));
         let tx = test.store.begin().await.unwrap();
-        tx.challenges().insert_pending(&pending, &token).await.unwrap();
         tx.challenges().insert_code(&code).await.unwrap();
+        tx.challenges().insert_pending(&pending, &token).await.unwrap();
         tx.commit().await.unwrap();
         let view = test.store.view();
         same(&pending, &view.challenges().find_pending(test.project.id, &token).await.unwrap().unwrap());
-        same(&code, &view.challenges().code_of(pending.id).await.unwrap().unwrap());
+        same(&code, &view.challenges().code(code.id).await.unwrap().unwrap());
     }
 }
 

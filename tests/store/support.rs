@@ -106,20 +106,21 @@ impl TestStore {
         }
     }
 
-    /// A pending authentication of a user, not yet stored, and the hash of its token.
-    pub(crate) fn pending(&self, user_id: UserId) -> (Challenge<PendingAuthentication>, SecretHash) {
+    /// A pending authentication that waits for a code, not yet stored, and the hash of its token.
+    pub(crate) fn pending(&self, code: &Challenge<EmailCode>) -> (Challenge<PendingAuthentication>, SecretHash) {
         let detail = PendingAuthentication {
             client_id: self.client.id,
+            code_id: code.id,
             wishes: SignInWishes::default(),
             client_context: ClientContext::default(),
         };
-        (self.challenge(user_id, detail), SecretHash(Random::System.bytes()))
+        (self.challenge(code.user_id, detail), SecretHash(Random::System.bytes()))
     }
 
     /// A code of a user, not yet stored.
-    pub(crate) fn code(&self, user_id: UserId, pending_id: Option<ChallengeId>) -> Challenge<EmailCode> {
+    pub(crate) fn code(&self, user_id: UserId) -> Challenge<EmailCode> {
         let code_hash = Random::System.bytes();
-        self.challenge(user_id, EmailCode { pending_id, email: "ada@example.com".into(), code_hash })
+        self.challenge(user_id, EmailCode { email: "ada@example.com".into(), code_hash })
     }
 
     fn challenge<T>(&self, user_id: UserId, detail: T) -> Challenge<T> {

@@ -78,10 +78,12 @@ async fn an_identifier_is_taken_once_in_a_project_and_once_a_kind_by_a_user(
 async fn a_secret_that_is_there_already_is_a_conflict(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
     let ada = test.user("ada").await;
-    let (pending, token) = test.pending(ada);
+    let code = test.code(ada);
+    let (pending, token) = test.pending(&code);
     let tx = test.store.begin().await.unwrap();
+    tx.challenges().insert_code(&code).await.unwrap();
     tx.challenges().insert_pending(&pending, &token).await.unwrap();
-    let (another, _) = test.pending(ada);
+    let (another, _) = test.pending(&code);
     assert_conflict(&tx.challenges().insert_pending(&another, &token).await);
     drop(tx);
 

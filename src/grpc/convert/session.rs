@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::{object_message, seconds_until, timestamp, user_message};
+use super::{object_message, seconds_until, timestamp};
 use crate::{
     domain::session::{AuthenticationMethod, Session, SessionState},
     proto,
@@ -67,7 +67,10 @@ pub(in crate::grpc) fn pending_authentication(pending: &PendingSignIn) -> proto:
     proto::PendingAuthentication {
         pending_authentication_token: pending.token.expose_secret().into(),
         missing_step: proto::PendingStep::EmailVerification.into(),
-        user: Some(user_message(pending.user.clone())),
+        user: Some(proto::PendingUser {
+            user_id: pending.user.id.to_string(),
+            email: pending.user.unverified_email().map(|email| email.display().to_owned()).unwrap_or_default(),
+        }),
         expires_at: Some(timestamp(pending.expires_at)),
     }
 }

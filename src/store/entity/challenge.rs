@@ -16,10 +16,10 @@ pub struct Model {
     pub issued_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     pub client_id: Option<Uuid>,
+    pub code_id: Option<Uuid>,
     pub wishes: Option<Json>,
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
-    pub pending_id: Option<Uuid>,
     pub email: Option<String>,
 }
 
