@@ -88,6 +88,18 @@ pub const fn code_name(code: Code) -> &'static str {
     }
 }
 
+/// Why tonic itself refused a call, if it did: it could not read the request. Its own refusals carry no details, unlike ours.
+pub fn unreadable(headers: &http::HeaderMap) -> Option<&'static str> {
+    if headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    match Code::from_bytes(headers.get("grpc-status")?.as_bytes()) {
+        Code::Internal => Some("the request is not a message of this RPC"),
+        Code::OutOfRange => Some("the request is larger than this server takes"),
+        _ => None,
+    }
+}
+
 /// The outcome of a call, from its `grpc-status` header; a call without one has succeeded so far.
 pub fn outcome(headers: &http::HeaderMap) -> &'static str {
     let code = headers.get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()));

@@ -118,10 +118,10 @@ impl ProjectSettings {
         {
             found.push(Violation::new("settings.issuer", error));
         }
-        if self.default_audience.len() > URI_BYTES_MAX {
+        if self.default_audience.len() > URI_BYTES_MAX || self.default_audience.chars().any(char::is_control) {
             found.push(Violation::new(
                 "settings.default_audience",
-                format!("must be at most {URI_BYTES_MAX} bytes long"),
+                format!("must be at most {URI_BYTES_MAX} bytes without control characters"),
             ));
         }
         found
@@ -150,6 +150,8 @@ pub struct ParseResourceError;
 
 /// Checks a resource indicator: an absolute URI without fragment.
 pub fn parse_resource(text: &str) -> Result<(), ParseResourceError> {
-    let fine = text.len() <= URI_BYTES_MAX && Url::parse(text).is_ok_and(|url| url.fragment().is_none());
+    // The parser forgives white space and control characters, but the text itself is what tokens hold.
+    let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let fine = plain && text.len() <= URI_BYTES_MAX && Url::parse(text).is_ok_and(|url| url.fragment().is_none());
     if fine { Ok(()) } else { Err(ParseResourceError) }
 }

@@ -56,6 +56,12 @@ pub(super) fn client_context(message: Option<proto::ClientContext>) -> Result<Cl
     Ok(context.map_err(|_| Violation::new("client_context.ip_address", "must be an IP address without a port"))?)
 }
 
+/// A complaint about a path that a mask should not name. Paths are cut: an answer's details travel in headers, which are short.
+pub(super) fn unknown_path(of: &str, path: &str) -> Error {
+    let shown: String = path.chars().take(64).collect();
+    Error::field("update_mask", format!("names no {of}: {shown}"))
+}
+
 /// A text of bounded length without control characters; empty counts as absent.
 pub(super) fn short_text(field: &str, text: Option<String>, bytes_max: usize) -> Result<Option<String>, Error> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };

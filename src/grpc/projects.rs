@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{client_message, id, page, project_message, secret_message, set_setting, settings_from},
+    convert::{client_message, id, page, project_message, secret_message, set_setting, settings_from, unknown_path},
     respond::{answer, open},
 };
 use crate::{
@@ -181,7 +181,7 @@ fn change_project(
         match path.split_once('.') {
             None if path == "name" => name.clone_into(&mut project.name),
             Some(("settings", setting)) => set_setting(&mut project.settings, setting, settings)?,
-            _ => return Err(Error::field("update_mask", format!("names no field of a project: {path}"))),
+            _ => return Err(unknown_path("field of a project", path)),
         }
     }
     Ok(())

@@ -22,20 +22,15 @@ const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 pub(super) fn status(error: &Error, request_id: &str) -> Status {
     let reason = reason(error);
     if matches!(error, Error::Internal(_) | Error::Unavailable(_)) {
-        tracing::error!(error = error as &dyn std::error::Error, cause = %chain(error), "a call failed");
+        // The log shows the chain of causes, too.
+        tracing::error!(error = error as &dyn std::error::Error, "a call failed");
     }
     let mut details = vec![any("google.rpc.ErrorInfo", &info(reason, error))];
+    let violations = violations(error);
+    if !violations.is_empty() {
+        details.push(bad_request(&violations));
+    }
     match error {
-        Error::InvalidFields(violations) => details.push(bad_request(violations)),
-        Error::NotSupported(field) => details.push(bad_request(&[Violation::new(*field, error)])),
-        Error::IdentifierTaken(kind) => details.push(bad_request(&[Violation::new(kind.as_str(), error)])),
-        Error::ResourceNotAllowed => {
-            details.push(bad_request(&[Violation::new("token_options.resource", error)]));
-        }
-        Error::PasswordRejected(weaknesses) => {
-            let violations: Vec<_> = weaknesses.iter().map(|weakness| Violation::new("password", weakness)).collect();
-            details.push(bad_request(&violations));
-        }
         Error::Overloaded { retry_after } | Error::CodeSentRecently { retry_after } => {
             details.push(retry(*retry_after));
         }
@@ -46,20 +41,41 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         _ => {}
     }
     details.push(any("google.rpc.RequestInfo", &RequestInfo { request_id: request_id.into(), ..Default::default() }));
-    build(reason, details)
+    build(reason, &violations, details)
+}
+
+/// The fields an error is about.
+fn violations(error: &Error) -> Vec<Violation> {
+    match error {
+        Error::InvalidFields(violations) => violations.clone(),
+        Error::NotSupported(field) => vec![Violation::new(*field, "is not supported by this version; leave it unset")],
+        Error::IdentifierTaken { field, .. } => vec![Violation::new(field, "belongs to another user")],
+        Error::ResourceNotAllowed => {
+            vec![Violation::new("token_options.resource", "is not one of the project's allowed_resources")]
+        }
+        Error::PasswordRejected(weaknesses) => {
+            weaknesses.iter().map(|weakness| Violation::new("password", weakness)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The answer for a reason that stands for itself.
 pub(super) fn bare(reason: ErrorReason, request_id: &str) -> Status {
     let info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
     let request = RequestInfo { request_id: request_id.into(), ..Default::default() };
-    build(reason, vec![any("google.rpc.ErrorInfo", &info), any("google.rpc.RequestInfo", &request)])
+    build(reason, &[], vec![any("google.rpc.ErrorInfo", &info), any("google.rpc.RequestInfo", &request)])
 }
 
-fn build(reason: ErrorReason, details: Vec<Any>) -> Status {
+fn build(reason: ErrorReason, violations: &[Violation], details: Vec<Any>) -> Status {
     let wire = error::wire(reason);
-    let body = tonic_types::pb::Status { code: wire.code.into(), message: wire.message.into(), details };
-    Status::with_details(wire.code, wire.message, body.encode_to_vec().into())
+    // Many a client shows nothing but the message.
+    let name = |found: &Violation| format!("{} {}", found.field, found.description).trim_start().to_owned();
+    let named: Vec<String> = violations.iter().map(name).collect();
+    let message =
+        if named.is_empty() { wire.message.to_owned() } else { format!("{}: {}", wire.message, named.join("; ")) };
+    let body = tonic_types::pb::Status { code: wire.code.into(), message: message.clone(), details };
+    Status::with_details(wire.code, message, body.encode_to_vec().into())
 }
 
 /// The reason of the API for an error.
@@ -76,7 +92,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::EmailAlreadyVerified => ErrorReason::EmailAlreadyVerified,
         Error::EmailMissing => ErrorReason::EmailMissing,
         Error::EmailVerificationRequired(_) => ErrorReason::EmailVerificationRequired,
-        Error::IdentifierTaken(_) => ErrorReason::IdentifierTaken,
+        Error::IdentifierTaken { .. } => ErrorReason::IdentifierTaken,
         Error::Internal(_) => ErrorReason::Internal,
         Error::InvalidCredentials => ErrorReason::InvalidCredentials,
         Error::InvalidFields(_) => ErrorReason::InvalidField,
@@ -116,15 +132,4 @@ fn retry(after: Duration) -> Any {
 
 fn any(name: &str, message: &impl Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
-}
-
-/// The error with everything that caused it.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

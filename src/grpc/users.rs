@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{id, object_from, page, short_text, timestamp, user_message},
+    convert::{id, object_from, page, short_text, timestamp, unknown_path, user_message},
     respond::{answer, open},
 };
 use crate::{
@@ -218,7 +218,7 @@ fn user_changes(paths: &[String], user: &UserUpdate) -> Result<UserChanges, Erro
             "family_name" => changes.family_name = Some(text(path, &user.family_name, NAME_BYTES_MAX)?),
             "locale" => changes.locale = Some(text(path, &user.locale, LOCALE_BYTES_MAX)?),
             "metadata" => changes.metadata = Some(metadata("user.metadata", user.metadata.clone())?),
-            _ => return Err(Error::field("update_mask", format!("names no field of user: {path}"))),
+            _ => return Err(unknown_path("field of user", path)),
         }
     }
     Ok(changes)

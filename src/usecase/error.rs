@@ -65,8 +65,13 @@ pub enum Error {
     #[error("the email address has to be verified first")]
     EmailVerificationRequired(Box<PendingSignIn>),
     /// Another user has that identifier.
-    #[error("the {} is taken", .0.as_str())]
-    IdentifierTaken(IdentifierKind),
+    #[error("the {} is taken", .kind.as_str())]
+    IdentifierTaken {
+        /// Its kind.
+        kind: IdentifierKind,
+        /// Where it stands in the request.
+        field: String,
+    },
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -71,7 +71,9 @@ fn identifiers_after(user: &User, changes: &UserChanges, now: Timestamp) -> Resu
     }
     for (kind, verified) in &changes.verified {
         let known = wanted.iter_mut().find(|known| known.identifier.kind() == *kind);
-        let known = known.ok_or_else(|| Error::field(kind.as_str(), "the user has none to vouch for"))?;
+        let field = || format!("user.{}_verified", kind.as_str());
+        let missing = || format!("needs {}, which the user does not have", kind.as_str());
+        let known = known.ok_or_else(|| Error::field(&field(), missing()))?;
         known.verified_at = verified.then(|| known.verified_at.unwrap_or(now));
     }
     if wanted.is_empty() {

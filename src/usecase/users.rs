@@ -131,7 +131,12 @@ pub(super) async fn name_conflict(
     }
     for identifier in identifiers {
         match services.store.view().users().find_by_identifier(project_id, identifier).await {
-            Ok(Some(user)) if Some(user.id) != owner => return Error::IdentifierTaken(identifier.kind()),
+            Ok(Some(user)) if Some(user.id) != owner => {
+                let kind = identifier.kind();
+                // What a user shall become is a message of its own in the request.
+                let prefix = if owner.is_some() { "user." } else { "" };
+                return Error::IdentifierTaken { kind, field: format!("{prefix}{}", kind.as_str()) };
+            }
             Ok(_) => {}
             Err(error) => return error.into(),
         }

@@ -18,17 +18,21 @@ use crate::{
 const GRACE: &str = "grace@example.com";
 
 /// Takes the first step; gives the pending token.
-async fn begin(caller: &Caller) -> String {
+pub(crate) async fn begin(caller: &Caller) -> String {
     let status = try_password(caller, email(GRACE), PASSWORD).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "EMAIL_VERIFICATION_REQUIRED"));
     pending(&status).pending_authentication_token
 }
 
-fn pending(status: &Status) -> PendingAuthentication {
+pub(crate) fn pending(status: &Status) -> PendingAuthentication {
     detail(status, "auth.v1.PendingAuthentication").expect("a PendingAuthentication in the details")
 }
 
-async fn redeem(caller: &Caller, token: &str, code: &str) -> Result<AuthenticateEmailVerificationResponse, Status> {
+pub(crate) async fn redeem(
+    caller: &Caller,
+    token: &str,
+    code: &str,
+) -> Result<AuthenticateEmailVerificationResponse, Status> {
     let request = AuthenticateEmailVerificationRequest {
         pending_authentication_token: token.into(),
         code: code.into(),

@@ -1,6 +1,12 @@
 //! The gRPC API, called in process through all of its layers, on SQLite and PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bad_input;
+mod bounds;
+mod caller;
+mod duplicates;
 mod email_verification;
+mod garbage;
+mod isolation;
 mod sign_in;
 mod support;

@@ -3,6 +3,7 @@
 mod answers;
 mod callers;
 mod fixture;
+mod raw;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use signet::{
         hash_lane::{HashLane, LaneSettings},
         master_key::MasterKey,
     },
-    domain::{caller::Caller as DomainCaller, id::ProjectId},
+    domain::caller::Caller as DomainCaller,
     grpc::{Api, ApiSettings},
     mail::{
         mailbox::{KeptMail, Mailbox},
@@ -32,12 +33,16 @@ use tonic::service::Routes;
 pub(crate) use self::{
     answers::{Refused, detail, field_violations, reason},
     callers::Caller,
-    fixture::{Fixture, PASSWORD},
+    fixture::{Fixture, PASSWORD, basic, credentials},
+    raw::{Answer, RawCall, contains, message, method, object},
 };
 pub(crate) use signet_test_support::Engine;
 
 /// Hashing in tests costs microseconds; what it costs in earnest is the lane's own test.
 pub(crate) const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+const SETTINGS: ApiSettings =
+    ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
 
 /// The service with everything around it but sockets.
 pub(crate) struct TestApp {
@@ -49,7 +54,7 @@ pub(crate) struct TestApp {
     pub(crate) api: Api,
     mail: OutboxWorker,
     /// Deleted with the app.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl TestApp {
@@ -62,10 +67,9 @@ impl TestApp {
     pub(crate) async fn start_with(engine: Engine, cost: Argon2Cost) -> Option<Self> {
         let database = TestDatabase::from_template(engine, fixture::prepare).await?;
         let metrics = Metrics::new();
-        let (services, clock) = services(database.url(), cost, &metrics).await;
-        let settings =
-            ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
-        let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await.unwrap();
+        let clock = ManualClock::starting_at(start());
+        let services = services(database.url(), cost, &metrics, &clock).await;
+        let api = Api::new(Arc::clone(&services), metrics.clone(), &SETTINGS).await.unwrap();
         let mailbox = Mailbox::default();
         let mail = OutboxWorker {
             store: services.store.clone(),
@@ -77,17 +81,14 @@ impl TestApp {
             observer: Arc::new(|_| ()),
         };
         let fixture = Fixture::of(&services).await;
-        Some(Self { clock, services, metrics, fixture, mailbox, api, mail, _database: database })
+        Some(Self { clock, services, metrics, fixture, mailbox, api, mail, database })
     }
 
-    /// Another replica over the same database.
-    pub(crate) async fn replica(&self) -> Api {
+    /// The API of another replica: the same database and time of day, nothing else in common.
+    pub(crate) async fn replica(&self) -> Routes {
         let metrics = Metrics::new();
-        let (services, _) = services(self._database.url(), CHEAP, &metrics).await;
-        let Clock::Manual(_) = &services.clock else { unreachable!("tests hold the clock") };
-        let settings =
-            ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: false };
-        Api::new(services, metrics, &settings).await.unwrap()
+        let services = services(self.database.url(), CHEAP, &metrics, &self.clock).await;
+        answers::checked(Api::new(services, metrics, &SETTINGS).await.unwrap().routes)
     }
 
     /// A back end of the project.
@@ -150,10 +151,9 @@ impl TestApp {
     }
 }
 
-/// The parts of a service over a database, with a cheap hash and a clock that stands at [`start`].
-pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics) -> (Arc<Services>, ManualClock) {
+/// The parts of a service over a database.
+pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics, clock: &ManualClock) -> Arc<Services> {
     let settings = DatabaseSettings { url: url.into(), connections_max: 4, acquire_timeout: Duration::from_secs(20) };
-    let clock = ManualClock::starting_at(start());
     let lane = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 64, cost };
     let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([7; 32]))));
     let services = Services {
@@ -166,7 +166,7 @@ pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics) -> 
         mail_waits: Arc::default(),
         public_url: "https://auth.example".into(),
     };
-    (Arc::new(services), clock)
+    Arc::new(services)
 }
 
 /// When tests begin.
@@ -181,9 +181,4 @@ pub(crate) fn operator_call() -> Call {
         request_id: "test".into(),
         deadline: std::time::Instant::now() + Duration::from_secs(30),
     }
-}
-
-/// An id of a project that does not exist.
-pub(crate) fn unknown_project() -> ProjectId {
-    ProjectId::generate(start(), &Random::System)
 }

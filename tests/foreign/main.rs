@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use signet_test_support::{Engine, TestDatabase, mail_peer::Peer, python};
 
@@ -71,7 +72,8 @@ async fn a_foreign_client_gets_along_with_serve_on_postgresql() {
         run(&arguments, &environment, "a horse, a lamp\n");
     }
 
-    let signet = Signet::start(&["serve", "--log-format", "json"], &environment);
+    // At this level libraries talk too.
+    let signet = Signet::start(&["serve", "--log-format", "json", "--log", "trace"], &environment);
     let ready = signet.ready_in_log();
     let user = |address: &str| json!({"email": address, "password": "a horse, a lamp"});
     let task = json!({
@@ -89,4 +91,19 @@ async fn a_foreign_client_gets_along_with_serve_on_postgresql() {
         let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
         text.split_whitespace().find(is_code).expect("six digits in the mail").to_owned()
     });
+
+    let log = signet.kill_and_read_log();
+    assert!(log.contains("call finished"), "the log was read");
+    let authorization =
+        STANDARD.encode(format!("{}:{}", text_of(&client["client_id"]), text_of(&client["client_secret"])));
+    let secrets =
+        ["a horse, a lamp", text_of(&client["client_secret"]), &authorization, "eyJ", "signet_pa_", "signet_rt_"];
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "a secret in the log: {}", line.unwrap_or_default());
+    }
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap()
 }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// How long something may take that must happen. Generous: the machine may be busy.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A running service; it is killed with this value.
 pub(crate) struct Signet {
@@ -40,6 +40,14 @@ impl Signet {
         let line = self.stdout.recv_timeout(WAIT_MAX);
         let line = line.unwrap_or_else(|_| panic!("not ready: {:?}", self.stderr.try_iter().collect::<Vec<_>>()));
         serde_json::from_str(&line).unwrap()
+    }
+
+    /// Kills it; gives what it logged and nobody has read yet.
+    pub(crate) fn kill_and_read_log(mut self) -> String {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        // The channel ends when the pipe does.
+        self.stderr.iter().collect::<Vec<_>>().join("\n")
     }
 
     /// The line of the log that says it is ready.

@@ -2,7 +2,7 @@
 
 use prost_types::Duration;
 
-use super::timestamp;
+use super::{timestamp, unknown_path};
 use crate::{
     domain::{
         client::{Client, ClientSecret, ClientType},
@@ -129,7 +129,7 @@ pub(in crate::grpc) fn set_setting(
         "default_audience" => settings.default_audience.clone_from(&message.default_audience),
         "allowed_resources" => settings.allowed_resources.clone_from(&message.allowed_resources),
         "issuer" => settings.issuer.clone_from(&message.issuer),
-        _ => return Err(Error::field("update_mask", format!("names no setting: settings.{name}"))),
+        _ => return Err(unknown_path("setting", name)),
     }
     Ok(())
 }

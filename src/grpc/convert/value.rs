@@ -16,7 +16,7 @@ pub(in crate::grpc) fn object_message(object: &Map<String, Value>) -> Struct {
 /// A message as a JSON object; an absent one is empty.
 pub(in crate::grpc) fn object_from(field: &str, object: Option<Struct>) -> Result<Map<String, Value>, Error> {
     let fields = object.unwrap_or_default().fields.into_iter();
-    fields.map(|(name, message)| Ok((name, value(field, message)?))).collect()
+    fields.map(|(name, message)| Ok((text(field, name)?, value(field, message)?))).collect()
 }
 
 fn message(value: &Value) -> Message {
@@ -36,12 +36,17 @@ fn value(field: &str, message: Message) -> Result<Value, Error> {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(value)) => Value::Bool(value),
         Some(Kind::NumberValue(number)) => Value::Number(json_number(field, number)?),
-        Some(Kind::StringValue(text)) => Value::String(text),
+        Some(Kind::StringValue(string)) => Value::String(text(field, string)?),
         Some(Kind::ListValue(list)) => {
             Value::Array(list.values.into_iter().map(|item| value(field, item)).collect::<Result<_, _>>()?)
         }
         Some(Kind::StructValue(object)) => Value::Object(object_from(field, Some(object))?),
     })
+}
+
+/// PostgreSQL keeps every character but one.
+fn text(field: &str, text: String) -> Result<String, Error> {
+    if text.contains('\0') { Err(Error::field(field, "must not hold the character U+0000")) } else { Ok(text) }
 }
 
 /// `5`, not `5.0`: what went in as a whole number comes out as one.

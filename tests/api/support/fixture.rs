@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 use signet::{
+    clock::ManualClock,
     domain::{
         caller::{Caller, ClientCaller},
         client::{Client, ClientType},
@@ -14,6 +15,7 @@ use signet::{
         user::Profile,
     },
     metrics::Metrics,
+    proto::CallerKind,
     store::{DatabaseSettings, Store},
     usecase::{
         Call, Services,
@@ -24,7 +26,7 @@ use signet::{
 };
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-use super::{CHEAP, operator_call, services};
+use super::{CHEAP, operator_call, services, start};
 
 /// Password of every user of the fixture.
 pub(crate) const PASSWORD: &str = "a horse, a lamp";
@@ -58,7 +60,8 @@ pub(crate) async fn prepare(url: String) {
     let settings =
         DatabaseSettings { url: url.as_str().into(), connections_max: 2, acquire_timeout: Duration::from_secs(20) };
     Store::migrate(&settings).await.unwrap();
-    let (services, _) = services(&url, CHEAP, &Metrics::new()).await;
+    let clock = ManualClock::starting_at(start());
+    let services = services(&url, CHEAP, &Metrics::new(), &clock).await;
     let fixture = make(&services).await;
     MADE.lock().unwrap().get_or_insert_default().insert(fixture.project_id, fixture);
     services.store.clone().close().await.unwrap();
@@ -67,9 +70,17 @@ pub(crate) async fn prepare(url: String) {
 impl Fixture {
     /// The fixture that a copy was made from.
     pub(crate) async fn of(services: &Services) -> Self {
-        let page = Page { size: 1, after: None };
-        let project = services.store.view().projects().list(page).await.unwrap().items.remove(0);
-        MADE.lock().unwrap().as_ref().unwrap()[&project.id].clone()
+        // Which of the two projects comes first is chance: they are made in the same millisecond.
+        let page = Page { size: 2, after: None };
+        let projects = services.store.view().projects().list(page).await.unwrap().items;
+        let made = MADE.lock().unwrap();
+        let made = made.as_ref().unwrap();
+        projects.iter().find_map(|project| made.get(&project.id)).expect("the project of the template").clone()
+    }
+
+    /// `authorization` of a caller to whom an RPC of that kind is open.
+    pub(crate) fn entitled(&self, kind: CallerKind) -> &str {
+        if kind == CallerKind::Operator { &self.operator } else { &self.confidential }
     }
 }
 
@@ -129,6 +140,14 @@ async fn new_client(services: &Services, project: &Project, client_type: ClientT
     let secret = secret.map_or_else(SecretString::default, |secret| secret.plain);
     let authorization = basic(&client.id.to_string(), &secret);
     (client, authorization)
+}
+
+/// Id and secret in an `authorization`.
+pub(crate) fn credentials(authorization: &str) -> (String, SecretString) {
+    let encoded = authorization.strip_prefix("Basic ").unwrap();
+    let decoded = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+    let (id, secret) = decoded.split_once(':').unwrap();
+    (id.to_owned(), secret.into())
 }
 
 /// `authorization` of a client.

@@ -1,0 +1,373 @@
+//! Wrong fields: refused by name, with the documented reason, and nothing half-written.
+
+use rstest::rstest;
+use serde_json::{Map, Value, json};
+use signet::proto::{CreateUserRequest, ListProjectsRequest, ListUsersRequest, RPCS};
+use tonic::Code;
+
+use crate::support::{Answer, Engine, PASSWORD, RawCall, TestApp, field_violations, message};
+
+/// What a client library takes as headers and trailers at least (C core's soft limit, the default of Java).
+const HEADER_BYTES_MAX: usize = 8192;
+
+/// Calls an RPC as somebody it is open to, with a request in JSON.
+async fn call(app: &TestApp, name: &str, request: &Value) -> Answer {
+    let rpc = RPCS.iter().find(|rpc| rpc.path.ends_with(&format!("/{name}"))).unwrap();
+    let call = RawCall::to(rpc.path).authorization(app.fixture.entitled(rpc.caller));
+    call.message(&message(rpc.path, request.clone())).send(&app.routes()).await
+}
+
+/// Everything that a refused request could have left behind.
+async fn traces(app: &TestApp) -> (usize, usize, Vec<String>, u64) {
+    let users = ListUsersRequest { page_size: 100, ..Default::default() };
+    let users = app.back_end().users.list_users(users).await.unwrap();
+    let projects = app.operator().projects.list_projects(ListProjectsRequest::default()).await.unwrap();
+    (
+        users.into_inner().users.len(),
+        projects.into_inner().projects.len(),
+        app.events().await,
+        app.mails_waiting().await,
+    )
+}
+
+/// A request that is wrong in one field: RPC, request, the field as it has to be named.
+type Wrong = (&'static str, Value, String);
+
+fn wrong(rpc: &'static str, request: Value, field: &str) -> Wrong {
+    (rpc, request, field.to_owned())
+}
+
+/// Fails unless each request is refused for its field, without a trace.
+async fn assert_refused(engine: Engine, requests: impl FnOnce(&TestApp) -> Vec<Wrong>) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let before = traces(&app).await;
+    for (rpc, request, field) in requests(&app) {
+        let shown: String = request.to_string().chars().take(200).collect();
+        let answer = call(&app, rpc, &request).await;
+        let seen = (answer.status.code(), answer.reason());
+        assert_eq!(seen, (Code::InvalidArgument, "INVALID_FIELD".into()), "{rpc} {shown}: {:?}", answer.status);
+        assert_eq!(field_violations(&answer.status), [field], "{rpc} {shown}");
+        let bytes: usize = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        assert!(bytes < HEADER_BYTES_MAX, "{rpc} {shown}: an answer of {bytes} bytes");
+    }
+    assert_eq!(traces(&app).await, before);
+}
+
+/// The object with those members, too.
+fn with(object: &Value, members: Value) -> Value {
+    let (Value::Object(mut object), Value::Object(members)) = (object.clone(), members) else { panic!("two objects") };
+    object.extend(members);
+    Value::Object(object)
+}
+
+fn wrong_identifiers() -> Vec<(&'static str, String)> {
+    let emails = ["", " ", "ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com", "ada@-.example"];
+    let more = ["ada\0@example.com", "ada@example.com\r\nBcc: eve@example.com", "ada@evil.example@example.com", "@"];
+    let usernames = ["", "\t", "ada lovelace", "ada\0", "a\u{200B}da", "ada\nb", "\u{2028}a\u{2028}b"];
+    let phones = ["", "2025550123", "+0123456789", "+123", "+1234567890123456", "+1202555O123", "+١٢٠٢٥٥٥٠١٢٣", "++"];
+    let mut wrong: Vec<(&str, String)> = emails.iter().chain(&more).map(|text| ("email", (*text).to_owned())).collect();
+    wrong.extend(usernames.map(|text| ("username", text.to_owned())));
+    wrong.extend(phones.map(|text| ("phone_number", text.to_owned())));
+    wrong.push(("email", format!("{}@example.com", "a".repeat(309))));
+    wrong.push(("email", format!("{}@example.com", "a".repeat(65))));
+    wrong.push(("email", format!("ada@{}.example", "a".repeat(64))));
+    wrong.push(("username", "u".repeat(321)));
+    wrong.push(("username", "u".repeat(60_000)));
+    wrong.push(("phone_number", format!("+1 202 555 0123{}", " ".repeat(320))));
+    wrong
+}
+
+#[rstest]
+#[tokio::test]
+async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let mut all = Vec::new();
+        for (kind, text) in wrong_identifiers() {
+            let one = json!({kind: text});
+            all.push(wrong("AuthenticatePassword", with(&one, json!({"password": PASSWORD})), kind));
+            all.push(wrong("CreateUser", with(&one, json!({"password": PASSWORD})), kind));
+            all.push(wrong("ListUsers", one.clone(), kind));
+            let mask = kind.replace("_n", "N");
+            let update = json!({"user_id": app.fixture.ada.to_string(), "user": one, "update_mask": mask});
+            all.push(wrong("UpdateUser", update, &format!("user.{kind}")));
+        }
+        for login_id in ["", " ", "a b", "@", "ada@", "+", "+1", "a\0", &"u".repeat(321)] {
+            all.push(wrong("SignIn", json!({"login_id": login_id, "password": PASSWORD}), "login_id"));
+        }
+        all.push(wrong("AuthenticatePassword", json!({"password": PASSWORD}), "identifier"));
+        all.push(wrong("CreateUser", json!({"password": PASSWORD}), "email"));
+        all.push(wrong("CreateUser", json!({"username": "x", "email_verified": true}), "email_verified"));
+        all.push(wrong("CreateUser", json!({"username": "x", "phone_number_verified": true}), "phone_number_verified"));
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn passwords_that_cannot_be_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let user_id = app.fixture.ada.to_string();
+        let mut all = Vec::new();
+        for password in [String::new(), "p".repeat(1025), "p".repeat(60_000)] {
+            let given = json!({"password": password});
+            all.push(wrong("AuthenticatePassword", with(&given, json!({"username": "ada"})), "password"));
+            all.push(wrong("SignIn", with(&given, json!({"login_id": "ada"})), "password"));
+            all.push(wrong("CreateUser", with(&given, json!({"username": "new"})), "password"));
+            all.push(wrong("SetPassword", with(&given, json!({"user_id": user_id})), "password"));
+        }
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let mut all = Vec::new();
+        let project_id = app.fixture.project_id.to_string();
+        let client_id = crate::support::credentials(&app.fixture.confidential).0;
+        let settled = json!({
+            "user_id": app.fixture.ada.to_string(), "project_id": project_id, "client_id": client_id, "password": PASSWORD,
+            "name": "n", "client_type": 1, "user": {"given_name": "x"}, "update_mask": "givenName",
+        });
+        let places = [
+            ("user_id", "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification"),
+            ("session_id", "AuthenticateSession SignOut"),
+            ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
+            ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
+            ("client_secret_id", "DeleteClientSecret"),
+        ];
+        let other_kind = "mail_01K0000000000000000000000Z";
+        let bad = ["", "x", "user_", "\0", "user_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", other_kind, &"9".repeat(60_000)];
+        for (field, rpcs) in places {
+            for rpc in rpcs.split(' ') {
+                for id in bad {
+                    let members: Map<String, Value> = crate::support::method(&path_of(rpc))
+                        .input()
+                        .fields()
+                        .filter_map(|field| Some((field.name().to_owned(), settled.get(field.name())?.clone())))
+                        .collect();
+                    all.push(wrong(rpc, with(&Value::Object(members), json!({field: id})), field));
+                }
+            }
+        }
+        for rpc in ["AuthenticateSession", "SignOut"] {
+            all.push(wrong(rpc, json!({}), "credential"));
+            all.push(wrong(rpc, json!({"access_token": ""}), "access_token"));
+            all.push(wrong(rpc, json!({"session_token": ""}), "session_token"));
+        }
+        let pending = "pending_authentication_token";
+        all.push(wrong("AuthenticateEmailVerification", json!({pending: "", "code": "123456"}), pending));
+        for code in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", &"1".repeat(60_000)] {
+            all.push(wrong("AuthenticateEmailVerification", json!({pending: "x", "code": code}), "code"));
+        }
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+fn path_of(name: &str) -> String {
+    RPCS.iter().find(|rpc| rpc.path.ends_with(&format!("/{name}"))).unwrap().path.to_owned()
+}
+
+/// Objects that no application may hand over, each with the bytes of JSON it must stay within.
+fn wrong_objects(bytes_max: usize) -> Vec<Value> {
+    let many: Map<String, Value> = (0..101).map(|n| (format!("{n}"), json!("x".repeat(bytes_max / 100)))).collect();
+    vec![
+        json!({"a": "x".repeat(bytes_max)}),
+        Value::Object(many),
+        json!({"a": "nul\0"}),
+        json!({"nul\0": 1}),
+        json!({"a": [{"b": ["\0"]}]}),
+    ]
+}
+
+#[rstest]
+#[tokio::test]
+async fn profiles_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let mut bad: Vec<(&str, Value)> = Vec::new();
+        for name in ["given_name", "family_name"] {
+            bad.extend(
+                [json!("n".repeat(201)), json!("é".repeat(101)), json!("a\0b"), json!("a\nb")].map(|v| (name, v)),
+            );
+        }
+        bad.extend([json!("l".repeat(36)), json!("e\0"), json!("\u{85}")].map(|value| ("locale", value)));
+        bad.extend(wrong_objects(16 * 1024).into_iter().map(|object| ("metadata", object)));
+        let mut all = Vec::new();
+        for (field, value) in bad {
+            let one = json!({field: value});
+            all.push(wrong("CreateUser", with(&one, json!({"username": "new"})), field));
+            let mask = field.replace("_n", "N");
+            let update = json!({"user_id": app.fixture.ada.to_string(), "user": one, "update_mask": mask});
+            all.push(wrong("UpdateUser", update, &format!("user.{field}")));
+        }
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |_: &TestApp| {
+        let mut all = Vec::new();
+        let by_password = json!({"email": "grace@example.com", "password": PASSWORD});
+        let by_login = json!({"login_id": "grace@example.com", "password": PASSWORD});
+        let verification = json!({"pending_authentication_token": "x", "code": "123456"});
+        for ip in ["1.2.3", "1.2.3.4:80", "localhost", "[::1]", "::1%eth0", "1.2.3.4\0", &"1".repeat(60_000)] {
+            let context = json!({"client_context": {"ip_address": ip}});
+            let requests = [
+                ("AuthenticatePassword", &by_password),
+                ("SignIn", &by_login),
+                ("AuthenticateEmailVerification", &verification),
+            ];
+            for (rpc, request) in requests {
+                all.push(wrong(rpc, with(request, context.clone()), "client_context.ip_address"));
+            }
+        }
+        for resource in
+            ["api", "/api", "https://api.example/#a", "https://api.example/\0", &format!("a:{}", "a".repeat(511))]
+        {
+            let request = with(&by_password, json!({"token_options": {"resource": resource}}));
+            all.push(wrong("AuthenticatePassword", request, "token_options.resource"));
+        }
+        let mut claims = wrong_objects(4096);
+        claims.extend([json!({"id_token": 3}), json!({"id_token": "email"}), json!({"id_token": ["email"]})]);
+        for claims in claims {
+            let request = with(&by_password, json!({"token_options": {"claims": claims}}));
+            all.push(wrong("AuthenticatePassword", request, "token_options.claims"));
+        }
+        let mut custom = wrong_objects(4096);
+        custom.extend([json!({"": 1}), json!({"n".repeat(61): 1}), json!({"é".repeat(61): 1})]);
+        custom.push(Value::Object((0..101).map(|n| (n.to_string(), json!(1))).collect()));
+        for claims in custom {
+            let request = with(&by_login, json!({"options": {"custom_claims": claims}}));
+            all.push(wrong("SignIn", request, "options.custom_claims"));
+        }
+        for locale in ["l".repeat(36), "e\0".into()] {
+            all.push(wrong("SignIn", with(&by_login, json!({"options": {"locale": locale}})), "options.locale"));
+        }
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn pages_and_masks_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let mut all = Vec::new();
+        let project_id = app.fixture.project_id.to_string();
+        let lists =
+            [("ListUsers", json!({})), ("ListProjects", json!({})), ("ListClients", json!({"project_id": project_id}))];
+        for (rpc, request) in lists {
+            for size in [-1, 101, i32::MIN, i32::MAX] {
+                all.push(wrong(rpc, with(&request, json!({"page_size": size})), "page_size"));
+            }
+            for token in ["x", "====", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", "\0", &"A".repeat(60_000)] {
+                all.push(wrong(rpc, with(&request, json!({"page_token": token})), "page_token"));
+            }
+        }
+        let long = format!("name,{}", "x".repeat(60_000));
+        let user_id = app.fixture.ada.to_string();
+        for mask in [
+            "",
+            "user",
+            "userId",
+            "password",
+            "email.x",
+            "user.email",
+            "metadata.a",
+            "status",
+            "givenName,x",
+            &long[5..],
+        ] {
+            let request = json!({"user_id": user_id, "user": {"given_name": "x"}, "update_mask": mask});
+            all.push(wrong("UpdateUser", request, "update_mask"));
+        }
+        let bare = json!({"user_id": user_id, "user": {"given_name": "x"}});
+        all.push(wrong("UpdateUser", bare, "update_mask"));
+        let everything = json!({"user_id": user_id, "update_mask": "email,username,phoneNumber"});
+        all.push(wrong("UpdateUser", everything, "update_mask"));
+        for mask in ["", "settings", "settings.x", "settings.issuer.x", "projectId", "createdAt", &long] {
+            let request = json!({"project_id": project_id, "name": "n", "update_mask": mask});
+            all.push(wrong("UpdateProject", request, "update_mask"));
+        }
+        let mute = json!({"user_id": app.fixture.mute.to_string(), "user": {"email_verified": true}});
+        let mask = |mask: &str| with(&mute, json!({"update_mask": mask}));
+        all.push(wrong("UpdateUser", mask("emailVerified"), "user.email_verified"));
+        all.push(wrong("UpdateUser", mask("phoneNumberVerified"), "user.phone_number_verified"));
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn numbers_that_are_none_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    use prost_types::{Struct, Value, value::Kind};
+    let Some(app) = TestApp::start(engine).await else { return };
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let value = Value { kind: Some(Kind::NumberValue(number)) };
+        let object = Struct { fields: [("a".to_owned(), value)].into_iter().collect() };
+        let request = CreateUserRequest { username: Some("new".into()), metadata: Some(object), ..Default::default() };
+        let status = app.back_end().users.create_user(request).await.unwrap_err();
+        assert_eq!(field_violations(&status), ["metadata"]);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let id = |kind: &str| format!("{kind}_01K0000000000000000000000Z");
+    let project_id = app.fixture.project_id.to_string();
+    let client_id = crate::support::credentials(&app.fixture.confidential).0;
+    let by_password = json!({"username": "ada", "password": PASSWORD});
+    let resource = json!({"token_options": {"resource": "https://elsewhere.example/"}});
+    let long = "A".repeat(60_000);
+    let mut cases = vec![
+        ("AuthenticatePassword", with(&by_password, resource), "RESOURCE_NOT_ALLOWED"),
+        ("AuthenticateSession", json!({"session_id": id("session")}), "SESSION_NOT_ACTIVE"),
+        ("AuthenticateSession", json!({"access_token": long}), "TOKEN_INVALID"),
+        ("SignOut", json!({"session_token": long}), "TOKEN_INVALID"),
+        ("SignOut", json!({"access_token": "\0"}), "TOKEN_INVALID"),
+        ("GetJsonWebKeySet", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
+        ("GetProject", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
+        (
+            "UpdateProject",
+            json!({"project_id": id("project"), "name": "n", "update_mask": "name"}),
+            "PROJECT_NOT_FOUND",
+        ),
+        ("ListClients", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
+        ("CreateClient", json!({"project_id": id("project"), "name": "n", "client_type": 1}), "PROJECT_NOT_FOUND"),
+        ("DeleteClient", json!({"project_id": project_id, "client_id": id("client")}), "CLIENT_NOT_FOUND"),
+        ("CreateClientSecret", json!({"project_id": project_id, "client_id": id("client")}), "CLIENT_NOT_FOUND"),
+        (
+            "DeleteClientSecret",
+            json!({"project_id": project_id, "client_id": client_id, "client_secret_id": id("secret")}),
+            "CLIENT_SECRET_NOT_FOUND",
+        ),
+    ];
+    for token in ["x", "\0", "signet_pa_", &long] {
+        let request = json!({"pending_authentication_token": token, "code": "123456"});
+        cases.push(("AuthenticateEmailVerification", request, "PENDING_AUTHENTICATION_INVALID"));
+    }
+    let of_user = json!({"user_id": id("user")});
+    let update = with(&of_user, json!({"user": {"given_name": "x"}, "update_mask": "givenName"}));
+    cases.push(("UpdateUser", update, "USER_NOT_FOUND"));
+    cases.push(("SetPassword", with(&of_user, json!({"password": PASSWORD})), "USER_NOT_FOUND"));
+    for rpc in ["GetUser", "DeleteUser", "DisableUser", "EnableUser", "SendEmailVerification"] {
+        cases.push((rpc, of_user.clone(), "USER_NOT_FOUND"));
+    }
+    let before = traces(&app).await;
+    for (rpc, request, reason) in cases {
+        assert_eq!(call(&app, rpc, &request).await.reason(), reason, "{rpc}");
+    }
+    assert_eq!(traces(&app).await, before);
+}

@@ -1,0 +1,241 @@
+//! Who may call: credentials, kinds of callers, and what happens when credentials are taken away.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rstest::rstest;
+use secrecy::{ExposeSecret as _, SecretString};
+use signet::{
+    domain::id::ClientId,
+    proto::{
+        CallerKind, ClientType, CreateClientRequest, CreateClientSecretRequest, DeleteClientRequest,
+        DeleteClientSecretRequest, ListClientsRequest, ListUsersRequest, RPCS,
+    },
+    random::Random,
+};
+use tonic::{Code, service::Routes};
+
+use crate::{
+    sign_in::{email, session_is_live, try_password},
+    support::{Caller, Engine, PASSWORD, RawCall, TestApp, basic, credentials, reason, start},
+};
+
+/// Credentials that are nobody's, each with a word for what is wrong with it.
+fn wrong_credentials(app: &TestApp) -> Vec<(String, Vec<u8>)> {
+    let fixture = &app.fixture;
+    let (own, secret) = credentials(&fixture.confidential);
+    let (stranger, strangers_secret) = credentials(&fixture.stranger);
+    let (operator, operators_secret) = credentials(&fixture.operator);
+    let (public, nothing) = credentials(&fixture.public);
+    let unknown = ClientId::generate(start(), &Random::System).to_string();
+    let plain = secret.expose_secret();
+    let changed = SecretString::from(format!("{}{}", &plain[..20], plain[20..].chars().rev().collect::<String>()));
+
+    let mut wrong: Vec<(String, Vec<u8>)> = [
+        ("an unknown client", &unknown, &secret),
+        ("another secret", &own, &changed),
+        ("no secret", &own, &nothing),
+        ("a stranger's secret", &own, &strangers_secret),
+        ("a stranger's id", &stranger, &secret),
+        ("an operator's secret", &own, &operators_secret),
+        ("an operator's id", &operator, &secret),
+        ("an operator without a secret", &operator, &nothing),
+        ("a secret for a client that keeps none", &public, &secret),
+        ("the project's id", &fixture.project_id.to_string(), &secret),
+        ("the id in lower case", &own.to_lowercase(), &secret),
+    ]
+    .into_iter()
+    .map(|(what, id, secret)| (what.to_owned(), basic(id, secret).into_bytes()))
+    .collect();
+    for cut in 0..plain.len() {
+        wrong.push((format!("the secret cut at {cut}"), basic(&own, &plain[..cut].into()).into_bytes()));
+    }
+    let encoded = fixture.confidential.strip_prefix("Basic ").unwrap();
+    let spaces = " ".repeat(1100);
+    for (what, value) in [
+        ("an empty header", String::new()),
+        ("only the scheme", "Basic".into()),
+        ("another scheme", format!("Bearer {encoded}")),
+        ("the bare secret", format!("Bearer {plain}")),
+        ("no scheme", encoded.into()),
+        ("not base64", "Basic \u{7e}\u{7e}\u{7e}".into()),
+        ("no colon", format!("Basic {}", STANDARD.encode(&own))),
+        ("not text", format!("Basic {}", STANDARD.encode([0xC3, 0x28, b':', 0xFF]))),
+        ("too long", format!("Basic {spaces}{encoded}")),
+        ("two in one", format!("{}, {}", fixture.confidential, fixture.confidential)),
+    ] {
+        wrong.push((what.into(), value.into_bytes()));
+    }
+    wrong.push(("not ASCII".into(), [fixture.confidential.as_bytes(), &[0xFF]].concat()));
+    wrong
+}
+
+#[rstest]
+#[tokio::test]
+async fn wrong_credentials_open_nothing(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (routes, wrong) = (app.routes(), wrong_credentials(&app));
+    for rpc in RPCS {
+        let mut calls: Vec<_> = wrong
+            .iter()
+            .map(|(what, value)| (what.as_str(), RawCall::to(rpc.path).header("authorization", value)))
+            .collect();
+        let right = RawCall::to(rpc.path).authorization(&app.fixture.confidential);
+        calls.push(("none", RawCall::to(rpc.path)));
+        calls.push(("two headers", right.authorization(&app.fixture.confidential)));
+        for (what, call) in calls {
+            let answer = call.send(&routes).await;
+            if rpc.caller == CallerKind::Anyone {
+                assert_ne!(answer.reason(), "CALLER_UNAUTHENTICATED", "{} is open to anyone", rpc.path);
+            } else {
+                let seen = (answer.status.code(), answer.reason());
+                assert_eq!(seen, (Code::Unauthenticated, "CALLER_UNAUTHENTICATED".into()), "{} with {what}", rpc.path);
+            }
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_rpc_takes_the_callers_it_declares_and_no_others(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let routes = app.routes();
+    for rpc in RPCS {
+        // Nobody, an application, a back end, an operator.
+        let expected = match rpc.caller {
+            CallerKind::Unspecified => panic!("{} says nothing of its callers", rpc.path),
+            CallerKind::Anyone => ["", "", "", ""],
+            CallerKind::PublicClient => ["CALLER_UNAUTHENTICATED", "", "", "CALLER_NOT_PERMITTED"],
+            CallerKind::ConfidentialClient => {
+                ["CALLER_UNAUTHENTICATED", "CALLER_NOT_PERMITTED", "", "CALLER_NOT_PERMITTED"]
+            }
+            CallerKind::Operator => ["CALLER_UNAUTHENTICATED", "CALLER_NOT_PERMITTED", "CALLER_NOT_PERMITTED", ""],
+        };
+        let fixture = &app.fixture;
+        let callers = [None, Some(&fixture.public), Some(&fixture.confidential), Some(&fixture.operator)];
+        for (caller, expected) in callers.into_iter().zip(expected) {
+            let call = RawCall::to(rpc.path);
+            let call = caller.map_or_else(|| RawCall::to(rpc.path), |caller| call.authorization(caller));
+            let answer = call.send(&routes).await;
+            let refused = answer.reason().starts_with("CALLER_");
+            // Past the authentication, an empty message is refused for what it lacks, or is fine.
+            assert_eq!(if refused { answer.reason() } else { String::new() }, expected, "{}", rpc.path);
+        }
+    }
+}
+
+#[rstest]
+#[case::lower_case("basic ")]
+#[case::upper_case("BASIC ")]
+#[case::more_space("Basic   ")]
+#[tokio::test]
+async fn the_name_of_the_scheme_has_no_case(#[case] scheme: &str) {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    let authorization = app.fixture.confidential.replace("Basic ", scheme);
+    app.caller(Some(&authorization)).users.list_users(ListUsersRequest::default()).await.unwrap();
+}
+
+/// A new back end of the project: its id and its `authorization`.
+async fn new_back_end(app: &TestApp) -> (String, String) {
+    let request = CreateClientRequest {
+        project_id: app.fixture.project_id.to_string(),
+        name: "second".into(),
+        client_type: ClientType::Confidential.into(),
+    };
+    let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
+    let id = answer.client.unwrap().client_id;
+    let authorization = basic(&id, &answer.client_secret.unwrap().into());
+    (id, authorization)
+}
+
+/// Why the replicas refuse those credentials, if they do; they must agree.
+async fn refusal(replicas: &[Routes], authorization: &str) -> Option<String> {
+    let mut refusals = Vec::new();
+    for routes in replicas {
+        let mut caller = Caller::new(routes.clone(), Some(authorization));
+        refusals.push(caller.users.list_users(ListUsersRequest::default()).await.err().map(|status| reason(&status)));
+    }
+    assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
+    refusals.remove(0)
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_deleted_client_is_refused_at_once_and_its_sessions_end(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (client_id, authorization) = new_back_end(&app).await;
+    let replicas = [app.routes(), app.replica().await];
+    assert_eq!(refusal(&replicas, &authorization).await, None);
+    let own = try_password(&app.caller(Some(&authorization)), email("ada@example.com"), PASSWORD).await.unwrap();
+    let other = try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+
+    let project_id = app.fixture.project_id.to_string();
+    let elsewhere =
+        DeleteClientRequest { project_id: app.fixture.other_project_id.to_string(), client_id: client_id.clone() };
+    let status = app.operator().projects.delete_client(elsewhere).await.unwrap_err();
+    assert_eq!(reason(&status), "CLIENT_NOT_FOUND", "a client is deleted in its own project only");
+    let request = DeleteClientRequest { project_id, client_id };
+    app.operator().projects.delete_client(request.clone()).await.unwrap();
+    assert_eq!(refusal(&replicas, &authorization).await.as_deref(), Some("CALLER_UNAUTHENTICATED"));
+    assert!(!session_is_live(&app.back_end(), &own.tokens.unwrap().access_token).await);
+    assert!(session_is_live(&app.back_end(), &other.tokens.unwrap().access_token).await);
+
+    let again = app.operator().projects.delete_client(request).await.unwrap_err();
+    assert_eq!(reason(&again), "CLIENT_NOT_FOUND");
+}
+
+#[rstest]
+#[tokio::test]
+async fn secrets_change_without_a_gap(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let mut operator = app.operator().projects;
+    let (client_id, old) = new_back_end(&app).await;
+    let replicas = [app.routes(), app.replica().await];
+    let project_id = app.fixture.project_id.to_string();
+
+    app.clock.advance(chrono::Duration::seconds(1));
+    let request = CreateClientSecretRequest { project_id: project_id.clone(), client_id: client_id.clone() };
+    let answer = operator.create_client_secret(request).await.unwrap().into_inner();
+    let new = basic(&client_id, &answer.client_secret.into());
+    assert_eq!((refusal(&replicas, &old).await, refusal(&replicas, &new).await), (None, None));
+
+    let request = ListClientsRequest { project_id: project_id.clone(), ..Default::default() };
+    let clients = operator.list_clients(request).await.unwrap().into_inner().clients;
+    let secrets = &clients.iter().find(|client| client.client_id == client_id).unwrap().secrets;
+    assert_eq!(secrets.len(), 2);
+    assert_eq!(secrets[1], answer.secret.unwrap(), "oldest first");
+
+    let delete = |secret: &str| DeleteClientSecretRequest {
+        project_id: project_id.clone(),
+        client_id: client_id.clone(),
+        client_secret_id: secret.into(),
+    };
+    let first = delete(&secrets[0].client_secret_id);
+    operator.delete_client_secret(first.clone()).await.unwrap();
+    assert_eq!(refusal(&replicas, &old).await.as_deref(), Some("CALLER_UNAUTHENTICATED"));
+    assert_eq!(refusal(&replicas, &new).await, None);
+    let again = operator.delete_client_secret(first).await.unwrap_err();
+    assert_eq!(reason(&again), "CLIENT_SECRET_NOT_FOUND");
+    operator.delete_client_secret(delete(&secrets[1].client_secret_id)).await.unwrap();
+    assert_eq!(refusal(&replicas, &new).await.as_deref(), Some("CALLER_UNAUTHENTICATED"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_application_that_keeps_no_secret_gets_none(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let project_id = app.fixture.project_id.to_string();
+    let request = CreateClientRequest {
+        project_id: project_id.clone(),
+        name: "app".into(),
+        client_type: ClientType::Public.into(),
+    };
+    let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
+    assert_eq!(answer.client_secret, None);
+    let client_id = answer.client.unwrap().client_id;
+    let request = CreateClientSecretRequest { project_id, client_id };
+    let status = app.operator().projects.create_client_secret(request).await.unwrap_err();
+    assert_eq!(reason(&status), "INVALID_FIELD");
+}

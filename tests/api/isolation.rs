@@ -1,0 +1,408 @@
+//! A client never sees or touches what belongs to another project: every RPC, with everything a stranger could know.
+
+use std::collections::BTreeSet;
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use prost_types::Struct;
+use rstest::rstest;
+use signet::{
+    domain::id::ProjectId,
+    proto::{
+        AuthenticateSessionRequest, CallerKind, ClientType, CreateClientRequest, CreateProjectRequest,
+        CreateUserRequest, DeleteUserRequest, GetJsonWebKeySetRequest, GetUserRequest, ListClientsRequest,
+        ListUsersRequest, ProjectSettings, RPCS, SignInRequest, SignOutRequest, SigningAlgorithm, UpdateUserRequest,
+        User, UserUpdate, authenticate_session_request::Credential, sign_out_request,
+    },
+    usecase::signing_keys::{Activation, rotate_signing_key},
+};
+
+use crate::{
+    email_verification::{begin, redeem},
+    sign_in::{email, try_password, with_password},
+    support::{Engine, PASSWORD, RawCall, Refused, TestApp, basic, contains, method, object, operator_call, reason},
+};
+
+/// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
+const MAY_SUCCEED: [&str; 4] = ["CreateUser", "GetJsonWebKeySet", "ListUsers", "SignOut"];
+
+/// Everything a stranger could have got hold of.
+struct Victim {
+    user_ids: Vec<String>,
+    session_ids: Vec<String>,
+    access_tokens: Vec<String>,
+    session_token: String,
+    pending_token: String,
+    code: String,
+    project_id: String,
+    client_ids: Vec<String>,
+    client_secret_id: String,
+    page_token: String,
+    refresh_token: String,
+}
+
+impl Victim {
+    async fn of(app: &TestApp) -> Self {
+        let fixture = &app.fixture;
+        let metadata = serde_json::json!({"secret": "Victim-Metadata"});
+        let user = UserUpdate {
+            given_name: Some("Victim-Given-Name".into()),
+            metadata: Some(object(metadata.as_object().unwrap())),
+            ..Default::default()
+        };
+        let mask = prost_types::FieldMask { paths: vec!["given_name".into(), "metadata".into()] };
+        let request = UpdateUserRequest { user_id: fixture.ada.to_string(), user: Some(user), update_mask: Some(mask) };
+        app.back_end().users.update_user(request).await.unwrap();
+
+        let by_back_end = try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+        let login = SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), ..Default::default() };
+        let by_app = app.public().auth.sign_in(login).await.unwrap().into_inner();
+        let (first, second) = (by_back_end.tokens.unwrap(), by_app.tokens.unwrap());
+        let pending_token = begin(&app.back_end()).await;
+        let request = ListClientsRequest { project_id: fixture.project_id.to_string(), ..Default::default() };
+        let clients = app.operator().projects.list_clients(request).await.unwrap().into_inner().clients;
+        let page = ListUsersRequest { page_size: 1, ..Default::default() };
+        let page = app.back_end().users.list_users(page).await.unwrap().into_inner();
+        Self {
+            user_ids: vec![fixture.ada.to_string(), fixture.grace.to_string()],
+            session_ids: vec![by_back_end.session.unwrap().session_id, by_app.session.unwrap().session_id],
+            access_tokens: vec![first.access_token, second.access_token],
+            session_token: second.session_token.unwrap(),
+            pending_token,
+            code: app.last_code_to("grace@example.com").await,
+            project_id: fixture.project_id.to_string(),
+            client_secret_id: clients
+                .iter()
+                .find_map(|client| client.secrets.first())
+                .unwrap()
+                .client_secret_id
+                .clone(),
+            client_ids: clients.into_iter().map(|client| client.client_id).collect(),
+            page_token: page.next_page_token,
+            refresh_token: first.refresh_token,
+        }
+    }
+
+    /// What must not stand in an answer to a stranger, unless they said it themselves.
+    fn traits(&self) -> Vec<&str> {
+        let mut all = vec!["ada@example.com", "grace@example.com", "+12025550123", "Victim-Given-Name"];
+        all.extend(["Victim-Metadata", &self.session_token, &self.pending_token, &self.refresh_token]);
+        let lists = [&self.user_ids, &self.session_ids, &self.access_tokens, &self.client_ids];
+        all.extend(lists.into_iter().flatten().map(String::as_str));
+        all
+    }
+
+    /// What a stranger would put into a field, the `variant`th of several things they know. A field that is not here has to
+    /// be thought about.
+    fn value(&self, field: &FieldDescriptor, variant: usize) -> Value {
+        let of = |known: &[String]| known[variant % known.len()].clone();
+        let one = |text: &str| text.to_owned();
+        let text = match field.name() {
+            "access_token" => of(&self.access_tokens),
+            "client_id" => of(&self.client_ids),
+            "client_secret_id" => self.client_secret_id.clone(),
+            "code" => self.code.clone(),
+            "default_audience" | "issuer" | "resource" => one("https://api.example/"),
+            "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
+            "given_name" | "family_name" | "name" | "user_agent" => one("Stranger"),
+            "ip_address" => one("192.0.2.1"),
+            "locale" => one("en"),
+            "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
+            "organization_id" => String::new(),
+            "page_token" => of(&[String::new(), self.page_token.clone()]),
+            "password" => one(PASSWORD),
+            "pending_authentication_token" => self.pending_token.clone(),
+            "phone_number" => one("+12025550123"),
+            "project_id" => self.project_id.clone(),
+            "session_id" => of(&self.session_ids),
+            "session_token" => self.session_token.clone(),
+            "user_id" => of(&self.user_ids),
+            "username" => one("ada"),
+            _ => return self.other_value(field, variant),
+        };
+        Value::String(text)
+    }
+
+    fn other_value(&self, field: &FieldDescriptor, variant: usize) -> Value {
+        match field.name() {
+            "additional_factor" | "step_up" => Value::Bool(false),
+            "email_verified" | "include_id_token" | "phone_number_verified" | "revoke_other_sessions" => {
+                Value::Bool(true)
+            }
+            "require_email_verification" => Value::Bool(false),
+            "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
+            "client_type" | "password_policy" | "signing_algorithm" => Value::EnumNumber(1),
+            "page_size" => Value::I32(100),
+            "claims" | "custom_claims" | "metadata" => {
+                let claims = serde_json::json!({"id_token": {"email": null, "given_name": null, "phone_number": null}});
+                let mut message = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+                message.transcode_from::<Struct>(&object(claims.as_object().unwrap())).unwrap();
+                Value::Message(message)
+            }
+            "update_mask" => {
+                let paths: &[&str] = match field.parent_message().name() {
+                    "UpdateProjectRequest" => &["name"],
+                    _ => &["given_name", "metadata"],
+                };
+                let paths = paths.iter().map(|path| Value::String((*path).into())).collect();
+                let mut mask = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+                mask.set_field_by_name("paths", Value::List(paths));
+                Value::Message(mask)
+            }
+            name if name.ends_with("_lifetime") => {
+                let mut duration = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+                duration.set_field_by_name("seconds", Value::I64(3600));
+                Value::Message(duration)
+            }
+            "client_context" | "options" | "settings" | "token_options" | "user" => {
+                let Kind::Message(inner) = field.kind() else { panic!("{} is a message", field.full_name()) };
+                Value::Message(self.request(&inner, variant))
+            }
+            _ => panic!(
+                "{} is new: say in tests/api/isolation.rs what a stranger would put there, or a leak through it goes unseen",
+                field.full_name()
+            ),
+        }
+    }
+
+    /// A request with all fields set; of alternatives one.
+    fn request(&self, descriptor: &MessageDescriptor, variant: usize) -> DynamicMessage {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        for field in descriptor.fields() {
+            let alternatives = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+            let chosen = alternatives.is_none_or(|oneof| {
+                let all: Vec<_> = oneof.fields().collect();
+                all[variant / VALUES % all.len()] == field
+            });
+            if chosen {
+                message.set_field(&field, self.value(&field, variant));
+            }
+        }
+        message
+    }
+}
+
+/// Most things that a stranger knows for one field, and most alternatives of a request.
+const VALUES: usize = 3;
+const ALTERNATIVES: usize = 3;
+
+#[test]
+fn every_alternative_of_every_request_has_a_variant() {
+    for rpc in RPCS {
+        for oneof in method(rpc.path).input().oneofs() {
+            assert!(oneof.fields().count() <= ALTERNATIVES, "{}: raise ALTERNATIVES", oneof.full_name());
+        }
+    }
+}
+
+/// All that the victim has, as their own back end sees it.
+async fn belongings(app: &TestApp, victim: &Victim) -> String {
+    let users = ListUsersRequest { page_size: 100, ..Default::default() };
+    let users = app.back_end().users.list_users(users).await.unwrap().into_inner();
+    let mut seen = format!("{users:?}");
+    for id in &victim.session_ids {
+        let credential = Some(Credential::SessionId(id.clone()));
+        let live = app.back_end().auth.authenticate_session(AuthenticateSessionRequest { credential }).await;
+        seen += &format!("{:?}", live.expect("the victim's session lives on").into_inner());
+    }
+    let request = ListClientsRequest { project_id: victim.project_id.clone(), ..Default::default() };
+    seen += &format!("{:?}", app.operator().projects.list_clients(request).await.unwrap().into_inner());
+    seen
+}
+
+/// An application of the stranger's that keeps no secret.
+async fn strangers_app(app: &TestApp) -> String {
+    let request = CreateClientRequest {
+        project_id: app.fixture.other_project_id.to_string(),
+        name: "app".into(),
+        client_type: ClientType::Public.into(),
+    };
+    let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client.unwrap();
+    basic(&client.client_id, &String::new().into())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_stranger_gets_and_changes_nothing_with_all_that_they_know(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let victim = Victim::of(&app).await;
+    let before = belongings(&app, &victim).await;
+    let strangers = [app.fixture.stranger.clone(), strangers_app(&app).await];
+    for rpc in RPCS {
+        let name = method(rpc.path).name().to_owned();
+        for variant in 0..VALUES * ALTERNATIVES {
+            let request = victim.request(&method(rpc.path).input(), variant);
+            let bytes = prost::Message::encode_to_vec(&request);
+            for stranger in &strangers {
+                let call = RawCall::to(rpc.path).authorization(stranger).message(&bytes);
+                let answer = call.send(&app.routes()).await;
+                assert!(!answer.is_ok() || MAY_SUCCEED.contains(&name.as_str()), "{name} does what {request} asks for");
+                let everything = answer.everything();
+                for told in victim.traits() {
+                    assert!(
+                        !contains(&everything, told) || contains(&bytes, told),
+                        "{name} tells a stranger {told}: {request}"
+                    );
+                }
+            }
+        }
+        assert_eq!(belongings(&app, &victim).await, before, "{name} changed something");
+        clear(&app).await;
+    }
+    // Nothing that the stranger tried has slowed the victim down either.
+    try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+    redeem(&app.back_end(), &victim.pending_token, &victim.code).await.unwrap();
+}
+
+/// Deletes what the stranger has made in their own project.
+async fn clear(app: &TestApp) {
+    let all = ListUsersRequest { page_size: 100, ..Default::default() };
+    for user in app.stranger().users.list_users(all).await.unwrap().into_inner().users {
+        app.stranger().users.delete_user(DeleteUserRequest { user_id: user.user_id }).await.unwrap();
+    }
+}
+
+/// The test above would prove nothing if its requests were refused for another reason than the caller.
+#[tokio::test]
+async fn the_same_requests_by_the_victims_own_clients_succeed() {
+    for rpc in RPCS {
+        let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+        let victim = Victim::of(&app).await;
+        let caller = app.fixture.entitled(rpc.caller);
+        let mut seen = Vec::new();
+        for variant in 0..VALUES * ALTERNATIVES {
+            let bytes = prost::Message::encode_to_vec(&victim.request(&method(rpc.path).input(), variant));
+            let answer = RawCall::to(rpc.path).authorization(caller).message(&bytes).send(&app.routes()).await;
+            seen.push(answer.reason());
+        }
+        // These, too, show that the request has reached what it is about.
+        let reached = ["", "IDENTIFIER_TAKEN", "EMAIL_ALREADY_VERIFIED"];
+        assert!(seen.iter().any(|reason| reached.contains(&reason.as_str())), "{}: {seen:?}", rpc.path);
+        assert!(
+            rpc.caller == CallerKind::Operator || !seen.contains(&"INVALID_FIELD".into()),
+            "{}: {seen:?}",
+            rpc.path
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_page_token_opens_no_page_of_another_project(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let page =
+        |page_token: &str| ListUsersRequest { page_size: 1, page_token: page_token.into(), ..Default::default() };
+    let first = app.back_end().users.list_users(page("")).await.unwrap().into_inner();
+    assert!(!first.next_page_token.is_empty());
+    app.clock.advance(chrono::Duration::seconds(1));
+    let mut own = Vec::new();
+    for number in 0..3 {
+        let new = CreateUserRequest { username: Some(format!("own{number}")), ..Default::default() };
+        own.push(app.stranger().users.create_user(new).await.unwrap().into_inner().user.unwrap());
+    }
+    let mut seen: Vec<User> = Vec::new();
+    let mut token = first.next_page_token;
+    while !token.is_empty() {
+        let next = app.stranger().users.list_users(page(&token)).await.unwrap().into_inner();
+        seen.extend(next.users);
+        token = next.next_page_token;
+    }
+    assert!(seen.iter().all(|user| own.contains(user)), "{seen:?}");
+    assert_eq!(seen.len(), 3, "to the stranger it is a place in time, no more");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_user_id_in_another_project_is_as_unknown_as_one_that_never_was(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let get = |user_id: String| {
+        let mut users = app.stranger().users;
+        async move { Refused::from(&users.get_user(GetUserRequest { user_id }).await.unwrap_err()) }
+    };
+    let never = get("user_01K0000000000000000000000Z".into()).await;
+    assert_eq!(get(app.fixture.ada.to_string()).await, never);
+    // And a sign-in with the right password as one with an unknown name.
+    let sign_in = |name: &'static str| {
+        let mut auth = app.stranger().auth;
+        async move { Refused::from(&auth.authenticate_password(with_password(email(name), PASSWORD)).await.unwrap_err()) }
+    };
+    assert_eq!(sign_in("ada@example.com").await, sign_in("nobody@example.com").await);
+}
+
+/// A project that says of itself what another one says, with a back end: its id and the back end's `authorization`.
+async fn look_alike(app: &TestApp) -> (String, String) {
+    let settings = ProjectSettings {
+        signing_algorithm: SigningAlgorithm::Eddsa.into(),
+        issuer: "https://same.example/".into(),
+        default_audience: "https://api.example/".into(),
+        allowed_resources: vec!["https://api.example/".into()],
+        ..Default::default()
+    };
+    let request = CreateProjectRequest { name: "Look-alike".into(), settings: Some(settings) };
+    let project = app.operator().projects.create_project(request).await.unwrap().into_inner().project.unwrap();
+    let request = CreateClientRequest {
+        project_id: project.project_id.clone(),
+        name: "back end".into(),
+        client_type: ClientType::Confidential.into(),
+    };
+    let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
+    let authorization = basic(&answer.client.unwrap().client_id, &answer.client_secret.unwrap().into());
+    let new = CreateUserRequest {
+        email: Some("ada@example.com".into()),
+        email_verified: true,
+        password: Some(PASSWORD.into()),
+        ..Default::default()
+    };
+    app.caller(Some(&authorization)).users.create_user(new).await.unwrap();
+    (project.project_id, authorization)
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_token_is_good_in_its_own_project_only_though_another_says_the_same_of_itself(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (one, other) = (look_alike(&app).await.1, look_alike(&app).await.1);
+    let login = SignInRequest { login_id: "ada@example.com".into(), password: PASSWORD.into(), ..Default::default() };
+    let answer = app.caller(Some(&one)).auth.sign_in(login).await.unwrap().into_inner();
+    let tokens = answer.tokens.unwrap();
+    let (access, session) = (tokens.access_token, tokens.session_token.unwrap());
+    for credential in [Credential::AccessToken(access), Credential::SessionToken(session)] {
+        let sign_out = match credential.clone() {
+            Credential::AccessToken(token) => sign_out_request::Credential::AccessToken(token),
+            Credential::SessionToken(token) => sign_out_request::Credential::SessionToken(token),
+            Credential::SessionId(id) => sign_out_request::Credential::SessionId(id),
+        };
+        let sign_out = SignOutRequest { credential: Some(sign_out) };
+        let request = AuthenticateSessionRequest { credential: Some(credential) };
+        let mut stranger = app.caller(Some(&other)).auth;
+        assert_eq!(reason(&stranger.authenticate_session(request.clone()).await.unwrap_err()), "TOKEN_INVALID");
+        assert_eq!(reason(&stranger.sign_out(sign_out).await.unwrap_err()), "TOKEN_INVALID");
+        app.caller(Some(&one)).auth.authenticate_session(request).await.unwrap();
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_set_holds_no_key_of_another_project(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let mut projects = vec![app.fixture.project_id.to_string(), app.fixture.other_project_id.to_string()];
+    projects.push(look_alike(&app).await.0);
+    let mut seen = BTreeSet::new();
+    for project_id in &projects {
+        let id = ProjectId::parse(project_id).unwrap();
+        rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
+    }
+    for project_id in projects {
+        let request = GetJsonWebKeySetRequest { project_id };
+        let keys = app.anonymous().auth.get_json_web_key_set(request).await.unwrap().into_inner().keys;
+        assert_eq!(keys.len(), 2);
+        for key in keys {
+            assert!(seen.insert(key.x.unwrap()) && seen.insert(key.kid), "a key is in two sets");
+        }
+    }
+}
