@@ -65,6 +65,7 @@ pub async fn authenticate_email_verification(
     let token = PlainSecret::parse(SecretKind::PendingAuthentication, &request.pending_token);
     let token = token.ok_or(Error::PendingAuthenticationInvalid)?;
 
+    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;
     let pending = tx.challenges().find_pending(caller.project_id(), &token.hash()).await?;
     let pending = pending.ok_or(Error::PendingAuthenticationInvalid)?;
@@ -93,6 +94,7 @@ pub async fn authenticate_email_verification(
         }
     }
     let completion = Completion {
+        keys,
         user,
         methods: vec![AuthenticationMethod::Password, AuthenticationMethod::EmailCode],
         wishes: pending.detail.wishes,

@@ -84,6 +84,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         return Err(Error::InvalidCredentials);
     };
 
+    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;
     // Read again under a lock: the user may have been disabled, or the password changed, while it was being hashed.
     let user = tx.users().lock(caller.project_id(), user.id).await?.filter(User::is_active);
@@ -112,6 +113,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     }
 
     let completion = Completion {
+        keys,
         user,
         methods: vec![AuthenticationMethod::Password],
         wishes: request.wishes,
