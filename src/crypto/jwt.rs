@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    project_keys::{JwtKey, ProjectKeys},
+    project_keys::{CLOCK_SKEW_MAX, JwtKey, ProjectKeys},
     signing_key::SigningKeyError,
 };
 use crate::{
@@ -198,7 +198,7 @@ pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Resul
         .claims;
 
     let now = expected.now.timestamp();
-    if (now >= claims.exp && !expected.expired_too) || now < claims.nbf {
+    if (now >= claims.exp && !expected.expired_too) || now < claims.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()) {
         return Err(TokenError::Expired);
     }
     let wrong = [
