@@ -2,11 +2,11 @@
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-/// Most memory of a stored hash, in KiB. What asks for more is refused, not computed.
+/// Most memory of a hash, in KiB. What asks for more is refused, not computed. The settings of `config::passwords` end there.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
-/// Most passes of a stored hash.
+/// Most passes of a hash.
 pub const ITERATIONS_MAX: u32 = 16;
-/// Most lanes of a stored hash.
+/// Most lanes of a hash.
 pub const PARALLELISM_MAX: u32 = 16;
 
 /// Cost of an Argon2id hash.
@@ -23,6 +23,27 @@ pub struct Argon2Cost {
 impl Argon2Cost {
     /// What OWASP asks for at least, and our default.
     pub const OWASP: Self = Self { memory_kib: 19456, iterations: 2, parallelism: 1 };
+
+    /// Refuses a cost that this service does not compute, or that Argon2 knows no way to.
+    pub fn check(&self) -> Result<(), CostError> {
+        self.params(None).map(drop)
+    }
+
+    fn params(&self, tag_bytes: Option<usize>) -> Result<Params, CostError> {
+        let Self { memory_kib, iterations, parallelism } = *self;
+        if memory_kib > MEMORY_KIB_MAX || iterations > ITERATIONS_MAX || parallelism > PARALLELISM_MAX {
+            return Err(CostError);
+        }
+        Params::new(memory_kib, iterations, parallelism, tag_bytes).map_err(|_| CostError)
+    }
+
+    /// What is left to compute of this cost after `done`: work is memory times passes. None if that is nothing.
+    pub fn rest_after(&self, done: &Self) -> Option<Self> {
+        let work = |cost: &Self| u64::from(cost.memory_kib) * u64::from(cost.iterations);
+        let rest = work(self).checked_sub(work(done))? / u64::from(self.iterations.max(1));
+        let rest = Self { memory_kib: u32::try_from(rest).ok()?, ..*self };
+        rest.check().is_ok().then_some(rest)
+    }
 
     /// True if this cost is below `floor` in any respect that makes guessing cheaper.
     pub const fn is_below(&self, floor: &Self) -> bool {
@@ -54,16 +75,17 @@ pub struct Argon2Input<'a> {
 #[derive(Default)]
 pub struct Argon2Kernel {
     arena: Vec<Block>,
+    /// The cost of each hash that was computed.
+    #[cfg(test)]
+    pub(super) computed: Vec<Argon2Cost>,
 }
 
 impl Argon2Kernel {
     /// Fills `tag` with the hash.
     pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), CostError> {
-        let Argon2Cost { memory_kib, iterations, parallelism } = input.cost;
-        if memory_kib > MEMORY_KIB_MAX || iterations > ITERATIONS_MAX || parallelism > PARALLELISM_MAX {
-            return Err(CostError);
-        }
-        let params = Params::new(memory_kib, iterations, parallelism, Some(tag.len())).map_err(|_| CostError)?;
+        let params = input.cost.params(Some(tag.len()))?;
+        #[cfg(test)]
+        self.computed.push(input.cost);
         let blocks = params.block_count();
         let usual = self.arena.len();
         if usual < blocks {
@@ -114,6 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn its_memory_stays_where_it_is_and_holds_nothing_between_two_hashes() {
+        let (mut kernel, mut tag) = (Argon2Kernel::default(), [0; 32]);
+        let mut places = std::collections::HashSet::new();
+        for memory_kib in [1024, 1024, 512, 64, 1024] {
+            let input = Argon2Input {
+                algorithm: Algorithm::Argon2id,
+                version: Version::V0x13,
+                cost: Argon2Cost { memory_kib, iterations: 1, parallelism: 1 },
+                password: b"password",
+                salt: b"somesalt",
+            };
+            kernel.derive(&input, &mut tag).unwrap();
+            places.insert((kernel.arena.as_ptr(), kernel.arena.capacity()));
+            assert!(kernel.arena.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+        }
+        assert_eq!(places.len(), 1);
+    }
+
+    #[test]
     fn a_cost_out_of_bounds_is_refused() {
         let cost = |memory_kib, iterations, parallelism| Argon2Cost { memory_kib, iterations, parallelism };
         for cost in [cost(MEMORY_KIB_MAX + 1, 1, 1), cost(64, ITERATIONS_MAX + 1, 1), cost(64, 0, 1), cost(1, 1, 1)] {
@@ -125,6 +166,7 @@ mod tests {
                 salt: b"somesalt",
             };
             assert_eq!(Argon2Kernel::default().derive(&input, &mut [0; 32]), Err(CostError));
+            assert_eq!(cost.check(), Err(CostError));
         }
     }
 }

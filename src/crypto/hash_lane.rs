@@ -8,6 +8,7 @@ mod fair_queue;
 mod worker;
 
 use std::{
+    io,
     num::NonZeroUsize,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -22,6 +23,9 @@ use super::{
     password_hash::{PasswordHash, SALT_BYTES},
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
+
+/// Least time after which a caller is asked to come back: also before the lane knows what a hash costs.
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
 
 /// How the lane is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +92,8 @@ struct State {
     running: usize,
     /// Moving average of the time a job takes.
     seconds_a_job: f64,
+    /// A worker shall find out anew how long a hash takes.
+    measure: bool,
     closed: bool,
 }
 
@@ -108,14 +114,17 @@ pub struct HashLane {
 }
 
 impl HashLane {
-    /// Starts the threads; each computes one hash first, so that the lane knows what a hash costs here.
-    pub fn start(settings: &LaneSettings, random: Random, metrics: Metrics) -> std::io::Result<Self> {
+    /// Starts the threads; each computes one hash first, so that the lane knows what a hash costs here. Fails if there can be
+    /// no threads, or no hash of that cost.
+    pub fn start(settings: &LaneSettings, random: Random, metrics: Metrics) -> io::Result<Self> {
+        settings.cost.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 queue: FairQueue::new(),
                 next_id: 0,
                 running: 0,
                 seconds_a_job: 0.0,
+                measure: false,
                 closed: false,
             }),
             wake: Condvar::new(),
@@ -139,24 +148,19 @@ impl HashLane {
 
     /// Compares a password with a stored hash. Without one (unknown user, user without password) it does the same work and
     /// finds no match.
+    ///
+    /// `may_upgrade`: whether a right password whose hash is below today's cost is hashed anew. That takes longer, so it must
+    /// not be allowed where the caller is not to learn that the password is right.
     pub async fn verify(
         &self,
         ticket: Ticket,
         password: Password,
         stored: Option<PasswordHash>,
+        may_upgrade: bool,
     ) -> Result<Verdict, LaneError> {
-        let (cost, dummy_salt, new_salt) = (self.cost, self.dummy_salt, self.random.bytes());
-        let verdict = self.run(ticket, move |kernel| {
-            let Some(stored) = stored else {
-                PasswordHash::compute(kernel, cost, &password, &dummy_salt)?;
-                return Ok(Verdict { matches: false, upgraded: None });
-            };
-            let matches = stored.verify(kernel, &password)?;
-            let upgrade = matches && stored.is_outdated(&cost);
-            let upgraded = upgrade.then(|| PasswordHash::compute(kernel, cost, &password, &new_salt)).transpose()?;
-            Ok::<_, CostError>(Verdict { matches, upgraded })
-        });
-        Ok(verdict.await??)
+        let salts = Salts { dummy: self.dummy_salt, upgrade: may_upgrade.then(|| self.random.bytes()) };
+        let cost = self.cost;
+        Ok(self.run(ticket, move |kernel| compare(kernel, cost, &password, stored.as_ref(), &salts)).await??)
     }
 
     async fn run<T: Send + 'static>(
@@ -179,6 +183,37 @@ impl HashLane {
         let _place = Place { shared: &self.shared, client: ticket.client, id };
         receiver.await.map_err(|_| LaneError::Stopped)?
     }
+}
+
+/// Compares a password with a stored hash, if there is one. Whatever comes of it takes as long as a hash of today's cost: what a
+/// stored hash falls short of it is made up for, by the hash to store instead or by one that is thrown away.
+fn compare(
+    kernel: &mut Argon2Kernel,
+    cost: Argon2Cost,
+    password: &Password,
+    stored: Option<&PasswordHash>,
+    salts: &Salts,
+) -> Result<Verdict, CostError> {
+    let Some(stored) = stored else {
+        PasswordHash::compute(kernel, cost, password, &salts.dummy)?;
+        return Ok(Verdict { matches: false, upgraded: None });
+    };
+    let matches = stored.verify(kernel, password)?;
+    if let Some(salt) = salts.upgrade.filter(|_| matches && stored.is_outdated(&cost)) {
+        return Ok(Verdict { matches, upgraded: Some(PasswordHash::compute(kernel, cost, password, &salt)?) });
+    }
+    if let Some(rest) = stored.cost().and_then(|done| cost.rest_after(&done)) {
+        PasswordHash::compute(kernel, rest, password, &salts.dummy)?;
+    }
+    Ok(Verdict { matches, upgraded: None })
+}
+
+/// Salts of hashes that may have to be made beside a stored one.
+struct Salts {
+    /// Of a hash that is thrown away.
+    dummy: [u8; SALT_BYTES],
+    /// Of the hash to store instead, if there may be one.
+    upgrade: Option<[u8; SALT_BYTES]>,
 }
 
 impl Drop for HashLane {
@@ -205,11 +240,17 @@ impl Shared {
         let needed = wait + state.job_time();
         if now + needed > ticket.deadline {
             self.metrics.lane_refused("deadline");
-            return Err(LaneError::Overloaded { retry_after: wait.max(state.job_time()) });
+            if state.is_idle() && now < ticket.deadline {
+                // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
+                // and with everybody refused it would stay so.
+                state.measure = true;
+                self.wake.notify_one();
+            }
+            return Err(LaneError::Overloaded { retry_after: state.retry_after(wait) });
         }
         let mut evicted = None;
         if state.queue.len() >= self.queue_length_max {
-            let retry_after = state.expected_wait(state.queue.len(), self.workers);
+            let retry_after = state.retry_after(state.expected_wait(state.queue.len(), self.workers));
             evicted = state.queue.make_room_for(ticket.client).map(|job| (job, retry_after));
             self.metrics.lane_refused("queue_full");
             if evicted.is_none() {
@@ -236,6 +277,15 @@ impl Shared {
 impl State {
     fn job_time(&self) -> Duration {
         Duration::from_secs_f64(self.seconds_a_job)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.len() == 0 && self.running == 0
+    }
+
+    /// When to come back, if there is room after `wait`.
+    fn retry_after(&self, wait: Duration) -> Duration {
+        wait.max(self.job_time()).max(RETRY_AFTER_MIN)
     }
 
     /// How long until a worker is free for a job with `ahead` others before it.
@@ -267,3 +317,6 @@ impl Drop for Place<'_> {
         drop(job);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    project_keys::{JwtKey, ProjectKeys},
+    project_keys::{CLOCK_SKEW_MAX, JwtKey, ProjectKeys},
     signing_key::SigningKeyError,
 };
 use crate::{
@@ -22,9 +22,6 @@ use crate::{
 
 /// Longest token that is looked at, in bytes. Custom claims and metadata are bounded well below.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
-
-/// How far the clock of the replica that made a token may run ahead of ours.
-const CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// What a token is for. Stands in the claim `token_kind` and, by `typ`, in the header; both are checked.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -201,7 +198,7 @@ pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Resul
         .claims;
 
     let now = expected.now.timestamp();
-    if (now >= claims.exp && !expected.expired_too) || now + CLOCK_SKEW_SECONDS < claims.nbf {
+    if (now >= claims.exp && !expected.expired_too) || now < claims.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()) {
         return Err(TokenError::Expired);
     }
     let wrong = [

@@ -152,6 +152,41 @@ fn a_token_that_chooses_its_algorithm_is_refused(#[case] alg: &str, #[case] sign
 }
 
 #[test]
+fn a_token_of_a_replica_whose_clock_runs_early_is_taken() {
+    let mut fixture = Fixture::new(SigningAlgorithm::EdDsa);
+    let token = fixture.sign(&fixture.claims());
+    // So is its key, which became active just then.
+    fixture.now -= CLOCK_SKEW_MAX;
+    fixture.verify(&token).unwrap();
+    fixture.keys.signer(fixture.now).expect("a new project can be used at once");
+    fixture.now -= Duration::microseconds(1);
+    assert!(fixture.verify(&token).is_err());
+    assert!(fixture.keys.signer(fixture.now).is_err());
+}
+
+#[test]
+fn of_two_keys_that_become_active_together_every_replica_takes_the_same() {
+    let (mut one, mut other) = (Fixture::new(SigningAlgorithm::EdDsa), Fixture::new(SigningAlgorithm::Es256));
+    other.keys.jwt[0].stored.id = uuid::Uuid::from_u128(u128::MAX).into();
+    let (older, newer) = (one.keys.jwt.remove(0), other.keys.jwt.remove(0));
+    one.keys.jwt = vec![older, newer];
+    let chosen = one.keys.signer(one.now).unwrap().signing.algorithm();
+    one.keys.jwt.reverse();
+    assert_eq!(one.keys.signer(one.now).unwrap().signing.algorithm(), chosen);
+    assert_eq!(chosen, SigningAlgorithm::Es256, "the newer one");
+    // One that is pending does not sign as long as another does.
+    one.keys.jwt[0].stored.activates_at += Duration::seconds(1);
+    assert_eq!(one.keys.signer(one.now).unwrap().signing.algorithm(), SigningAlgorithm::EdDsa);
+}
+
+#[test]
+fn a_project_without_a_key_for_refresh_tokens_says_so() {
+    let fixture = Fixture::new(SigningAlgorithm::EdDsa);
+    let error = fixture.keys.refresh_token_key(fixture.now).err().unwrap();
+    assert!(matches!(error, ProjectKeysError::NoActiveKey("refresh tokens")));
+}
+
+#[test]
 fn a_key_verifies_from_its_activation_until_it_retires() {
     let mut fixture = Fixture::new(SigningAlgorithm::EdDsa);
     let token = fixture.sign(&fixture.claims());

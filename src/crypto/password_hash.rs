@@ -48,6 +48,11 @@ impl PasswordHash {
         })
     }
 
+    /// What it costs to compute.
+    pub fn cost(&self) -> Option<Argon2Cost> {
+        self.parts().map(|(_, _, cost)| cost)
+    }
+
     /// Hashes a password anew.
     pub fn compute(
         kernel: &mut Argon2Kernel,

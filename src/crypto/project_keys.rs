@@ -1,5 +1,6 @@
 //! The keys of a project, decrypted and parsed, ready for use.
 
+use chrono::Duration;
 use uuid::Uuid;
 
 use super::{
@@ -16,6 +17,9 @@ use crate::{
     },
     random::Random,
 };
+
+/// How far the clocks of two replicas may be apart: a token of one must not be too early for the other.
+pub const CLOCK_SKEW_MAX: Duration = Duration::seconds(60);
 
 /// A stored key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +83,23 @@ impl ProjectKeys {
 
     /// The key that signs JWTs at that time.
     pub fn signer(&self, now: Timestamp) -> Result<&JwtKey, ProjectKeysError> {
-        let active = self.jwt.iter().filter(|key| key.stored.state_at(now) == KeyState::Active);
-        active.max_by_key(|key| key.stored.activates_at).ok_or(ProjectKeysError::NoActiveKey("tokens"))
+        newest_active(&self.jwt, |key| &key.stored, now).ok_or(ProjectKeysError::NoActiveKey("tokens"))
     }
 
     /// The key for refresh tokens at that time.
     pub fn refresh_token_key(&self, now: Timestamp) -> Result<&RefreshTokenKey, ProjectKeysError> {
-        let active = self.refresh_token.iter().filter(|(stored, _)| stored.state_at(now) == KeyState::Active);
-        let newest = active.max_by_key(|(stored, _)| stored.activates_at);
+        let newest = newest_active(&self.refresh_token, |(stored, _)| stored, now);
         newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
     }
 
     /// The key with that `kid`, unless it has retired or does not sign yet.
     pub fn verifier(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        let usable = |key: &&JwtKey| {
-            key.json_web_key.kid == kid && matches!(key.stored.state_at(now), KeyState::Active | KeyState::Retiring)
+        let may_have_signed = |stored: &StoredKey| match stored.state_at(now) {
+            KeyState::Active | KeyState::Retiring => true,
+            KeyState::Pending => stored.state_at(now + CLOCK_SKEW_MAX) == KeyState::Active,
+            KeyState::Retired => false,
         };
+        let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_signed(&key.stored);
         self.jwt.iter().find(usable).map(|key| &key.verifying)
     }
 
@@ -103,6 +108,16 @@ impl ProjectKeys {
         let published = self.jwt.iter().filter(|key| key.stored.state_at(now) != KeyState::Retired);
         published.map(|key| key.json_web_key.clone()).collect()
     }
+}
+
+/// The key that became active last; the newer one if two did together, so that all replicas choose the same. If there is none
+/// yet, one that another replica's clock may have seen become active already: the first key of a new project.
+fn newest_active<K>(keys: &[K], stored: impl Fn(&K) -> &StoredKey, now: Timestamp) -> Option<&K> {
+    let at = |now| {
+        let active = keys.iter().filter(|key| stored(key).state_at(now) == KeyState::Active);
+        active.max_by_key(|key| (stored(key).activates_at, stored(key).id))
+    };
+    at(now).or_else(|| at(now + CLOCK_SKEW_MAX))
 }
 
 /// Makes a key that signs from `activates_at`. An RSA key takes a tenth of a second or more: call off the runtime.

@@ -97,12 +97,13 @@ pub async fn authenticate_email_verification(
         }
     }
     let completion = Completion {
+        keys,
         user,
         methods: vec![AuthenticationMethod::Password, AuthenticationMethod::EmailCode],
         wishes: pending.detail.wishes,
         client_context: request.client_context.or(pending.detail.client_context),
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, &keys, completion, now).await?;
+    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }

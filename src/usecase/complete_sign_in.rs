@@ -1,5 +1,7 @@
 //! The end of every sign-in: a session is opened and its tokens are made, once all required steps are done.
 
+use std::sync::Arc;
+
 use super::{
     Call, Error, Services, Tokens,
     mint_tokens::{Subject, mint_tokens},
@@ -34,6 +36,8 @@ pub struct SignedIn {
 
 /// What a sign-in has found out.
 pub(super) struct Completion {
+    /// Read before the unit of work began: whoever holds one connection must not wait for another.
+    pub(super) keys: Arc<ProjectKeys>,
     pub(super) user: User,
     pub(super) methods: Vec<AuthenticationMethod>,
     pub(super) wishes: SignInWishes,
@@ -47,11 +51,10 @@ pub(super) async fn complete_sign_in(
     call: &Call,
     caller: &ClientCaller,
     tx: &Tx,
-    keys: &ProjectKeys,
     completion: Completion,
     now: Timestamp,
 ) -> Result<SignedIn, Error> {
-    let Completion { mut user, methods, wishes, client_context } = completion;
+    let Completion { keys, mut user, methods, wishes, client_context } = completion;
     let project = &caller.project;
     let session = Session {
         id: SessionId::generate(now, &services.random),
@@ -83,6 +86,6 @@ pub(super) async fn complete_sign_in(
 
     let issuer = services.issuer(project);
     let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
-    let tokens = mint_tokens(keys, &subject, &wishes.tokens, now, &services.random)?;
+    let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
     Ok(SignedIn { user, session, tokens, first_seen })
 }

@@ -49,6 +49,18 @@ struct Candidate {
     failures: Option<Failures>,
 }
 
+impl Candidate {
+    /// True if a right password would be taken at that time.
+    fn may_sign_in(&self, now: Timestamp) -> bool {
+        self.user.as_ref().is_some_and(User::is_active) && !self.is_blocked(now)
+    }
+
+    /// True if there were too many failures lately.
+    fn is_blocked(&self, now: Timestamp) -> bool {
+        self.failures.and_then(|failures| failures.blocked_until(now)).is_some()
+    }
+}
+
 /// Signs a user in, or says what is missing. No connection is held while the password is hashed.
 pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) -> Result<SignedIn, Error> {
     let caller = call.client()?;
@@ -59,7 +71,9 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
 
     let candidate = look_up(services, caller, &request.identifier).await?;
     let stored = candidate.credential.as_ref().map(|credential| credential.password_hash.clone());
-    let verdict = services.lane.verify(call.ticket(), request.password, stored).await?;
+    // Whoever will be refused in any case must not see from the time it takes that the password is right.
+    let may_upgrade = candidate.may_sign_in(services.clock.now());
+    let verdict = services.lane.verify(call.ticket(), request.password, stored, may_upgrade).await?;
 
     let now = services.clock.now();
     if let Some(cause) = refusal(&candidate, &verdict, now) {
@@ -100,12 +114,13 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     }
 
     let completion = Completion {
+        keys,
         user,
         methods: vec![AuthenticationMethod::Password],
         wishes: request.wishes,
         client_context: request.client_context,
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, &keys, completion, now).await?;
+    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -126,7 +141,7 @@ async fn look_up(services: &Services, caller: &ClientCaller, identifier: &Identi
 /// Why the sign-in fails, for the audit trail only: callers get one answer for all of these.
 fn refusal(candidate: &Candidate, verdict: &Verdict, now: Timestamp) -> Option<&'static str> {
     let Some(user) = &candidate.user else { return Some("unknown_user") };
-    if candidate.failures.and_then(|failures| failures.blocked_until(now)).is_some() {
+    if candidate.is_blocked(now) {
         return Some("throttled");
     }
     if candidate.credential.is_none() {
@@ -149,11 +164,9 @@ async fn count_failure(
     let project_id = caller.project_id();
     let with_user = |event: Event| candidate.user.as_ref().map_or(event.clone(), |user| event.user(user.id));
     let mut events = vec![with_user(Event::new(EventKind::PasswordFailed, project_id).cause(cause))];
-    let blocked = candidate.failures.and_then(|failures| failures.blocked_until(now)).is_some();
-
     let tx = services.store.begin().await?;
     // What comes in during a block does not prolong it: a stranger must not be able to keep somebody out for ever.
-    if !blocked {
+    if !candidate.is_blocked(now) {
         let failures = tx.throttles().count_failure(project_id, ThrottleKind::Password, candidate.subject, now).await?;
         if failures.blocked_until(now).is_some() {
             events.push(with_user(Event::new(EventKind::ThrottleTripped, project_id).cause("password")));

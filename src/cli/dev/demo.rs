@@ -186,7 +186,7 @@ async fn has_password(services: &Services, call: &Call, user: &User, password: P
     let stored = services.store.view().credentials().find(user.project_id, user.id).await?;
     let ticket = Ticket { client: user.project_id.into(), deadline: call.deadline };
     let stored = stored.map(|credential| credential.password_hash);
-    Ok(services.lane.verify(ticket, password, stored).await?.matches)
+    Ok(services.lane.verify(ticket, password, stored, false).await?.matches)
 }
 
 fn basic(client_id: ClientId, secret: &str) -> String {

@@ -31,25 +31,35 @@ fn run(shared: &Shared, cost: Argon2Cost) {
     }
     let mut kernel = Argon2Kernel::default();
     warm_up(shared, &mut kernel, cost);
-    while let Some(job) = next_job(shared) {
-        let started = Instant::now();
-        shared.metrics.lane_waited((started - job.queued_at).as_secs_f64());
-        shared.metrics.lane_running_add(1);
-        let outcome = catch_unwind(AssertUnwindSafe(|| (job.work)(Turn::Kernel(&mut kernel))));
-        shared.metrics.lane_running_add(-1);
-        let seconds = started.elapsed().as_secs_f64();
-        shared.metrics.hash_finished("argon2id", seconds);
-        if outcome.is_err() {
-            tracing::error!("a job of the hash lane panicked");
-            kernel = Argon2Kernel::default();
+    while let Some(task) = next_task(shared) {
+        match task {
+            Task::Job(job) => work(shared, &mut kernel, job),
+            Task::Measure => {
+                warm_up(shared, &mut kernel, cost);
+                shared.lock().running -= 1;
+            }
         }
-        let mut state = shared.lock();
-        state.running -= 1;
-        state.seconds_a_job += (seconds - state.seconds_a_job) * WEIGHT;
     }
 }
 
-/// Touches the arena's memory and learns what a hash costs, before the first caller.
+fn work(shared: &Shared, kernel: &mut Argon2Kernel, job: Job) {
+    let started = Instant::now();
+    shared.metrics.lane_waited((started - job.queued_at).as_secs_f64());
+    shared.metrics.lane_running_add(1);
+    let outcome = catch_unwind(AssertUnwindSafe(|| (job.work)(Turn::Kernel(kernel))));
+    shared.metrics.lane_running_add(-1);
+    let seconds = started.elapsed().as_secs_f64();
+    shared.metrics.hash_finished("argon2id", seconds);
+    if outcome.is_err() {
+        tracing::error!("a job of the hash lane panicked");
+        *kernel = Argon2Kernel::default();
+    }
+    let mut state = shared.lock();
+    state.running -= 1;
+    state.seconds_a_job += (seconds - state.seconds_a_job) * WEIGHT;
+}
+
+/// Touches the arena's memory and learns what a hash costs: before the first caller, and again when that may have changed.
 fn warm_up(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     let Ok(password) = Password::parse("warm-up") else { return };
     let started = Instant::now();
@@ -59,8 +69,15 @@ fn warm_up(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     shared.lock().seconds_a_job = started.elapsed().as_secs_f64();
 }
 
-/// The next job that can still finish in time; none once the lane is closed.
-fn next_job(shared: &Shared) -> Option<Job> {
+/// What a worker does next.
+enum Task {
+    Job(Job),
+    /// Find out how long a hash takes.
+    Measure,
+}
+
+/// The next job that can still finish in time, or the measurement that was asked for; none once the lane is closed.
+fn next_task(shared: &Shared) -> Option<Task> {
     let mut state = shared.lock();
     loop {
         if state.closed {
@@ -73,12 +90,16 @@ fn next_job(shared: &Shared) -> Option<Job> {
             shared.show_queue(&state);
             if Instant::now() + state.job_time() <= job.deadline {
                 state.running += 1;
-                return Some(job);
+                return Some(Task::Job(job));
             }
-            let retry_after = state.expected_wait(state.queue.len(), shared.workers);
+            let retry_after = state.retry_after(state.expected_wait(state.queue.len(), shared.workers));
             shared.metrics.lane_refused("deadline");
             (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
             continue;
+        }
+        if std::mem::take(&mut state.measure) {
+            state.running += 1;
+            return Some(Task::Measure);
         }
         state = shared.wake.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
     }
