@@ -10,3 +10,4 @@ mod garbage;
 mod isolation;
 mod sign_in;
 mod support;
+mod users;
