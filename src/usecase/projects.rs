@@ -2,7 +2,7 @@
 
 use super::{
     Call, Error, Services,
-    signing_keys::{generate, insert_successor},
+    signing_keys::{generate, insert_successor, keep_for_longer_tokens},
 };
 use crate::domain::{
     event::{Event, EventKind},
@@ -86,6 +86,7 @@ pub async fn update_project(
     let tx = services.store.begin().await?;
     tx.projects().update(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
+    keep_for_longer_tokens(&tx, &project, now).await?;
     if let Some(key) = &key {
         insert_successor(services, call, &tx, &project, key, now).await?;
     }
