@@ -187,6 +187,25 @@ async fn an_update_changes_the_settings_the_mask_names_and_no_others(
 }
 
 #[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_that_arrive_together_do_not_undo_each_other(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let app = std::sync::Arc::new(app);
+    let id = create(&app, "Some project", Some(quick())).await.unwrap().project_id;
+    // All but the algorithm, for which both have the same wish.
+    let updates = SETTINGS[1..].iter().map(|name| {
+        let (app, id) = (std::sync::Arc::clone(&app), id.clone());
+        tokio::spawn(async move { update(&app, &id, wishes(), &[name]).await.unwrap() })
+    });
+    for update in updates.collect::<Vec<_>>() {
+        update.await.unwrap();
+    }
+    assert_eq!(get(&app, &id).await.settings, Some(wishes()));
+}
+
+#[rstest]
 #[tokio::test]
 async fn settings_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
