@@ -1,17 +1,19 @@
 //! Signing keys: what a verifier that knows nothing but the key set makes of our tokens, and how keys change.
 
+use std::sync::Arc;
+
 use chrono::Duration;
 use jsonwebtoken::{DecodingKey, TokenData, Validation, jwk::JwkSet};
 use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use rstest::rstest;
 use serde_json::Value;
 use signet::{
-    domain::id::ProjectId,
+    domain::{id::ProjectId, signing_key::KeyUse},
     proto::{
         AuthenticatePasswordResponse, GetJsonWebKeySetRequest, ProjectSettings, SigningAlgorithm, TokenOptions,
         auth_service_client::AuthServiceClient,
     },
-    usecase::signing_keys::{Activation, rotate_signing_key},
+    usecase::signing_keys::{Activation, list_signing_keys, rotate_signing_key},
 };
 use tonic::service::Routes;
 
@@ -199,6 +201,26 @@ async fn a_key_can_be_replaced_at_once(#[values(Engine::Sqlite, Engine::Postgres
         assert_eq!(kid_of(&access_token(&caller).await), new.id.to_string());
         assert!(session_is_live(&caller, &before).await);
     }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_keys_that_are_made_together_one_is_the_last(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let id = app.fixture.project_id;
+    let rotations = (0..24).map(|_| {
+        let services = Arc::clone(&app.services);
+        let call = operator_call();
+        tokio::spawn(
+            async move { rotate_signing_key(&services, &call, id, Activation::AfterPublication).await.unwrap() },
+        )
+    });
+    for rotation in rotations.collect::<Vec<_>>() {
+        rotation.await.unwrap();
+    }
+    let keys = list_signing_keys(&app.services, id).await.unwrap();
+    let endless = keys.iter().filter(|key| matches!(key.key_use, KeyUse::Jwt(_)) && key.replaced_at.is_none());
+    assert_eq!(endless.count(), 1, "every other one has an end");
 }
 
 #[rstest]
