@@ -10,6 +10,7 @@ mod garbage;
 mod isolation;
 mod keys;
 mod projects;
+mod sessions;
 mod sign_in;
 mod support;
 mod users;
