@@ -159,8 +159,7 @@ impl App {
         shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
 
         let random = self.services.random.clone();
-        let request_ids = move || ulid::Ulid::from_bytes(random.bytes()).to_string();
-        let router = rest::router(self.api.routes.clone(), request_ids);
+        let router = rest::router(self.api.routes.clone(), random);
         shutdown.spawn("the REST listener", rest::serve(rest, router, stop.clone()));
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());
@@ -281,4 +280,35 @@ fn mail_route(config: &ServeConfig, route: MailRoute) -> Result<(Transport, Rout
 async fn endless(part: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
     part.await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+    use crate::crypto::argon2_kernel::{ITERATIONS_MAX, MEMORY_KIB_MAX, PARALLELISM_MAX};
+
+    fn passwords(flags: [String; 3]) -> Option<PasswordConfig> {
+        let command = PasswordConfig::augment_args(Command::new("passwords"));
+        let matches = command.try_get_matches_from(["passwords".to_owned()].into_iter().chain(flags)).ok()?;
+        PasswordConfig::from_arg_matches(&matches).ok()
+    }
+
+    #[test]
+    fn the_settings_of_argon2_end_where_the_kernel_does() {
+        let flags = |memory: u32, iterations: u32, parallelism: u32| {
+            [
+                format!("--argon2-memory-kib={memory}"),
+                format!("--argon2-iterations={iterations}"),
+                format!("--argon2-parallelism={parallelism}"),
+            ]
+        };
+        let most = (MEMORY_KIB_MAX, ITERATIONS_MAX, PARALLELISM_MAX);
+        let cost = lane_settings(&passwords(flags(most.0, most.1, most.2)).unwrap()).cost;
+        assert_eq!((cost.memory_kib, cost.iterations, cost.parallelism), most);
+        for beyond in [flags(most.0 + 1, 2, 1), flags(19_456, most.1 + 1, 1), flags(19_456, 2, most.2 + 1)] {
+            assert!(passwords(beyond).is_none());
+        }
+    }
 }

@@ -31,6 +31,8 @@ pub mod ops;
 pub mod proto;
 /// Randomness, injected.
 pub mod random;
+/// The id of a request, in both directions.
+pub mod request_id;
 /// The REST listener: a client of the gRPC API.
 pub mod rest;
 /// The database: one unit of work per request.

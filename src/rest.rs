@@ -2,13 +2,13 @@
 //!
 //! It is a client of the gRPC API and nothing else, so that it can run in the same process or in front of another one.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::io;
 
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -21,18 +21,17 @@ use tonic_types::StatusExt as _;
 use crate::{
     error::wire,
     proto::{ErrorReason, GetJsonWebKeySetRequest, JsonWebKey, auth_service_client::AuthServiceClient},
+    random::Random,
+    request_id,
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Headers that go with a request from one API to the other: its name, and the trace it belongs to (W3C Trace Context).
 const FORWARDED: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 /// Verifiers may keep a key set for five minutes: half the time that a new key is published before it signs.
 const KEY_SET_CACHING: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// The REST API in front of `routes`. `request_ids` names the requests that come without a name.
-pub fn router(routes: Routes, request_ids: impl Fn() -> String + Send + Sync + 'static) -> Router {
-    let request_ids: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(request_ids);
+/// The REST API in front of `routes`. `random` names the requests that come without a name.
+pub fn router(routes: Routes, random: Random) -> Router {
     Router::new()
         // Where OpenID Connect Discovery 1.0, section 4 would look, below the issuer of the project.
         .route("/projects/{project_id}/.well-known/jwks.json", get(key_set))
@@ -40,7 +39,7 @@ pub fn router(routes: Routes, request_ids: impl Fn() -> String + Send + Sync + '
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this path takes another method")
         })
-        .layer(from_fn(move |request, next| name_request(Arc::clone(&request_ids), request, next)))
+        .layer(from_fn_with_state(random, name))
         .with_state(AuthServiceClient::new(routes))
 }
 
@@ -112,25 +111,15 @@ fn refusal(status: StatusCode, error: &str, message: &str) -> impl IntoResponse 
     (status, no_caching, Json(serde_json::json!({ "error": error, "message": message })))
 }
 
-/// Names the request by the caller's own id if it is well-formed, and the answer like it. The same rule as in the gRPC API,
-/// which therefore keeps the name.
-async fn name_request(
-    request_ids: Arc<dyn Fn() -> String + Send + Sync>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Infallible> {
-    let is_fine = |id: &HeaderValue| {
-        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
-            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
-    };
-    let own = request.headers().get(REQUEST_ID).filter(|id| is_fine(id)).cloned();
-    let id = own.or_else(|| HeaderValue::try_from(request_ids()).ok());
-    if let Some(id) = &id {
-        request.headers_mut().insert(REQUEST_ID, id.clone());
+/// Names the request, and the answer like it. The gRPC API keeps the name.
+async fn name(State(random): State<Random>, mut request: Request, next: Next) -> Response {
+    let id = HeaderValue::try_from(request_id::of(request.headers(), &random));
+    if let Ok(id) = &id {
+        request.headers_mut().insert(request_id::HEADER, id.clone());
     }
     let mut response = next.run(request).await;
-    if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
+    if let Ok(id) = id {
+        response.headers_mut().insert(request_id::HEADER, id);
     }
-    Ok(response)
+    response
 }

@@ -19,10 +19,8 @@ mod signing_keys;
 mod throttles;
 mod users;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait as _,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait as _};
+use tracing::Instrument as _;
 
 pub use self::{
     challenges::Challenges,
@@ -62,12 +60,19 @@ pub type View = Scope<DatabaseConnection>;
 impl Store {
     /// Opens a unit of work.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        // Taking the write lock at once is what keeps SQLite from failing half-way with SQLITE_BUSY.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(Scope { connection: self.writer.begin_with_options(options).await? })
+        let options = connect::write_at_once();
+        if self.writer.get_database_backend() == DbBackend::Sqlite {
+            return Ok(Scope { connection: self.writer.begin_with_options(options).await? });
+        }
+        // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like that
+        // (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if the caller
+        // goes away, and rolled back then.
+        let writer = self.writer.clone();
+        let begun = tokio::spawn(async move { writer.begin_with_options(options).await }.in_current_span());
+        match begun.await {
+            Ok(connection) => Ok(Scope { connection: connection? }),
+            Err(stopped) => Err(StoreError::Unavailable(DbErr::Custom(stopped.to_string()))),
+        }
     }
 
     /// Reads without a unit of work, each query for itself.
@@ -77,7 +82,7 @@ impl Store {
 
     /// Connections that are open, and how many of them are idle, for the metrics.
     pub fn pool(&self) -> (u32, usize) {
-        let is_postgres = self.reader.get_database_backend() == sea_orm::DbBackend::Postgres;
+        let is_postgres = self.reader.get_database_backend() == DbBackend::Postgres;
         let of = |connection: &DatabaseConnection| {
             if is_postgres {
                 let pool = connection.get_postgres_connection_pool();

@@ -129,13 +129,14 @@ impl Services {
         now: Timestamp,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<(), Error> {
-        for mut event in events {
+        let recorded = events.into_iter().map(|mut event| {
             if let Caller::Client(caller) = &call.caller {
                 event.client_id = event.client_id.or(Some(caller.client.id));
             }
             let id = EventId::generate(now, &self.random);
-            tx.events().push(&event, RecordedBy { id, request_id: Some(&call.request_id), now }).await?;
-        }
+            (event, RecordedBy { id, request_id: Some(&call.request_id), now })
+        });
+        tx.events().push_all(&recorded.collect::<Vec<_>>()).await?;
         Ok(())
     }
 }

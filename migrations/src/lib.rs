@@ -4,9 +4,9 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
+use sea_orm::{DbErr, EntityTrait as _};
+use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager, seaql_migrations};
 pub use sea_orm_migration::{MigratorTrait, sea_orm};
-use sea_orm_migration::{SchemaManager, seaql_migrations};
 
 mod m20261121_000001_create_schema;
 
@@ -17,10 +17,10 @@ pub struct Migrator;
 impl Migrator {
     /// Names of the migrations that have not been applied. Writes nothing, so that a database user without the right to
     /// change the schema can ask. A schema that a newer version has taken further is no error: see above.
-    pub async fn pending(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-        let mut applied = HashSet::new();
-        if SchemaManager::new(connection).has_table("seaql_migrations").await? {
-            let rows = seaql_migrations::Entity::find().all(connection).await?;
+    pub async fn pending<'c>(connection: impl IntoSchemaManagerConnection<'c>) -> Result<Vec<String>, DbErr> {
+        let (mut applied, manager) = (HashSet::new(), SchemaManager::new(connection));
+        if manager.has_table("seaql_migrations").await? {
+            let rows = seaql_migrations::Entity::find().all(manager.get_connection()).await?;
             applied.extend(rows.into_iter().map(|row| row.version));
         }
         let known = Self::migrations().into_iter().map(|migration| migration.name().to_owned());

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
@@ -51,16 +51,13 @@ pub(super) struct HealthcheckArgs {
 pub(super) async fn run(args: HealthcheckArgs) -> anyhow::Result<()> {
     let endpoint = args.endpoint()?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let address = &args.address;
-    let channel: Channel = endpoint.connect().await.with_context(|| {
-        let tls = if args.tls_ca.is_none() { "; if it speaks TLS, give --tls-ca" } else { "" };
-        format!("no service answers at {address}{tls}")
-    })?;
+    let hint = if args.tls_ca.is_none() { "; if it speaks TLS, give --tls-ca" } else { "" };
+    let connected = endpoint.connect().await;
+    let channel: Channel = connected.with_context(|| format!("no service answers at {address}{hint}"))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
     // The text of a status alone: its debug form is for developers.
-    let status = match answer {
-        Ok(answer) => answer.into_inner().status(),
-        Err(status) => bail!("{address} does not say how it is: {} ({})", status.message(), status.code()),
-    };
+    let answer = answer.map_err(|status| anyhow!("{address} does not say how it is: {}{hint}", status.message()))?;
+    let status = answer.into_inner().status();
     if status != ServingStatus::Serving {
         bail!("{address} takes no calls: {}", status.as_str_name());
     }

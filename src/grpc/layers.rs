@@ -11,28 +11,23 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use ulid::Ulid;
 
 use super::{caller::caller_for, deadline, status};
 use crate::{
     error,
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
-    trace_context,
+    request_id, trace_context,
     usecase::{Call, Error, Services},
 };
 
 /// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too.
-pub const ORDER: [&str; 6] = ["request_id", "observe", "catch_panic", "deadline", "authenticate", "unreadable"];
-
-/// Header with the id of a call, in both directions.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const REQUEST_ID_BYTES_MAX: usize = 128;
+pub const ORDER: [&str; 6] = ["name", "observe", "catch_panic", "deadline", "authenticate", "unreadable"];
 
 #[derive(Clone)]
 struct Shared {
@@ -59,27 +54,19 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, d
         .layer(from_fn_with_state(shared.clone(), deadline))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(shared.clone(), observe))
-        .layer(from_fn_with_state(shared, request_id));
+        .layer(from_fn_with_state(shared, name));
     Routes::from(layered).prepare()
 }
 
 /// Names the call: by the caller's own id if it is well-formed.
-async fn request_id(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
-    let id =
-        well_formed(request.headers()).unwrap_or_else(|| Ulid::from_bytes(shared.services.random.bytes()).to_string());
+async fn name(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let id = request_id::of(request.headers(), &shared.services.random);
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        response.headers_mut().insert(request_id::HEADER, value);
     }
     response
-}
-
-fn well_formed(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let fine = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    fine.then(|| id.to_owned())
 }
 
 fn id_of(request: &Request) -> String {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
+    IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -81,16 +83,70 @@ impl Store {
 }
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {
-    if is_sqlite {
-        // The first write takes the lock; it is held until the connection is closed.
-        connection.execute_unprepared("PRAGMA locking_mode = EXCLUSIVE").await?;
-        connection.execute_unprepared("BEGIN IMMEDIATE; COMMIT").await?;
-    } else {
+    if !is_sqlite {
         connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+        return apply_pending(connection).await;
     }
+    // The write lock is the only one that SQLite has for this, and a transaction the only way to hold it beside a running
+    // service: an exclusive lock could not be had as long as anybody else has the file open.
+    let tx = connection.begin_with_options(write_at_once()).await?;
+    let applied = apply_pending(&tx).await?;
+    tx.commit().await?;
+    Ok(applied)
+}
+
+async fn apply_pending<'c>(connection: impl IntoSchemaManagerConnection<'c> + Copy) -> Result<Vec<String>, StoreError> {
     let pending = Migrator::pending(connection).await?;
     if !pending.is_empty() {
         Migrator::up(connection, None).await?;
     }
     Ok(pending)
+}
+
+/// Taking the write lock at once is what keeps SQLite from failing half-way with `SQLITE_BUSY`.
+pub(super) fn write_at_once() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, Statement};
+
+    use super::*;
+
+    async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|number| number.to_string())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn both_pools_of_sqlite_are_set_up_for_safety() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", directory.path().join("signet.db").display());
+        let settings =
+            DatabaseSettings { url: url.into(), connections_max: 2, acquire_timeout: Duration::from_secs(5) };
+        Store::migrate(&settings).await.unwrap();
+        let store = Store::connect(&settings).await.unwrap();
+        for connection in [&store.reader, &store.writer] {
+            assert_eq!(pragma(connection, "foreign_keys").await, "1");
+            assert_eq!(pragma(connection, "journal_mode").await, "wal");
+            assert_eq!(pragma(connection, "synchronous").await, "2", "FULL");
+            assert_eq!(pragma(connection, "busy_timeout").await, SQLITE_BUSY_TIMEOUT.as_millis().to_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_misspelt_path_makes_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("singet.db");
+        let url = format!("sqlite://{}", file.display());
+        let settings =
+            DatabaseSettings { url: url.into(), connections_max: 2, acquire_timeout: Duration::from_secs(5) };
+        assert!(matches!(Store::connect(&settings).await, Err(StoreError::Unavailable(_))));
+        assert!(!file.exists());
+    }
 }

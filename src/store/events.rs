@@ -28,21 +28,22 @@ pub struct RecordedBy<'a> {
 #[derive(Debug)]
 pub struct Events<'c, C>(pub(super) &'c C);
 
+/// Rows that are written in one statement: few enough for SQLite's limit of 32766 parameters.
+const ROWS_A_STATEMENT: usize = 1000;
+
 impl<C: ConnectionTrait> Events<'_, C> {
     /// Records an event.
     pub async fn push(&self, event: &Event, by: RecordedBy<'_>) -> Result<(), StoreError> {
-        let row = event::ActiveModel {
-            id: Set(by.id.into()),
-            project_id: Set(event.project_id.into()),
-            kind: Set(event.kind.as_str().to_owned()),
-            user_id: Set(event.user_id.map(Into::into)),
-            client_id: Set(event.client_id.map(Into::into)),
-            session_id: Set(event.session_id.map(Into::into)),
-            request_id: Set(by.request_id.map(str::to_owned)),
-            cause: Set(event.cause.map(str::to_owned)),
-            created_at: Set(by.now),
-        };
-        event::Entity::insert(row).exec_without_returning(self.0).await?;
+        event::Entity::insert(row(event, by)).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Records events, many in one statement: ending all sessions of a user may take thousands.
+    pub async fn push_all(&self, events: &[(Event, RecordedBy<'_>)]) -> Result<(), StoreError> {
+        for events in events.chunks(ROWS_A_STATEMENT) {
+            let rows = events.iter().map(|(event, by)| row(event, *by));
+            event::Entity::insert_many(rows).exec_without_returning(self.0).await?;
+        }
         Ok(())
     }
 
@@ -51,5 +52,19 @@ impl<C: ConnectionTrait> Events<'_, C> {
         let query = event::Entity::find().filter(event::Column::ProjectId.eq(Uuid::from(project_id)));
         let rows = query.order_by_asc(event::Column::Id).all(self.0).await?;
         Ok(rows.into_iter().map(|row| (row.kind, row.cause)).collect())
+    }
+}
+
+fn row(event: &Event, by: RecordedBy<'_>) -> event::ActiveModel {
+    event::ActiveModel {
+        id: Set(by.id.into()),
+        project_id: Set(event.project_id.into()),
+        kind: Set(event.kind.as_str().to_owned()),
+        user_id: Set(event.user_id.map(Into::into)),
+        client_id: Set(event.client_id.map(Into::into)),
+        session_id: Set(event.session_id.map(Into::into)),
+        request_id: Set(by.request_id.map(str::to_owned)),
+        cause: Set(event.cause.map(str::to_owned)),
+        created_at: Set(by.now),
     }
 }

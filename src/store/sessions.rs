@@ -1,6 +1,8 @@
 //! Table `sessions`.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, Select, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, Select, entity::prelude::*, sea_query::Query,
+};
 
 use super::{StoreError, entity::session};
 use crate::{
@@ -75,24 +77,37 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(revoked.rows_affected > 0)
     }
 
-    /// Ends the sessions of a user, but for one if it is named; says which.
+    /// Ends the sessions of a user, but for one if it is named; says which of them could still be used. One statement: a user
+    /// may have more sessions than a statement may have parameters.
     pub async fn revoke_all(
         &self,
         user_id: UserId,
         but: Option<SessionId>,
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let mut query = of_user(user_id);
+        let mut update = Query::update();
+        update
+            .table(session::Entity)
+            .value(session::Column::RevokedAt, now)
+            .and_where(session::Column::UserId.eq(Uuid::from(user_id)))
+            .and_where(session::Column::RevokedAt.is_null())
+            .returning(Query::returning().columns([
+                session::Column::Id,
+                session::Column::IdleExpiresAt,
+                session::Column::ExpiresAt,
+            ]));
         if let Some(but) = but {
-            query = query.filter(session::Column::Id.ne(Uuid::from(but)));
+            update.and_where(session::Column::Id.ne(Uuid::from(but)));
         }
-        let ids: Vec<Uuid> = query.all(self.0).await?.into_iter().map(|row| row.id).collect();
-        session::Entity::update_many()
-            .col_expr(session::Column::RevokedAt, Expr::value(now))
-            .filter(session::Column::Id.is_in(ids.clone()))
-            .exec(self.0)
-            .await?;
-        Ok(ids.into_iter().map(Into::into).collect())
+        let mut ended = Vec::new();
+        for row in self.0.query_all(&update).await? {
+            let (id, idle_end, end): (Uuid, Timestamp, Timestamp) =
+                (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+            if now < idle_end.min(end) {
+                ended.push(id.into());
+            }
+        }
+        Ok(ended)
     }
 }
 

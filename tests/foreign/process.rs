@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// How long something may take that must happen. Generous: the machine may be busy.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A running service; it is killed with this value.
 pub(crate) struct Signet {

@@ -1,0 +1,19 @@
+//! The real binary, from the outside: arguments in, exit code and output out, signals, and calls over TCP.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod commands;
+mod dev;
+mod engines;
+mod help;
+mod process;
+mod serve;
+mod settings;
+mod tls;
+
+/// A master key that no two projects share.
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The same with another last byte.
+const OTHER_MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHiA=";
+/// Any free ports.
+const FREE_PORTS: [&str; 6] = ["--grpc-addr", "127.0.0.1:0", "--rest-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0"];

@@ -1,0 +1,176 @@
+//! Challenges are good for one thing, so many tries, and once.
+
+use chrono::Duration;
+use rstest::rstest;
+use sea_orm::ConnectionTrait as _;
+use signet::{
+    crypto::secret_token::SecretHash,
+    domain::{
+        challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME},
+        id::UserId,
+    },
+};
+
+use super::support::{Engine, TestStore, at_once, now, project};
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_twenty_tries_at_once_five_are_taken(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (code, _) = pending_and_code(&test, test.user("ada").await).await;
+    let id = code.id;
+    let taken = at_once(20, |_| {
+        let store = test.store.clone();
+        async move {
+            let tx = store.begin().await.unwrap();
+            let taken = tx.challenges().take_attempt(id).await.unwrap();
+            tx.commit().await.unwrap();
+            taken
+        }
+    })
+    .await;
+    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), ATTEMPTS_MAX as usize);
+    let code = test.store.view().challenges().newest_code(code.user_id).await.unwrap().unwrap();
+    assert_eq!(code.attempts_left, 0);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_ten_who_use_it_up_at_once_one_does(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (code, token) = pending_and_code(&test, test.user("ada").await).await;
+    let id = code.detail.pending_id.unwrap();
+    let consumed = at_once(10, |_| {
+        let store = test.store.clone();
+        async move {
+            let tx = store.begin().await.unwrap();
+            let consumed = tx.challenges().consume(id).await.unwrap();
+            tx.commit().await.unwrap();
+            consumed
+        }
+    })
+    .await;
+    assert_eq!(consumed.into_iter().filter(|consumed| *consumed).count(), 1);
+    assert!(test.store.view().challenges().find_pending(test.project.id, &token).await.unwrap().is_none());
+    assert_eq!(test.rows("challenges").await, 0, "its code goes with it");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_challenge_of_one_kind_is_not_found_as_another(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let ada = test.user("ada").await;
+    let (code, token) = pending_and_code(&test, ada).await;
+    let view = test.store.view();
+    // The hash of a code, though it stands in the same column, opens no pending authentication.
+    let as_token = SecretHash(code.detail.code_hash);
+    assert!(view.challenges().find_pending(test.project.id, &as_token).await.unwrap().is_none());
+    assert!(view.challenges().find_pending(test.project.id, &token).await.unwrap().is_some());
+    // A pending authentication is no code, not even of itself.
+    assert!(view.challenges().code_of(code.id).await.unwrap().is_none());
+    let tx = test.store.begin().await.unwrap();
+    tx.challenges().consume(code.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(test.store.view().challenges().newest_code(ada).await.unwrap().is_none());
+    assert_eq!(test.rows("challenges").await, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn another_project_does_not_find_it(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (_, token) = pending_and_code(&test, test.user("ada").await).await;
+    let other = project();
+    assert!(test.store.view().challenges().find_pending(other.id, &token).await.unwrap().is_none());
+}
+
+#[rstest]
+#[tokio::test]
+async fn new_digits_keep_the_tries_that_were_made(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (mut code, _) = pending_and_code(&test, test.user("ada").await).await;
+    let tx = test.store.begin().await.unwrap();
+    for _ in 0..3 {
+        assert!(tx.challenges().take_attempt(code.id).await.unwrap());
+    }
+    // Whoever sends again has read the code before and knows nothing of tries made since.
+    code.detail.code_hash = [9; 32];
+    code.issued_at = now() + Duration::seconds(40);
+    code.expires_at = code.issued_at + LIFETIME;
+    tx.challenges().replace_code(&code).await.unwrap();
+    tx.commit().await.unwrap();
+    let found = test.store.view().challenges().code_of(code.detail.pending_id.unwrap()).await.unwrap().unwrap();
+    assert_eq!(found.attempts_left, ATTEMPTS_MAX - 3);
+    assert_eq!(found.detail.code_hash, [9; 32]);
+    assert_eq!((found.issued_at, found.expires_at), (code.issued_at, code.expires_at));
+}
+
+#[rstest]
+#[tokio::test]
+async fn only_what_has_expired_is_cleared_away(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    pending_and_code(&test, test.user("ada").await).await;
+    let delete_at = async |at| {
+        let tx = test.store.begin().await.unwrap();
+        let deleted = tx.challenges().delete_expired(at).await.unwrap();
+        tx.commit().await.unwrap();
+        deleted
+    };
+    assert_eq!(delete_at(now() + LIFETIME - Duration::microseconds(1)).await, 0);
+    assert_eq!(test.rows("challenges").await, 2);
+    delete_at(now() + LIFETIME).await;
+    assert_eq!(test.rows("challenges").await, 0);
+}
+
+/// Whose end is the end of a challenge.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    Client,
+    Project,
+    User,
+}
+
+#[rstest]
+#[tokio::test]
+async fn sessions_and_challenges_go_with_their_owner(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(Owner::Client, Owner::Project, Owner::User)] owner: Owner,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let ada = test.user("ada").await;
+    pending_and_code(&test, ada).await;
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().insert(&test.session(ada)).await.unwrap();
+    tx.outbox().push(test.mail()).await.unwrap();
+    match owner {
+        Owner::Client => assert!(tx.clients().delete(test.project.id, test.client.id).await.unwrap()),
+        Owner::User => assert!(tx.users().delete(test.project.id, ada).await.unwrap()),
+        Owner::Project => {}
+    }
+    tx.commit().await.unwrap();
+    if let Owner::Project = owner {
+        // Nobody can delete a project yet; the schema is ready for it.
+        let raw = test.raw().await;
+        raw.execute_unprepared("DELETE FROM projects").await.unwrap();
+    }
+    let mut gone = vec!["sessions", "challenges"];
+    match owner {
+        Owner::Client => gone.extend(["clients"]),
+        Owner::User => gone.extend(["users", "identifiers", "credentials"]),
+        Owner::Project => gone.extend(["clients", "users", "identifiers", "outbox"]),
+    }
+    for table in gone {
+        assert_eq!(test.rows(table).await, 0, "{table}");
+    }
+}
+
+/// Stores a pending authentication and its code; gives the code and the hash of the token.
+async fn pending_and_code(test: &TestStore, user_id: UserId) -> (Challenge<EmailCode>, SecretHash) {
+    let (pending, token) = test.pending(user_id);
+    let code = test.code(user_id, Some(pending.id));
+    let tx = test.store.begin().await.unwrap();
+    tx.challenges().insert_pending(&pending, &token).await.unwrap();
+    tx.challenges().insert_code(&code).await.unwrap();
+    tx.commit().await.unwrap();
+    (code, token)
+}

@@ -1,0 +1,87 @@
+//! Look-ups whose cost must not grow with the tables use an index, and the right one.
+
+use rstest::rstest;
+use sea_orm::ConnectionTrait as _;
+
+use signet::store::Store;
+
+use super::support::{Engine, TestStore};
+
+/// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
+const INDEXES: [(&str, &str); 12] = [
+    ("client by secret", "ix_client_secrets_secret_hash"),
+    ("user by identifier", "identifiers_pkey"),
+    ("user by id", "users_pkey"),
+    ("page of users", "ix_users_project_id"),
+    ("session by id", "sessions_pkey"),
+    ("sessions of a user", "ix_sessions_user_id"),
+    ("pending authentication by token", "ix_challenges_secret_hash"),
+    ("code of a pending authentication", "ix_challenges_pending_id"),
+    ("codes of a user", "ix_challenges_user_id"),
+    ("signing keys of a project", "ix_signing_keys_project_id"),
+    ("failures of a subject", "throttles_pkey"),
+    ("mails that are due", "ix_outbox_next_attempt_at"),
+];
+
+#[rstest]
+#[tokio::test]
+async fn every_hot_query_uses_its_index(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    assert_eq!(flawed(engine, &test.store).await, [] as [&str; 0]);
+}
+
+/// What the test above is worth: it finds each index that is missing.
+#[rstest]
+#[tokio::test]
+async fn a_query_without_its_index_is_found(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(
+        "ix_client_secrets_secret_hash",
+        "ix_users_project_id",
+        "ix_sessions_user_id",
+        "ix_challenges_secret_hash",
+        "ix_challenges_pending_id",
+        "ix_challenges_user_id",
+        "ix_signing_keys_project_id",
+        "ix_outbox_next_attempt_at"
+    )]
+    index: &str,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let raw = test.raw().await;
+    raw.execute_unprepared(&format!("DROP INDEX {index}")).await.unwrap();
+    raw.close().await.unwrap();
+    let (query, _) = INDEXES.into_iter().find(|(_, used)| *used == index).unwrap();
+    // A connection that was open before would plan with the schema it remembers.
+    let store = Store::connect(&test.settings()).await.unwrap();
+    assert_eq!(flawed(engine, &store).await, [query]);
+}
+
+/// The hot queries whose plan is not what it should be.
+async fn flawed(engine: Engine, store: &Store) -> Vec<&'static str> {
+    let plans = store.hot_query_plans().await.unwrap();
+    let names: Vec<_> = plans.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, INDEXES.map(|(name, _)| name), "every hot query is listed above");
+    let flawed = plans.iter().zip(INDEXES).filter(|((_, plan), (_, index))| !is_fine(engine, plan, index));
+    flawed.map(|((name, _), _)| *name).collect()
+}
+
+fn is_fine(engine: Engine, plan: &str, index: &str) -> bool {
+    match engine {
+        Engine::Postgres => {
+            // Of small tables the planner may take either of two that are as good.
+            let indexes = if index == "users_pkey" { [index, "ix_users_project_id"] } else { [index, index] };
+            let uses =
+                |index: &str| plan.contains(&format!(" using {index} ")) || plan.contains(&format!(" on {index} "));
+            !plan.contains("Seq Scan") && plan.contains("Index Cond") && indexes.into_iter().any(uses)
+        }
+        Engine::Sqlite => {
+            let index = match index.strip_suffix("_pkey") {
+                Some(table) => format!("sqlite_autoindex_{table}_1"),
+                None => index.to_owned(),
+            };
+            let uses = ["INDEX", "COVERING INDEX"].map(|word| format!("USING {word} {index} ("));
+            !plan.contains("SCAN") && uses.iter().any(|uses| plan.contains(uses))
+        }
+    }
+}
