@@ -156,9 +156,12 @@ async fn a_token_cut_or_changed_anywhere_is_refused(#[values(Engine::Sqlite, Eng
     let Some(app) = TestApp::start(engine).await else { return };
     let tokens = sign_in(&app).await.tokens.unwrap();
     let caller = app.back_end();
-    let kinds: [(String, fn(String) -> Credential); 2] =
-        [(tokens.access_token, Credential::AccessToken), (tokens.session_token.unwrap(), Credential::SessionToken)];
-    for (token, credential) in kinds {
+    // Both are read by the same function: of the second kind every fourth place will do.
+    let kinds: [(String, fn(String) -> Credential, usize); 2] = [
+        (tokens.access_token, Credential::AccessToken, 1),
+        (tokens.session_token.unwrap(), Credential::SessionToken, 4),
+    ];
+    for (token, credential, step) in kinds {
         assert_eq!(refusal(&caller, credential(token.clone())).await, "");
         for at in (0..token.len()).step_by(step) {
             if at > 0 {
