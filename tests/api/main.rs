@@ -9,6 +9,7 @@ mod email_verification;
 mod garbage;
 mod isolation;
 mod keys;
+mod layers;
 mod projects;
 mod sessions;
 mod sign_in;

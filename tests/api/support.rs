@@ -41,6 +41,9 @@ pub(crate) use signet_test_support::Engine;
 /// Hashing in tests costs microseconds; what it costs in earnest is the lane's own test.
 pub(crate) const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
 
+/// Connections to the database.
+pub(crate) const CONNECTIONS: u32 = 4;
+
 const SETTINGS: ApiSettings =
     ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
 
@@ -153,7 +156,8 @@ impl TestApp {
 
 /// The parts of a service over a database.
 pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics, clock: &ManualClock) -> Arc<Services> {
-    let settings = DatabaseSettings { url: url.into(), connections_max: 4, acquire_timeout: Duration::from_secs(20) };
+    let settings =
+        DatabaseSettings { url: url.into(), connections_max: CONNECTIONS, acquire_timeout: Duration::from_secs(20) };
     let lane = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 64, cost };
     let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([7; 32]))));
     let services = Services {
