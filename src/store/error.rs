@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Another row has that unique value already.
     #[error("a unique value is taken")]
     Conflict(#[source] DbErr),
+    /// The row that a new one would hang on is not there, or no longer.
+    #[error("the row it belongs to is gone")]
+    Orphan(#[source] DbErr),
     /// A row holds something this version cannot read.
     #[error("the table `{table}` holds a row this version cannot read: {cause}")]
     Corrupt {
@@ -33,8 +36,10 @@ impl StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
-            return Self::Conflict(error);
+        match error.sql_err() {
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => return Self::Orphan(error),
+            Some(SqlErr::UniqueConstraintViolation(_)) => return Self::Conflict(error),
+            _ => {}
         }
         let unavailable = match &error {
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,

@@ -161,7 +161,8 @@ async fn insert_secret(services: &Services, call: &Call, tx: &Tx, client: &Clien
     let plain = PlainSecret::generate(SecretKind::ClientSecret, &services.random);
     let secret =
         ClientSecret { id: ClientSecretId::generate(now, &services.random), client_id: client.id, created_at: now };
-    tx.clients().insert_secret(client.project_id, &secret, &plain.hash()).await?;
+    let inserted = tx.clients().insert_secret(client.project_id, &secret, &plain.hash()).await;
+    inserted.map_err(|error| Error::unless_orphan(error, Error::ClientNotFound))?;
     let event = Event::new(EventKind::ClientSecretCreated, client.project_id).client(client.id);
     services.record(tx, call, now, [event]).await?;
     Ok(NewSecret { secret, plain: SecretString::from(plain.expose()) })

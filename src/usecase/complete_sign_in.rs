@@ -70,7 +70,9 @@ pub(super) async fn complete_sign_in(
         created_at: now,
         state: Session::opened(now, &project.settings),
     };
-    tx.sessions().insert(&session).await?;
+    // The user's row is held; the client may have been deleted since the call was let in.
+    let inserted = tx.sessions().insert(&session).await;
+    inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
 
     let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id).session(session.id);
     services.record(tx, call, now, [signed_in]).await?;

@@ -126,6 +126,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The error for a row that a store could not add: `gone` if what it would hang on was deleted meanwhile.
+    pub(super) fn unless_orphan(error: StoreError, gone: Self) -> Self {
+        if matches!(error, StoreError::Orphan(_)) { gone } else { error.into() }
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::InvalidFields(vec![violation])

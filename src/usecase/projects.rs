@@ -71,7 +71,8 @@ pub async fn update_project(
     change: impl FnOnce(&mut Project) -> Result<(), Error>,
 ) -> Result<Project, Error> {
     let now = services.clock.now();
-    let before = services.project(id).await?;
+    let tx = services.store.begin().await?;
+    let before = tx.projects().lock(id).await?.ok_or(Error::ProjectNotFound)?;
     let mut project = before.clone();
     change(&mut project)?;
     check(&project.name, &project.settings)?;
@@ -83,7 +84,6 @@ pub async fn update_project(
     } else {
         Some(generate(services, id, KeyUse::Jwt(algorithm), now + PUBLISH_LEAD, now).await?)
     };
-    let tx = services.store.begin().await?;
     tx.projects().update(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
     if let Some(key) = &key {

@@ -208,7 +208,9 @@ async fn start_pending(
         expires_at: now + LIFETIME,
         detail: PendingAuthentication { client_id: caller.client.id, code_id, wishes, client_context },
     };
-    tx.challenges().insert_pending(&pending, &token.hash()).await?;
+    // The user's row is held; the client may have been deleted since the call was let in.
+    let inserted = tx.challenges().insert_pending(&pending, &token.hash()).await;
+    inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
     let event = Event::new(EventKind::PendingAuthenticationStarted, caller.project_id()).user(user.id);
     services.record(tx, call, now, [event]).await?;
     Ok(PendingSignIn { token: SecretString::from(token.expose()), expires_at: pending.expires_at, user })

@@ -45,6 +45,8 @@ pub async fn rotate_signing_key(
     let key_use = KeyUse::Jwt(project.settings.signing_algorithm);
     let key = generate(services, project_id, key_use, activates_at, now).await?;
     let tx = services.store.begin().await?;
+    // Of keys that are made together, each but the last has to get an end; and the lifetimes may have changed meanwhile.
+    let project = tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
     insert_successor(services, call, &tx, &project, &key, now).await?;
     tx.commit().await?;
     services.key_ring.forget(project_id);

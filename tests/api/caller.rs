@@ -187,6 +187,49 @@ async fn a_deleted_client_is_refused_at_once_and_its_sessions_end(
 }
 
 #[rstest]
+#[case::that_opens_a_session("ada@example.com")]
+#[case::that_needs_a_second_step("grace@example.com")]
+#[tokio::test]
+async fn a_client_that_is_deleted_during_a_sign_in_is_refused(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[case] address: &'static str,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (client_id, authorization) = new_back_end(&app).await;
+    // Whoever holds the user's row makes the sign-in wait right before it opens the session.
+    let tx = app.services.store.begin().await.unwrap();
+    for user in [app.fixture.ada, app.fixture.grace] {
+        tx.users().lock(app.fixture.project_id, user).await.unwrap();
+    }
+    let caller = app.caller(Some(&authorization));
+    let sign_in = tokio::spawn(async move { try_password(&caller, email(address), PASSWORD).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tx.clients().delete(app.fixture.project_id, ClientId::parse(&client_id).unwrap()).await.unwrap();
+    tx.commit().await.unwrap();
+    let status = sign_in.await.unwrap().unwrap_err();
+    assert_eq!(reason(&status), "CALLER_UNAUTHENTICATED");
+    assert!(!app.events().await.contains(&"user.signed_in".to_owned()));
+    assert_eq!(app.mails_waiting().await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_that_is_being_deleted_gets_no_more_secrets(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (client_id, _) = new_back_end(&app).await;
+    let tx = app.services.store.begin().await.unwrap();
+    tx.clients().delete(app.fixture.project_id, ClientId::parse(&client_id).unwrap()).await.unwrap();
+    let request = CreateClientSecretRequest { project_id: app.fixture.project_id.to_string(), client_id };
+    let mut operator = app.operator().projects;
+    let create = tokio::spawn(async move { operator.create_client_secret(request).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tx.commit().await.unwrap();
+    assert_eq!(reason(&create.await.unwrap().unwrap_err()), "CLIENT_NOT_FOUND");
+}
+
+#[rstest]
 #[tokio::test]
 async fn secrets_change_without_a_gap(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };

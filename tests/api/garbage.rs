@@ -72,7 +72,8 @@ async fn a_message_above_the_limit_is_refused_and_one_at_the_limit_is_read(
     for rpc in RPCS {
         // A field that no message has, which a reader skips: number 1000, length-delimited.
         let padded = |bytes: usize| {
-            let head = [0xC2, 0x3E, 0x80 | (bytes & 0x7F) as u8, 0x80 | (bytes >> 7 & 0x7F) as u8, (bytes >> 14) as u8];
+            let septet = |number: usize| u8::try_from(bytes >> (7 * number) & 0x7F).unwrap();
+            let head = [0xC2, 0x3E, 0x80 | septet(0), 0x80 | septet(1), septet(2)];
             [head.as_slice(), &vec![0; bytes]].concat()
         };
         assert_unreadable(rpc, &call(&app, rpc, &padded(65536 - 5 + 1)).await);

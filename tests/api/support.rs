@@ -41,6 +41,9 @@ pub(crate) use signet_test_support::Engine;
 /// Hashing in tests costs microseconds; what it costs in earnest is the lane's own test.
 pub(crate) const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
 
+/// Connections to the database.
+pub(crate) const CONNECTIONS: u32 = 4;
+
 const SETTINGS: ApiSettings =
     ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
 
@@ -86,7 +89,7 @@ impl TestApp {
 
     /// The API of another replica: the same database and time of day, nothing else in common.
     pub(crate) async fn replica(&self) -> Routes {
-        self.replica_with(4).await
+        self.replica_with(CONNECTIONS).await
     }
 
     /// The same with as many connections to the database as wanted.
@@ -158,7 +161,7 @@ impl TestApp {
 
 /// The parts of a service over a database.
 pub(crate) async fn services(url: &str, cost: Argon2Cost, metrics: &Metrics, clock: &ManualClock) -> Arc<Services> {
-    services_with(url, cost, metrics, clock, 4).await
+    services_with(url, cost, metrics, clock, CONNECTIONS).await
 }
 
 /// The same with as many connections as wanted.
