@@ -38,7 +38,7 @@ async fn update(app: &TestApp, user_id: &str, user: UserUpdate, paths: &[&str]) 
 
 fn full() -> CreateUserRequest {
     CreateUserRequest {
-        email: Some("mary@example.com".into()),
+        email: Some("Mary@Example.com".into()),
         email_verified: true,
         username: Some("Mary".into()),
         phone_number: Some("+44 20 7946 0018".into()),
@@ -59,7 +59,7 @@ async fn a_user_is_what_was_created(#[values(Engine::Sqlite, Engine::Postgres)] 
     let now = Some(prost_types::Timestamp { seconds: crate::support::start().timestamp(), nanos: 0 });
     let expected = User {
         user_id: user.user_id.clone(),
-        email: Some("Mary@Example.com".into()),
+        email: Some("mary@example.com".into()),
         email_verified: true,
         username: Some("Mary".into()),
         phone_number: Some("+442079460018".into()),
