@@ -14,4 +14,5 @@ mod projects;
 mod sessions;
 mod sign_in;
 mod support;
+mod transport;
 mod users;
