@@ -124,11 +124,10 @@ impl Victim {
 
     fn other_value(&self, field: &FieldDescriptor, variant: usize) -> Value {
         match field.name() {
-            "additional_factor" | "step_up" => Value::Bool(false),
+            "additional_factor" | "require_email_verification" | "step_up" => Value::Bool(false),
             "email_verified" | "include_id_token" | "phone_number_verified" | "revoke_other_sessions" => {
                 Value::Bool(true)
             }
-            "require_email_verification" => Value::Bool(false),
             "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
             "client_type" | "password_policy" | "signing_algorithm" => Value::EnumNumber(1),
             "page_size" => Value::I32(100),
@@ -195,17 +194,17 @@ fn every_alternative_of_every_request_has_a_variant() {
 }
 
 /// All that the victim has, as their own back end sees it.
-async fn belongings(app: &TestApp, victim: &Victim) -> String {
+async fn belongings(app: &TestApp, victim: &Victim) -> Vec<String> {
     let users = ListUsersRequest { page_size: 100, ..Default::default() };
     let users = app.back_end().users.list_users(users).await.unwrap().into_inner();
-    let mut seen = format!("{users:?}");
+    let mut seen = vec![format!("{users:?}")];
     for id in &victim.session_ids {
         let credential = Some(Credential::SessionId(id.clone()));
         let live = app.back_end().auth.authenticate_session(AuthenticateSessionRequest { credential }).await;
-        seen += &format!("{:?}", live.expect("the victim's session lives on").into_inner());
+        seen.push(format!("{:?}", live.expect("the victim's session lives on").into_inner()));
     }
     let request = ListClientsRequest { project_id: victim.project_id.clone(), ..Default::default() };
-    seen += &format!("{:?}", app.operator().projects.list_clients(request).await.unwrap().into_inner());
+    seen.push(format!("{:?}", app.operator().projects.list_clients(request).await.unwrap().into_inner()));
     seen
 }
 

@@ -184,7 +184,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_t
     app.clock.advance(Duration::hours(23));
     assert_eq!(published().await, both, "as long as any setting lets tokens live");
     app.clock.advance(Duration::seconds(301));
-    assert_eq!(published().await, [new.clone()], "and then it is gone");
+    assert_eq!(published().await, std::slice::from_ref(&new), "and then it is gone");
     assert_eq!(kid_of(&access_token(&caller).await), new);
 }
 
@@ -255,7 +255,7 @@ async fn a_longer_lifetime_keeps_a_key_that_is_about_to_be_replaced(
     let (project, caller) = project_with(&app, quick()).await;
     let id = ProjectId::parse(&project.project_id).unwrap();
     rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
-    let longer = ProjectSettings { access_token_lifetime: seconds(86_400), ..Default::default() };
+    let longer = ProjectSettings { access_token_lifetime: Some(seconds(86_400)), ..Default::default() };
     update(&app, &project.project_id, longer, &["access_token_lifetime"]).await.unwrap();
     app.clock.advance(Duration::minutes(9));
     let token = access_token(&caller).await;

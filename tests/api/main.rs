@@ -15,4 +15,5 @@ mod sessions;
 mod sign_in;
 mod support;
 mod together;
+mod transport;
 mod users;

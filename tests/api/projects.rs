@@ -14,8 +14,8 @@ use crate::{
     support::{Caller, Engine, PASSWORD, TestApp, basic, field_violations, reason},
 };
 
-pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
 }
 
 /// What a project is without wishes of its own.
@@ -24,10 +24,10 @@ fn defaults() -> ProjectSettings {
         signing_algorithm: SigningAlgorithm::Rs256.into(),
         password_policy: PasswordPolicy::Compatible.into(),
         require_email_verification: Some(true),
-        access_token_lifetime: seconds(3600),
-        session_token_lifetime: seconds(600),
-        session_idle_lifetime: seconds(14 * 86_400),
-        session_absolute_lifetime: seconds(28 * 86_400),
+        access_token_lifetime: Some(seconds(3600)),
+        session_token_lifetime: Some(seconds(600)),
+        session_idle_lifetime: Some(seconds(14 * 86_400)),
+        session_absolute_lifetime: Some(seconds(28 * 86_400)),
         default_audience: String::new(),
         allowed_resources: Vec::new(),
         issuer: String::new(),
@@ -40,10 +40,10 @@ fn wishes() -> ProjectSettings {
         signing_algorithm: SigningAlgorithm::Eddsa.into(),
         password_policy: PasswordPolicy::Nist80063b4.into(),
         require_email_verification: Some(false),
-        access_token_lifetime: seconds(86_400),
-        session_token_lifetime: seconds(60),
-        session_idle_lifetime: seconds(300),
-        session_absolute_lifetime: seconds(366 * 86_400),
+        access_token_lifetime: Some(seconds(86_400)),
+        session_token_lifetime: Some(seconds(60)),
+        session_idle_lifetime: Some(seconds(300)),
+        session_absolute_lifetime: Some(seconds(366 * 86_400)),
         default_audience: "api".into(),
         allowed_resources: vec!["https://a.example/".into(), "urn:b".into()],
         issuer: "https://login.example/".into(),
@@ -145,7 +145,7 @@ async fn a_project_has_the_defaults_or_what_was_wished(#[values(Engine::Sqlite, 
     let cases = [
         (None, defaults()),
         (Some(ProjectSettings::default()), defaults()),
-        (Some(ProjectSettings { access_token_lifetime: seconds(0), ..Default::default() }), defaults()),
+        (Some(ProjectSettings { access_token_lifetime: Some(seconds(0)), ..Default::default() }), defaults()),
         (Some(wishes()), wishes()),
     ];
     for (given, expected) in cases {
@@ -212,9 +212,9 @@ async fn settings_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postg
     let duration = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
     let mut bad: Vec<(&str, ProjectSettings)> = Vec::new();
     for wrong in [duration(59, 0), duration(86_401, 0), duration(-1, 0), duration(i64::MAX, 0), duration(60, 1)] {
-        let of = |_: ()| ProjectSettings::default();
-        bad.push(("access_token_lifetime", ProjectSettings { access_token_lifetime: wrong, ..of(()) }));
-        bad.push(("session_token_lifetime", ProjectSettings { session_token_lifetime: wrong, ..of(()) }));
+        let access = ProjectSettings { access_token_lifetime: wrong, ..Default::default() };
+        let session = ProjectSettings { session_token_lifetime: wrong, ..Default::default() };
+        bad.extend([("access_token_lifetime", access), ("session_token_lifetime", session)]);
     }
     for wrong in [duration(299, 0), duration(366 * 86_400 + 1, 0), duration(i64::MIN, -1), duration(0, 300)] {
         bad.push(("session_idle_lifetime", ProjectSettings { session_idle_lifetime: wrong, ..Default::default() }));
@@ -269,8 +269,8 @@ async fn settings_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postg
 async fn all_wrong_settings_are_named_at_once(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
     let settings = ProjectSettings {
-        access_token_lifetime: seconds(1),
-        session_idle_lifetime: seconds(1),
+        access_token_lifetime: Some(seconds(1)),
+        session_idle_lifetime: Some(seconds(1)),
         issuer: "nowhere".into(),
         ..Default::default()
     };
@@ -339,10 +339,10 @@ async fn lifetimes_are_honoured_and_no_token_outlives_its_session(
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
     let lifetimes = |access, session, idle, absolute| ProjectSettings {
-        access_token_lifetime: seconds(access),
-        session_token_lifetime: seconds(session),
-        session_idle_lifetime: seconds(idle),
-        session_absolute_lifetime: seconds(absolute),
+        access_token_lifetime: Some(seconds(access)),
+        session_token_lifetime: Some(seconds(session)),
+        session_idle_lifetime: Some(seconds(idle)),
+        session_absolute_lifetime: Some(seconds(absolute)),
         ..quick()
     };
     for (settings, access, session, refresh) in [

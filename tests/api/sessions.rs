@@ -157,11 +157,8 @@ async fn a_token_cut_or_changed_anywhere_is_refused(#[values(Engine::Sqlite, Eng
     let tokens = sign_in(&app).await.tokens.unwrap();
     let caller = app.back_end();
     // Both are read by the same function: of the second kind every fourth place will do.
-    let kinds: [(String, fn(String) -> Credential, usize); 2] = [
-        (tokens.access_token, Credential::AccessToken, 1),
-        (tokens.session_token.unwrap(), Credential::SessionToken, 4),
-    ];
-    for (token, credential, step) in kinds {
+    for (token, step, is_access) in [(tokens.access_token, 1, true), (tokens.session_token.unwrap(), 4, false)] {
+        let credential = if is_access { Credential::AccessToken } else { Credential::SessionToken };
         assert_eq!(refusal(&caller, credential(token.clone())).await, "");
         for at in (0..token.len()).step_by(step) {
             if at > 0 {
