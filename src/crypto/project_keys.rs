@@ -112,7 +112,7 @@ impl ProjectKeys {
 
 /// The key that became active last; the newer one if two did together, so that all replicas choose the same. If there is none
 /// yet, one that another replica's clock may have seen become active already: the first key of a new project.
-fn newest_active<'k, K>(keys: &'k [K], stored: impl Fn(&K) -> &StoredKey, now: Timestamp) -> Option<&'k K> {
+fn newest_active<K>(keys: &[K], stored: impl Fn(&K) -> &StoredKey, now: Timestamp) -> Option<&K> {
     let at = |now| {
         let active = keys.iter().filter(|key| stored(key).state_at(now) == KeyState::Active);
         active.max_by_key(|key| (stored(key).activates_at, stored(key).id))
