@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -71,10 +72,10 @@ impl AuthService for AuthApi {
         let operation = async {
             let step = EmailVerification {
                 code: Code::parse(&body.code).in_field("code")?,
-                pending_token: body.pending_authentication_token,
+                pending_token: body.pending_authentication_token.into(),
                 client_context: client_context(body.client_context)?,
             };
-            if step.pending_token.is_empty() {
+            if step.pending_token.expose_secret().is_empty() {
                 return Err(Error::field("pending_authentication_token", "must not be empty"));
             }
             let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
@@ -218,7 +219,7 @@ fn session_credential(presented: Option<Presented>) -> Result<SessionCredential,
     match presented {
         None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
         Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
-        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token)),
+        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token.into())),
         Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),
     }
 }

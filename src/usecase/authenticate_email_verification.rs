@@ -1,5 +1,7 @@
 //! The second step of a sign-in whose email address was not verified: pending token and code in, session out.
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{
     Call, Error, Services, SignedIn,
     complete_sign_in::{Completion, complete_sign_in},
@@ -48,7 +50,7 @@ pub struct ParseCodeError;
 #[derive(Debug)]
 pub struct EmailVerification {
     /// Token of the first step.
-    pub pending_token: String,
+    pub pending_token: SecretString,
     /// The digits from the mail.
     pub code: Code,
     /// The end user's connection, if it is known anew.
@@ -62,7 +64,7 @@ pub async fn authenticate_email_verification(
     request: EmailVerification,
 ) -> Result<SignedIn, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
-    let token = PlainSecret::parse(SecretKind::PendingAuthentication, &request.pending_token);
+    let token = PlainSecret::parse(SecretKind::PendingAuthentication, request.pending_token.expose_secret());
     let token = token.ok_or(Error::PendingAuthenticationInvalid)?;
 
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
@@ -159,5 +161,21 @@ async fn check_code(
     match code.attempts_left.saturating_sub(1) {
         0 => Err(Error::CodeAttemptsExhausted),
         attempts_left => Err(Error::CodeIncorrect { attempts_left }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_token_nor_code_is_printed() {
+        let step = EmailVerification {
+            pending_token: "signet_pa_secret".into(),
+            code: Code::parse("123456").unwrap(),
+            client_context: ClientContext::default(),
+        };
+        let text = format!("{step:?}");
+        assert!(!text.contains("secret") && !text.contains("123456"), "{text}");
     }
 }

@@ -1,5 +1,7 @@
 //! Is this token, or session, still good?
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{Call, Error, Services};
 use crate::{
     clock::Timestamp,
@@ -11,7 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub enum SessionCredential {
     /// A JWT of that kind.
-    Token(TokenKind, String),
+    Token(TokenKind, SecretString),
     /// Its id.
     Id(SessionId),
 }
@@ -37,7 +39,7 @@ pub async fn authenticate_session(
     let (session_id, token) = match credential {
         SessionCredential::Id(id) => (id, None),
         SessionCredential::Token(kind, token) => {
-            let token = verify_token(services, caller, kind, &token, now, false).await?;
+            let token = verify_token(services, caller, kind, token.expose_secret(), now, false).await?;
             (token.session_id, Some(token))
         }
     };
@@ -74,4 +76,15 @@ pub(super) async fn verify_token(
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let credential = SessionCredential::Token(TokenKind::Access, "eyJhbGciOi".into());
+        assert!(!format!("{credential:?}").contains("eyJ"));
+    }
 }

@@ -1,5 +1,7 @@
 //! Ending a session.
 
+use secrecy::ExposeSecret as _;
+
 use super::{
     Call, Error, Services,
     authenticate_session::{SessionCredential, verify_token},
@@ -19,7 +21,7 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
         }
         SessionCredential::Id(id) => id,
         SessionCredential::Token(kind, token) => {
-            verify_token(services, caller, kind, &token, now, true).await?.session_id
+            verify_token(services, caller, kind, token.expose_secret(), now, true).await?.session_id
         }
     };
     let tx = services.store.begin().await?;
