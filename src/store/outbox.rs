@@ -1,8 +1,11 @@
 //! Table `outbox`: mails to send, written in the transaction of the thing they tell about.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, entity::prelude::*, sea_query::ExprTrait as _,
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, LockBehavior, LockType},
 };
 
 use super::{StoreError, entity::mail};
@@ -40,7 +43,10 @@ pub(super) fn due(now: Timestamp, limit: u64) -> Select<mail::Entity> {
     mail::Entity::find()
         .filter(mail::Column::NextAttemptAt.lte(now))
         .order_by_asc(mail::Column::NextAttemptAt)
+        .order_by_asc(mail::Column::Id)
         .limit(limit)
+        // Workers pass by what another is just claiming: they neither wait for each other, nor each for the other.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
 impl<C: ConnectionTrait> Outbox<'_, C> {
@@ -72,7 +78,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
     ) -> Result<Vec<DueMail>, StoreError> {
         let mut claimed = Vec::new();
         for row in due(now, limit).all(self.0).await? {
-            // The condition makes the claim safe without a lock: only one worker finds the old time still there.
+            // SQLite has no row locks. The condition makes the claim safe without: only one worker finds the old time there.
             let won = mail::Entity::update_many()
                 .col_expr(mail::Column::NextAttemptAt, Expr::value(lease_until))
                 .col_expr(mail::Column::Attempts, Expr::col(mail::Column::Attempts).add(1))
@@ -114,6 +120,14 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         let row =
             mail::ActiveModel { given_up_at: Set(Some(now)), last_error: Set(Some(error.to_owned())), ..finished() };
         self.change(id, row).await
+    }
+
+    /// Clears away what was finished and made before that time: addresses are not kept for ever. Says how many.
+    pub async fn delete_finished(&self, made_before: Timestamp) -> Result<u64, StoreError> {
+        let query = mail::Entity::delete_many()
+            .filter(mail::Column::Id.lt(Uuid::from(MailId::first_at(made_before))))
+            .filter(mail::Column::NextAttemptAt.is_null());
+        Ok(query.exec(self.0).await?.rows_affected)
     }
 
     /// How many mails wait to be sent.
