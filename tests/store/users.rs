@@ -69,7 +69,7 @@ async fn a_user_is_found_by_each_identifier_and_by_none_they_gave_up(
     let found = find(IdentifierKind::Email, "ADA@example.com").await.unwrap();
     assert_eq!(found.id, ada);
     let known = found.identifier(IdentifierKind::Email).unwrap();
-    assert_eq!((known.identifier.display(), known.verified_at), ("Ada@Example.com", Some(now())));
+    assert_eq!((known.identifier.display(), known.verified_at), ("ada@example.com", Some(now())));
     assert_eq!(find(IdentifierKind::Username, "ada").await.unwrap().id, ada);
     assert!(find(IdentifierKind::Email, "grace@example.com").await.is_none());
 
