@@ -29,6 +29,12 @@ impl<C: ConnectionTrait> Projects<'_, C> {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// Reads a project and holds the row until the unit of work ends, so that of two changes none is lost.
+    pub async fn lock(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        let row = project::Entity::find_by_id(Uuid::from(id)).lock_exclusive().one(self.0).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
     /// Lists projects, oldest first.
     pub async fn list(&self, page: Page) -> Result<Listed<Project>, StoreError> {
         let mut query = project::Entity::find().order_by_asc(project::Column::Id).limit(u64::from(page.size) + 1);

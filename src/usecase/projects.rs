@@ -2,7 +2,7 @@
 
 use super::{
     Call, Error, Services,
-    signing_keys::{generate, insert_successor},
+    signing_keys::{generate, insert_successor, keep_for_longer_tokens},
 };
 use crate::domain::{
     event::{Event, EventKind},
@@ -71,7 +71,8 @@ pub async fn update_project(
     change: impl FnOnce(&mut Project) -> Result<(), Error>,
 ) -> Result<Project, Error> {
     let now = services.clock.now();
-    let before = services.project(id).await?;
+    let tx = services.store.begin().await?;
+    let before = tx.projects().lock(id).await?.ok_or(Error::ProjectNotFound)?;
     let mut project = before.clone();
     change(&mut project)?;
     check(&project.name, &project.settings)?;
@@ -83,9 +84,9 @@ pub async fn update_project(
     } else {
         Some(generate(services, id, KeyUse::Jwt(algorithm), now + PUBLISH_LEAD, now).await?)
     };
-    let tx = services.store.begin().await?;
     tx.projects().update(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
+    keep_for_longer_tokens(&tx, &project, now).await?;
     if let Some(key) = &key {
         insert_successor(services, call, &tx, &project, key, now).await?;
     }

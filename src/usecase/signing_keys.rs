@@ -45,6 +45,8 @@ pub async fn rotate_signing_key(
     let key_use = KeyUse::Jwt(project.settings.signing_algorithm);
     let key = generate(services, project_id, key_use, activates_at, now).await?;
     let tx = services.store.begin().await?;
+    // Of keys that are made together, each but the last has to get an end; and the lifetimes may have changed meanwhile.
+    let project = tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
     insert_successor(services, call, &tx, &project, &key, now).await?;
     tx.commit().await?;
     services.key_ring.forget(project_id);
@@ -86,11 +88,29 @@ pub(super) async fn insert_successor(
     for mut before in tx.signing_keys().living(project.id, now).await? {
         if same_use(&before.key_use) && before.replaced_at.is_none_or(|end| end > key.activates_at) {
             before.replaced_at = Some(key.activates_at);
-            before.retires_at = Some(key.activates_at + project.settings.longest_token_lifetime() + CLOCK_SKEW);
+            before.retires_at = Some(retirement(project, key.activates_at));
             tx.signing_keys().set_end(&before).await?;
         }
     }
     tx.signing_keys().insert(key).await?;
     let event = Event::new(EventKind::SigningKeyCreated, project.id).cause(key.key_use.as_str());
     services.record(tx, call, now, [event]).await
+}
+
+/// Publishes keys that still sign, though their end is set, for as long as the tokens they may yet sign will last: lifetimes
+/// may have become longer since the end was set.
+pub(super) async fn keep_for_longer_tokens(tx: &Tx, project: &Project, now: Timestamp) -> Result<(), Error> {
+    for mut key in tx.signing_keys().living(project.id, now).await? {
+        let needed = key.replaced_at.filter(|end| *end > now).map(|end| retirement(project, end));
+        if needed > key.retires_at {
+            key.retires_at = needed;
+            tx.signing_keys().set_end(&key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// When a key that signs no more after `replaced_at` is of no more use.
+fn retirement(project: &Project, replaced_at: Timestamp) -> Timestamp {
+    replaced_at + project.settings.longest_token_lifetime() + CLOCK_SKEW
 }

@@ -9,6 +9,7 @@ use signet::proto::{
 };
 
 use crate::{
+    email_verification::pending,
     sign_in::{claims_of, email, try_password, with_password},
     support::{Engine, PASSWORD, TestApp, object},
 };
@@ -74,6 +75,28 @@ async fn the_largest_profile_comes_back_whole(#[values(Engine::Sqlite, Engine::P
     assert_eq!(read, created);
     assert_eq!((read.given_name, read.family_name), (request.given_name, request.family_name));
     assert_eq!((read.locale, read.metadata), (request.locale, request.metadata));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_largest_user_can_take_the_first_step_of_two(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let long_email = format!("{}@{}.{}.{}.example", "l".repeat(64), "d".repeat(63), "e".repeat(63), "f".repeat(55));
+    let request = CreateUserRequest {
+        email: Some(long_email.clone()),
+        username: Some("u".repeat(320)),
+        phone_number: Some("+12025550199".into()),
+        password: Some(PASSWORD.into()),
+        given_name: Some("n".repeat(200)),
+        family_name: Some("n".repeat(200)),
+        metadata: Some(object(&of_bytes(16 * 1024))),
+        ..Default::default()
+    };
+    let created = create(&app, request).await;
+    // The user travels in the details of the status, that is in headers, which are short: see `support::answers`.
+    let status = try_password(&app.back_end(), email(&long_email), PASSWORD).await.unwrap_err();
+    let user = pending(&status).user.unwrap();
+    assert_eq!(user, User { metadata: None, ..created });
 }
 
 #[rstest]

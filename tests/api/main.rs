@@ -8,5 +8,8 @@ mod duplicates;
 mod email_verification;
 mod garbage;
 mod isolation;
+mod keys;
+mod projects;
 mod sign_in;
 mod support;
+mod users;

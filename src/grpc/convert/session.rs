@@ -64,10 +64,12 @@ pub(in crate::grpc) fn cookie_hints(tokens: &Tokens) -> proto::CookieHints {
 
 /// What is missing to complete a sign-in, as a message.
 pub(in crate::grpc) fn pending_authentication(pending: &PendingSignIn) -> proto::PendingAuthentication {
+    // It travels in headers, of which many a client library takes no more than 8 KiB.
+    let user = proto::User { metadata: None, ..user_message(pending.user.clone()) };
     proto::PendingAuthentication {
         pending_authentication_token: pending.token.expose_secret().into(),
         missing_step: proto::PendingStep::EmailVerification.into(),
-        user: Some(user_message(pending.user.clone())),
+        user: Some(user),
         expires_at: Some(timestamp(pending.expires_at)),
     }
 }

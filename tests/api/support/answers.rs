@@ -5,10 +5,14 @@ use axum::{
     middleware::{Next, from_fn},
     response::Response,
 };
+use http::{HeaderName, HeaderValue};
 use prost::Message;
 use signet::proto::{ERROR_DOMAIN, Rpc};
 use tonic::{Code, Status, service::Routes};
 use tonic_types::pb::{BadRequest, ErrorInfo, RequestInfo};
+
+/// What a client library takes as headers and trailers at least: the default of Java, and the soft limit of the C core.
+const HEADER_BYTES_MAX: usize = 8192;
 
 /// A message from the details of a status.
 pub(crate) fn detail<M: Message + Default>(status: &Status, name: &str) -> Option<M> {
@@ -77,6 +81,9 @@ async fn check(request: Request, next: Next) -> Response {
         rpc.path,
         info.reason
     );
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 32;
+    let bytes: usize = response.headers().iter().map(size).sum();
+    assert!(bytes < HEADER_BYTES_MAX, "{} is refused with {bytes} bytes of headers", rpc.path);
     assert!(detail::<RequestInfo>(&status, "google.rpc.RequestInfo").is_some(), "a RequestInfo in every refusal");
     response
 }
