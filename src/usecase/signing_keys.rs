@@ -36,6 +36,7 @@ pub async fn rotate_signing_key(
     project_id: ProjectId,
     activation: Activation,
 ) -> Result<StoredKey, Error> {
+    call.operator()?;
     let now = services.clock.now();
     let tx = services.store.begin().await?;
     // Held until the key is there: of keys that are made together, each but the last has to get an end, and neither the
@@ -54,7 +55,12 @@ pub async fn rotate_signing_key(
 }
 
 /// The keys of a project, retired ones too, oldest first.
-pub async fn list_signing_keys(services: &Services, project_id: ProjectId) -> Result<Vec<StoredKey>, Error> {
+pub async fn list_signing_keys(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+) -> Result<Vec<StoredKey>, Error> {
+    call.operator()?;
     services.project(project_id).await?;
     Ok(services.store.view().signing_keys().all(project_id).await?)
 }

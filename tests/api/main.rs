@@ -9,6 +9,7 @@ mod email_verification;
 mod garbage;
 mod isolation;
 mod keys;
+mod operators;
 mod projects;
 mod sign_in;
 mod support;
