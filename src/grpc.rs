@@ -4,7 +4,7 @@ mod auth;
 mod caller;
 mod convert;
 mod deadline;
-pub mod layers;
+mod layers;
 mod projects;
 mod respond;
 mod server;

@@ -9,6 +9,7 @@ mod email_verification;
 mod garbage;
 mod isolation;
 mod keys;
+mod observed;
 mod operators;
 mod projects;
 mod sign_in;
