@@ -1,15 +1,15 @@
 //! Table `outbox`: mails to send, written in the transaction of the thing they tell about.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, entity::prelude::*, sea_query::ExprTrait as _,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select, entity::prelude::*, sea_query::ExprTrait as _,
 };
 
 use super::{StoreError, entity::mail};
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{MailId, ProjectId},
+        id::{MailId, ProjectId, UserId},
         message::DueMail,
     },
 };
@@ -21,6 +21,8 @@ pub struct NewMail {
     pub id: MailId,
     /// Project.
     pub project_id: ProjectId,
+    /// User it is about: when they are deleted, so is the mail.
+    pub user_id: Option<UserId>,
     /// Address to send to.
     pub recipient: String,
     /// The message, encrypted under the master key.
@@ -49,6 +51,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         let row = mail::ActiveModel {
             id: Set(new.id.into()),
             project_id: Set(new.project_id.into()),
+            user_id: Set(new.user_id.map(Into::into)),
             recipient: Set(new.recipient),
             sealed: Set(Some(new.sealed)),
             attempts: Set(0),
@@ -119,6 +122,19 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
     /// How many mails wait to be sent.
     pub async fn waiting(&self) -> Result<u64, StoreError> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
+    }
+
+    /// Clears away mails that were sent or given up by then, so many at most; says how many.
+    pub async fn delete_finished(&self, by: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let finished = mail::Entity::find()
+            .select_only()
+            .column(mail::Column::Id)
+            .filter(mail::Column::NextAttemptAt.is_null())
+            .filter(Condition::any().add(mail::Column::SentAt.lte(by)).add(mail::Column::GivenUpAt.lte(by)))
+            .limit(limit);
+        let ids: Vec<Uuid> = finished.into_tuple().all(self.0).await?;
+        let deleted = mail::Entity::delete_many().filter(mail::Column::Id.is_in(ids)).exec(self.0).await?;
+        Ok(deleted.rows_affected)
     }
 
     /// Changes a mail that is not finished.

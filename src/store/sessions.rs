@@ -1,6 +1,9 @@
 //! Table `sessions`.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, Select, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
+    entity::prelude::*,
+};
 
 use super::{StoreError, entity::session};
 use crate::{
@@ -93,6 +96,17 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             .exec(self.0)
             .await?;
         Ok(ids.into_iter().map(Into::into).collect())
+    }
+
+    /// Clears away sessions that were over by then, so many at most; says how many.
+    pub async fn delete_ended(&self, by: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let over = [session::Column::RevokedAt, session::Column::IdleExpiresAt, session::Column::ExpiresAt]
+            .into_iter()
+            .fold(Condition::any(), |any, column| any.add(column.lte(by)));
+        let ended = session::Entity::find().select_only().column(session::Column::Id).filter(over).limit(limit);
+        let ids: Vec<Uuid> = ended.into_tuple().all(self.0).await?;
+        let deleted = session::Entity::delete_many().filter(session::Column::Id.is_in(ids)).exec(self.0).await?;
+        Ok(deleted.rows_affected)
     }
 }
 

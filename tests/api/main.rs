@@ -14,4 +14,5 @@ mod operators;
 mod projects;
 mod sign_in;
 mod support;
+mod sweep;
 mod users;
