@@ -12,7 +12,7 @@ use super::{StoreError, entity::mail};
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{MailId, ProjectId},
+        id::{MailId, ProjectId, UserId},
         message::DueMail,
     },
 };
@@ -24,6 +24,8 @@ pub struct NewMail {
     pub id: MailId,
     /// Project.
     pub project_id: ProjectId,
+    /// User it is about: when they are deleted, so is the mail.
+    pub user_id: Option<UserId>,
     /// Address to send to.
     pub recipient: String,
     /// The message, encrypted under the master key.
@@ -55,6 +57,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         let row = mail::ActiveModel {
             id: Set(new.id.into()),
             project_id: Set(new.project_id.into()),
+            user_id: Set(new.user_id.map(Into::into)),
             recipient: Set(new.recipient),
             sealed: Set(Some(new.sealed)),
             attempts: Set(0),
@@ -122,17 +125,23 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         self.change(id, row).await
     }
 
-    /// Clears away what was finished and made before that time: addresses are not kept for ever. Says how many.
-    pub async fn delete_finished(&self, made_before: Timestamp) -> Result<u64, StoreError> {
-        let query = mail::Entity::delete_many()
-            .filter(mail::Column::Id.lt(Uuid::from(MailId::first_at(made_before))))
-            .filter(mail::Column::NextAttemptAt.is_null());
-        Ok(query.exec(self.0).await?.rows_affected)
-    }
-
     /// How many mails wait to be sent.
     pub async fn waiting(&self) -> Result<u64, StoreError> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
+    }
+
+    /// Clears away finished mails that were made before then, so many at most; says how many. Ids are in the order of time, so
+    /// that the rows are found by the primary key.
+    pub async fn delete_finished(&self, made_before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let finished = mail::Entity::find()
+            .select_only()
+            .column(mail::Column::Id)
+            .filter(mail::Column::Id.lt(Uuid::from(MailId::first_at(made_before))))
+            .filter(mail::Column::NextAttemptAt.is_null())
+            .limit(limit);
+        let ids: Vec<Uuid> = finished.into_tuple().all(self.0).await?;
+        let deleted = mail::Entity::delete_many().filter(mail::Column::Id.is_in(ids)).exec(self.0).await?;
+        Ok(deleted.rows_affected)
     }
 
     /// Changes a mail that is not finished.
