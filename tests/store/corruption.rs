@@ -22,68 +22,71 @@ use super::support::{Engine, TestStore, now};
 
 /// One row of each table that is read.
 struct Rows {
-    test: TestStore,
     user: UserId,
     session: SessionId,
     code: Challenge<EmailCode>,
     token: SecretHash,
 }
 
+/// A table, and what makes its rows nonsense.
+const NONSENSE: [(&str, &str); 17] = [
+    ("challenges", "wishes = NULL"),
+    ("challenges", "wishes = '3'"),
+    ("challenges", "client_id = NULL"),
+    ("challenges", "ip_address = 'here'"),
+    ("challenges", "email = NULL"),
+    ("clients", "client_type = 'secretive'"),
+    ("credentials", "password_hash = 'hunter2'"),
+    ("identifiers", "kind = 'nickname'"),
+    ("projects", "settings = '{\"signing_algorithm\":\"none\"}'"),
+    ("projects", "settings = '3'"),
+    ("sessions", "custom_claims = '3'"),
+    ("sessions", "ip_address = 'here'"),
+    ("sessions", "methods = '[\"magic\"]'"),
+    ("sessions", "refresh_generation = -1"),
+    ("signing_keys", "key_use = 'none'"),
+    ("users", "metadata = '[]'"),
+    ("users", "status = 'asleep'"),
+];
+
 #[rstest]
-#[case("challenges", "wishes = NULL")]
-#[case("challenges", "wishes = '3'")]
-#[case("challenges", "client_id = NULL")]
-#[case("challenges", "ip_address = 'here'")]
-#[case("challenges", "email = NULL")]
-#[case("clients", "client_type = 'secretive'")]
-#[case("credentials", "password_hash = 'hunter2'")]
-#[case("identifiers", "kind = 'nickname'")]
-#[case("projects", "settings = '{\"signing_algorithm\":\"none\"}'")]
-#[case("projects", "settings = '3'")]
-#[case("sessions", "custom_claims = '3'")]
-#[case("sessions", "ip_address = 'here'")]
-#[case("sessions", "methods = '[\"magic\"]'")]
-#[case("sessions", "refresh_generation = -1")]
-#[case("signing_keys", "key_use = 'none'")]
-#[case("users", "metadata = '[]'")]
-#[case("users", "status = 'asleep'")]
 #[tokio::test]
-async fn a_corrupt_row_names_its_table(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-    #[case] table: &'static str,
-    #[case] change: &str,
-) {
-    let Some(rows) = Rows::write(engine).await else { return };
-    rows.read(table).await.expect("the row makes sense yet");
-    rows.test.raw().await.execute_unprepared(&format!("UPDATE {table} SET {change}")).await.unwrap();
-    let error = rows.read(table).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Corrupt { table: named, .. } if *named == table), "{error:?}");
-    assert!(!error.to_string().contains("hunter2"), "the text quotes no secret: {error}");
+async fn a_corrupt_row_names_its_table(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (raw, mut test) = (test.raw().await, test);
+    for (table, change) in NONSENSE {
+        // Rows of the cases before stay corrupt, and are not read again.
+        let rows = Rows::write(&mut test).await;
+        rows.read(&test, table).await.expect("the row makes sense yet");
+        raw.execute_unprepared(&format!("UPDATE {table} SET {change}")).await.unwrap();
+        let error = rows.read(&test, table).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { table: named, .. } if *named == table), "{change}: {error:?}");
+        assert!(!error.to_string().contains("hunter2"), "the text quotes no secret: {error}");
+    }
 }
 
 /// SQLite takes any value in any column.
-#[rstest]
-#[case("projects", "created_at = 'yesterday'")]
-#[case("projects", "settings = 'no JSON'")]
-#[case("sessions", "user_id = 'ada'")]
-#[case("sessions", "refresh_generation = 'first'")]
-#[case("signing_keys", "activates_at = x'00'")]
-#[case("users", "created_at = NULL")]
 #[tokio::test]
-async fn a_value_of_another_type_is_an_error(#[case] table: &'static str, #[case] change: &str) {
-    let Some(rows) = Rows::write(Engine::Sqlite).await else { return };
-    let update = format!("PRAGMA foreign_keys = OFF; UPDATE {table} SET {change}");
-    // A column that must not be null is the one thing that SQLite does insist on.
-    if rows.test.raw().await.execute_unprepared(&update).await.is_ok() {
-        rows.read(table).await.unwrap_err();
-    } else {
-        assert!(change.ends_with("NULL"));
+async fn a_value_of_another_type_is_an_error() {
+    let Some(mut test) = TestStore::start(Engine::Sqlite).await else { return };
+    let raw = test.raw().await;
+    raw.execute_unprepared("PRAGMA foreign_keys = OFF").await.unwrap();
+    for (table, change) in [
+        ("projects", "created_at = 'yesterday'"),
+        ("projects", "settings = 'no JSON'"),
+        ("sessions", "user_id = 'ada'"),
+        ("sessions", "refresh_generation = 'first'"),
+        ("signing_keys", "activates_at = x'00'"),
+    ] {
+        let rows = Rows::write(&mut test).await;
+        raw.execute_unprepared(&format!("UPDATE {table} SET {change}")).await.unwrap();
+        rows.read(&test, table).await.expect_err(change);
     }
 }
 
 impl Rows {
-    async fn write(engine: Engine) -> Option<Self> {
-        let test = TestStore::start(engine).await?;
+    async fn write(test: &mut TestStore) -> Self {
+        test.new_project().await;
         let user = test.user("ada").await;
         let (session, code) = (test.session(user), test.code(user));
         let (pending, token) = test.pending(&code);
@@ -107,18 +110,18 @@ impl Rows {
         tx.credentials().set(test.project.id, user, &hash, now()).await.unwrap();
         tx.signing_keys().insert(&key).await.unwrap();
         tx.commit().await.unwrap();
-        Some(Self { test, user, session: session.id, code, token })
+        Self { user, session: session.id, code, token }
     }
 
     /// Reads everything that a table holds.
-    async fn read(&self, table: &str) -> Result<(), StoreError> {
-        let (view, project_id) = (self.test.store.view(), self.test.project.id);
+    async fn read(&self, test: &TestStore, table: &str) -> Result<(), StoreError> {
+        let (view, project_id) = (test.store.view(), test.project.id);
         match table {
             "challenges" => {
                 view.challenges().find_pending(project_id, &self.token).await?.unwrap();
                 view.challenges().newest_code(self.code.user_id).await.map(drop)
             }
-            "clients" => view.clients().find(project_id, self.test.client.id).await.map(drop),
+            "clients" => view.clients().find(project_id, test.client.id).await.map(drop),
             "credentials" => view.credentials().find(project_id, self.user).await.map(drop),
             "identifiers" | "users" => view.users().find(project_id, self.user).await.map(drop),
             "projects" => view.projects().find(project_id).await.map(drop),

@@ -35,28 +35,19 @@ async fn every_hot_query_uses_its_index(#[values(Engine::Sqlite, Engine::Postgre
 /// What the test above is worth: it finds each index that is missing.
 #[rstest]
 #[tokio::test]
-async fn a_query_without_its_index_is_found(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-    #[values(
-        "ix_client_secrets_secret_hash",
-        "ix_users_project_id",
-        "ix_sessions_user_id",
-        "ix_challenges_secret_hash",
-        "ix_challenges_code_id",
-        "ix_challenges_user_id",
-        "ix_signing_keys_project_id",
-        "ix_outbox_next_attempt_at"
-    )]
-    index: &str,
-) {
+async fn a_query_without_its_index_is_found(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
     let raw = test.raw().await;
-    raw.execute_unprepared(&format!("DROP INDEX {index}")).await.unwrap();
-    raw.close().await.unwrap();
-    let (query, _) = INDEXES.into_iter().find(|(_, used)| *used == index).unwrap();
-    // A connection that was open before would plan with the schema it remembers.
-    let store = Store::connect(&test.settings()).await.unwrap();
-    assert_eq!(flawed(engine, &store).await, [query]);
+    let mut without = Vec::new();
+    for (query, index) in INDEXES.into_iter().filter(|(_, index)| index.starts_with("ix_")) {
+        raw.execute_unprepared(&format!("DROP INDEX {index}")).await.unwrap();
+        without.push(query);
+        // A connection that was open before would plan with the schema it remembers.
+        let store = Store::connect(&test.settings()).await.unwrap();
+        assert_eq!(flawed(engine, &store).await, without, "without {index}");
+        store.close().await.unwrap();
+    }
+    assert!(!without.is_empty());
 }
 
 /// The hot queries whose plan is not what it should be.

@@ -44,11 +44,19 @@ impl TestStore {
         let store = Store::connect(&settings(database.url())).await.unwrap();
         let project = project();
         let client = client(project.id);
-        let tx = store.begin().await.unwrap();
-        tx.projects().insert(&project).await.unwrap();
-        tx.clients().insert(&client).await.unwrap();
+        let mut test = Self { store, project, client, database };
+        test.new_project().await;
+        Some(test)
+    }
+
+    /// Goes on with another project and client.
+    pub(crate) async fn new_project(&mut self) {
+        self.project = project();
+        self.client = client(self.project.id);
+        let tx = self.store.begin().await.unwrap();
+        tx.projects().insert(&self.project).await.unwrap();
+        tx.clients().insert(&self.client).await.unwrap();
         tx.commit().await.unwrap();
-        Some(Self { store, project, client, database })
     }
 
     /// How this database is reached.
