@@ -100,7 +100,7 @@ async fn the_details_of_a_refusal_arrive_whatever_the_user_has(
     UserServiceClient::new(channel.clone()).create_user(request(&app, new)).await.unwrap();
     let sign_in: AuthenticatePasswordRequest = with_password(email("large@example.com"), PASSWORD);
     let status = AuthServiceClient::new(channel).authenticate_password(request(&app, sign_in)).await.unwrap_err();
-    assert_eq!(pending(&status).user.unwrap().email(), "large@example.com");
+    assert_eq!(pending(&status).user.unwrap().email, "large@example.com");
     running.stopped().await;
 }
 
