@@ -88,6 +88,11 @@ impl ServeConfig {
                 "gRPC is open to the network without TLS, passwords included; \
                  set --grpc-tls-cert (SIGNET_GRPC_TLS_CERT) unless a mesh or proxy encrypts",
             ),
+            (
+                !self.listen.has_public_url(),
+                "no public URL is set, so the issuer in tokens is http://localhost with the port of the REST listener, and \
+                 changes with it; set --public-url (SIGNET_PUBLIC_URL)",
+            ),
             (self.listen.is_reached_unencrypted(), "the public URL is not https; set --public-url (SIGNET_PUBLIC_URL)"),
         ];
         warnings.into_iter().filter_map(|(applies, text)| applies.then_some(text)).collect()

@@ -14,6 +14,7 @@ pub mod password;
 pub mod project;
 pub mod session;
 pub mod signing_key;
+pub mod text;
 pub mod throttle;
 pub mod user;
 pub mod violation;

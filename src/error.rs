@@ -1,8 +1,9 @@
 //! Every reason of the API with its gRPC code, HTTP status and text, side by side. The only file that names codes.
 
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
-use crate::proto::ErrorReason;
+use crate::proto::{ERROR_DOMAIN, ErrorReason};
 
 /// How a reason looks on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -100,8 +101,44 @@ pub fn unreadable(headers: &http::HeaderMap) -> Option<&'static str> {
     }
 }
 
-/// The outcome of a call, from its `grpc-status` header; a call without one has succeeded so far.
+/// The answer to a call of something that is not there.
+pub fn unknown_path() -> tonic::Status {
+    tonic::Status::unimplemented("there is no such RPC")
+}
+
+/// The outcome of a call, from its headers: the reason of a failure if it is one of ours, else the name of its code. A call
+/// without a `grpc-status` has succeeded so far.
 pub fn outcome(headers: &http::HeaderMap) -> &'static str {
-    let code = headers.get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()));
-    code_name(code)
+    let Some(status) = tonic::Status::from_header_map(headers) else { return code_name(Code::Ok) };
+    let info = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN);
+    let reason = info.and_then(|info| ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason)));
+    reason.map_or_else(|| code_name(status.code()), ErrorReason::wire_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use tonic::Status;
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn outcome_of(status: &Status) -> &'static str {
+        let mut headers = HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        outcome(&headers)
+    }
+
+    #[test]
+    fn the_outcome_of_a_failure_is_its_reason_and_without_one_of_ours_its_code() {
+        let with = |reason: &str, domain: &str| {
+            let details = ErrorDetails::with_error_info(reason, domain, []);
+            Status::with_error_details(Code::Unauthenticated, "", details)
+        };
+        assert_eq!(outcome(&HeaderMap::new()), "OK");
+        assert_eq!(outcome_of(&with("INVALID_CREDENTIALS", ERROR_DOMAIN)), "INVALID_CREDENTIALS");
+        assert_eq!(outcome_of(&with("MADE_UP", ERROR_DOMAIN)), "UNAUTHENTICATED");
+        assert_eq!(outcome_of(&with("INVALID_CREDENTIALS", "elsewhere.example")), "UNAUTHENTICATED");
+        assert_eq!(outcome_of(&unknown_path()), "UNIMPLEMENTED");
+    }
 }

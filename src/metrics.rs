@@ -98,7 +98,7 @@ impl Metrics {
     }
 
     /// An RPC was answered. `rpc` is the path of the request; RPCs that are not ours are counted as `other`, so that
-    /// strangers cannot make up labels. `outcome` is `OK` or the reason of the failure.
+    /// strangers cannot make up labels. `outcome` is `OK`, the reason of the failure, or its code if it has none.
     pub fn rpc_finished(&self, rpc: &str, outcome: &'static str, seconds: f64) {
         let rpc = Rpc::by_path(rpc).map_or("other", |known| known.path.trim_start_matches('/'));
         self.0.rpcs.get_or_create(&RpcOutcome { rpc, outcome }).inc();
@@ -236,7 +236,7 @@ mod tests {
         metrics.lane_queued(7);
         metrics.lane_running_add(2);
         metrics.lane_running_add(-1);
-        metrics.lane_refused("full");
+        metrics.lane_refused("queue_full");
         metrics.lane_waited(0.001);
         metrics.hash_finished("argon2id", 0.03);
         metrics.mail_finished("given_up");
@@ -250,7 +250,7 @@ mod tests {
             "signet_rpc_duration_seconds_sum{rpc=\"auth.v1.AuthService/SignIn\"} 0.75",
             "signet_lane_queued 7",
             "signet_lane_running 1",
-            "signet_lane_refused_total{cause=\"full\"} 1",
+            "signet_lane_refused_total{cause=\"queue_full\"} 1",
             "signet_lane_wait_seconds_count 1",
             "signet_hash_duration_seconds_bucket{le=\"0.032\",scheme=\"argon2id\"} 1",
             "signet_mails_total{outcome=\"given_up\"} 1",

@@ -33,7 +33,8 @@ const KEY_SET_CACHING: HeaderValue = HeaderValue::from_static("public, max-age=3
 /// The REST API in front of `routes`. `random` names the requests that come without a name.
 pub fn router(routes: Routes, random: Random) -> Router {
     Router::new()
-        // Where OpenID Connect Discovery 1.0, section 4 would look, below the issuer of the project.
+        // Below the issuer of the project, at the path most verifiers expect; no standard names one: OpenID Connect Discovery
+        // 1.0, section 3 and RFC 8414, section 2 have a `jwks_uri` in the metadata say where.
         .route("/projects/{project_id}/.well-known/jwks.json", get(key_set))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path"))
         .method_not_allowed_fallback(async || {

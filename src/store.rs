@@ -26,7 +26,7 @@ pub use self::{
     challenges::Challenges,
     clients::Clients,
     connect::DatabaseSettings,
-    credentials::{Credential, Credentials},
+    credentials::{Account, Credential, Credentials},
     error::StoreError,
     events::{Events, RecordedBy},
     operators::Operators,

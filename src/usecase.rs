@@ -10,6 +10,7 @@ mod error;
 pub mod json_web_keys;
 pub mod key_ring;
 mod mint_tokens;
+pub mod operators;
 pub mod projects;
 pub mod send_email_verification;
 pub mod set_password;
@@ -39,7 +40,7 @@ use crate::{
     domain::{
         caller::{Caller, ClientCaller},
         event::Event,
-        id::{EventId, ProjectId},
+        id::{ClientId, EventId, ProjectId},
         project::Project,
     },
     random::Random,
@@ -83,7 +84,7 @@ impl Call {
         match &self.caller {
             Caller::Client(client) => Ok(client),
             Caller::Anonymous => Err(Error::CallerUnauthenticated),
-            Caller::Operator | Caller::OperatorOf(_) => Err(Error::CallerNotPermitted),
+            Caller::Operator(_) | Caller::OperatorOf(_) => Err(Error::CallerNotPermitted),
         }
     }
 
@@ -93,7 +94,16 @@ impl Call {
             Caller::Client(client) => Ok(&client.project),
             Caller::OperatorOf(project) => Ok(project),
             Caller::Anonymous => Err(Error::CallerUnauthenticated),
-            Caller::Operator => Err(Error::CallerNotPermitted),
+            Caller::Operator(_) => Err(Error::CallerNotPermitted),
+        }
+    }
+
+    /// The operator that calls, `None` on the command line; an error if it is somebody else.
+    pub fn operator(&self) -> Result<Option<ClientId>, Error> {
+        match &self.caller {
+            Caller::Operator(id) => Ok(*id),
+            Caller::Anonymous => Err(Error::CallerUnauthenticated),
+            Caller::Client(_) | Caller::OperatorOf(_) => Err(Error::CallerNotPermitted),
         }
     }
 
@@ -101,7 +111,7 @@ impl Call {
     fn ticket(&self) -> Ticket {
         let client = match &self.caller {
             Caller::Client(client) => client.client.id.into(),
-            Caller::Anonymous | Caller::Operator | Caller::OperatorOf(_) => uuid::Uuid::nil(),
+            Caller::Anonymous | Caller::Operator(_) | Caller::OperatorOf(_) => uuid::Uuid::nil(),
         };
         Ticket { client, deadline: self.deadline }
     }
@@ -130,9 +140,17 @@ impl Services {
         events: impl IntoIterator<Item = Event>,
     ) -> Result<(), Error> {
         let recorded = events.into_iter().map(|mut event| {
-            if let Caller::Client(caller) = &call.caller {
-                event.client_id = event.client_id.or(Some(caller.client.id));
+            let actor = match &call.caller {
+                Caller::Client(caller) => Some(caller.client.id),
+                Caller::Operator(id) => *id,
+                Caller::Anonymous | Caller::OperatorOf(_) => None,
+            };
+            if let (Some(actor), Some(client)) = (actor, event.client_id) {
+                // The row has room for one client, the one it is about: the request id leads from there to this line.
+                let (kind, request_id) = (event.kind.as_str(), &call.request_id);
+                tracing::info!(%actor, %client, kind, request_id, "a client was managed");
             }
+            event.client_id = event.client_id.or(actor);
             let id = EventId::generate(now, &self.random);
             (event, RecordedBy { id, request_id: Some(&call.request_id), now })
         });

@@ -195,6 +195,8 @@ fn background() -> Vec<TableCreateStatement> {
         [
             id(),
             uuid("project_id"),
+            // Whose address it holds; a mail that tells about nobody has none.
+            uuid_null("user_id"),
             string("recipient"),
             // Erased once the mail is sent or given up.
             binary_null("sealed"),
@@ -210,7 +212,7 @@ fn background() -> Vec<TableCreateStatement> {
     );
     vec![
         owned_by(throttles, "project_id", "projects"),
-        owned_by(outbox, "project_id", "projects"),
+        owned_by(owned_by(outbox, "project_id", "projects"), "user_id", "users"),
         // Without references: an event outlives what it tells about.
         table(
             "events",
@@ -258,6 +260,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("challenges", "code_id", &["code_id"]),
         index("outbox", "next_attempt_at", &["next_attempt_at"]),
         index("outbox", "project_id", &["project_id"]),
+        index("outbox", "user_id", &["user_id"]),
         index("events", "project_id", &["project_id", "id"]),
     ]
 }

@@ -4,7 +4,7 @@ mod records;
 
 use secrecy::ExposeSecret as _;
 
-use self::records::{ClientRecord, NewClient};
+use self::records::{ClientRecord, DeletedClient, NewClient, OperatorRecord};
 use super::{
     database::{DatabaseArgs, each_page, operator_call},
     explain::explain,
@@ -15,7 +15,11 @@ use crate::{
         client::ClientType,
         id::{ClientId, ProjectId},
     },
-    usecase::clients::{create_client, create_client_secret, create_operator, list_clients, replace_client_secrets},
+    usecase::{
+        Error,
+        clients::{create_client, create_client_secret, delete_client, list_clients, replace_client_secrets},
+        operators::{create_operator, delete_operator, list_operators, replace_operator_secret},
+    },
 };
 
 const CREATE_EXAMPLES: &str = "\
@@ -31,14 +35,23 @@ const ROTATE_EXAMPLES: &str = "\
 Examples:
   signet client rotate-secret --project PROJECT --client CLIENT
   signet client rotate-secret --project PROJECT --client CLIENT --revoke-others
+  signet client rotate-secret --operator --client CLIENT
 
 Without --revoke-others the older secrets keep working, so that callers can be moved one by one. Delete an older one over \
-gRPC, by `ProjectService.DeleteClientSecret`.";
+gRPC, by `ProjectService.DeleteClientSecret`. An operator has one secret: the old one works no more at once.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
   signet client list --project PROJECT
-  signet client list --project PROJECT --json | jq -r .client_id";
+  signet client list --project PROJECT --json | jq -r .client_id
+  signet client list --operator";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  signet client delete --project PROJECT --client CLIENT
+  signet client delete --operator --client CLIENT
+
+Its secrets work no more, and the sessions that were opened through it end. There is no way back.";
 
 const KEEP_SECRET: &str = "Keep the secret now: only its hash is stored, so it cannot be shown again.";
 
@@ -48,6 +61,18 @@ pub(super) enum ClientCommand {
     Create(CreateArgs),
     RotateSecret(RotateArgs),
     List(ListArgs),
+    Delete(DeleteArgs),
+}
+
+/// Where a client belongs.
+#[derive(clap::Args, Debug)]
+struct Owner {
+    /// Project of the client
+    #[arg(long, value_parser = ProjectId::parse, required_unless_present = "operator")]
+    project: Option<ProjectId>,
+    /// Not a client of a project, but an operator
+    #[arg(long, conflicts_with = "project")]
+    operator: bool,
 }
 
 /// Create a client and show its secret, this once
@@ -76,14 +101,13 @@ pub(super) struct CreateArgs {
 #[derive(clap::Args, Debug)]
 #[command(after_help = ROTATE_EXAMPLES)]
 pub(super) struct RotateArgs {
-    /// Project of the client
-    #[arg(long, value_parser = ProjectId::parse)]
-    project: ProjectId,
+    #[command(flatten)]
+    owner: Owner,
     /// The client
     #[arg(long, value_parser = ClientId::parse)]
     client: ClientId,
     /// Delete all older secrets in the same moment
-    #[arg(long)]
+    #[arg(long, conflicts_with = "operator")]
     revoke_others: bool,
     #[command(flatten)]
     output: Output,
@@ -91,13 +115,27 @@ pub(super) struct RotateArgs {
     database: DatabaseArgs,
 }
 
-/// List the clients of a project; never their secrets
+/// List the clients of a project, or the operators; never their secrets
 #[derive(clap::Args, Debug)]
 #[command(after_help = LIST_EXAMPLES)]
 pub(super) struct ListArgs {
-    /// The project
-    #[arg(long, value_parser = ProjectId::parse)]
-    project: ProjectId,
+    #[command(flatten)]
+    owner: Owner,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Delete a client or an operator, with its secrets
+#[derive(clap::Args, Debug)]
+#[command(after_help = DELETE_EXAMPLES)]
+pub(super) struct DeleteArgs {
+    #[command(flatten)]
+    owner: Owner,
+    /// The client
+    #[arg(long, value_parser = ClientId::parse)]
+    client: ClientId,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -109,14 +147,16 @@ pub(super) async fn run(command: ClientCommand) -> anyhow::Result<()> {
         ClientCommand::Create(args) => create(args).await,
         ClientCommand::RotateSecret(args) => rotate_secret(args).await,
         ClientCommand::List(args) => list(args).await,
+        ClientCommand::Delete(args) => delete(args).await,
     }
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
+    let call = operator_call(&services);
     // clap has seen to it that the project is missing for operators only.
     let Some(project_id) = args.project else {
-        let (id, secret) = create_operator(&services, &args.name).await.map_err(explain)?;
+        let (id, secret) = create_operator(&services, &call, args.name.clone()).await.map_err(explain)?;
         let created = NewClient {
             client_id: id.to_string(),
             client_secret: Some(secret.expose_secret().to_owned()),
@@ -127,7 +167,6 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         return Ok(args.output.record(&created, KEEP_SECRET)?);
     };
     let client_type = if args.public { ClientType::Public } else { ClientType::Confidential };
-    let call = operator_call(&services);
     let created = create_client(&services, &call, project_id, args.name, client_type).await;
     let (client, secret) = created.map_err(explain)?;
     let note =
@@ -145,28 +184,66 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
 async fn rotate_secret(args: RotateArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
     let call = operator_call(&services);
-    let (secret, others) = if args.revoke_others {
-        (replace_client_secrets(&services, &call, args.project, args.client).await, "The older secrets work no more.")
-    } else {
-        let others = "The older secrets still work; see `signet client rotate-secret --help` for how to end that.";
-        (create_client_secret(&services, &call, args.project, args.client).await, others)
+    // clap has seen to it that the project is missing for operators only.
+    let (secret, others) = match args.owner.project {
+        None => {
+            let secret = replace_operator_secret(&services, &call, args.client).await.map_err(explain_operator)?;
+            (secret, "The older secret works no more.")
+        }
+        Some(project) if args.revoke_others => {
+            let new = replace_client_secrets(&services, &call, project, args.client).await.map_err(explain)?;
+            (new.plain, "The older secrets work no more.")
+        }
+        Some(project) => {
+            let new = create_client_secret(&services, &call, project, args.client).await.map_err(explain)?;
+            let others = "The older secrets still work; see `signet client rotate-secret --help` for how to end that.";
+            (new.plain, others)
+        }
     };
     let rotated = NewClient {
         client_id: args.client.to_string(),
-        client_secret: Some(secret.map_err(explain)?.plain.expose_secret().to_owned()),
-        client_type: ClientType::Confidential.as_str(),
+        client_secret: Some(secret.expose_secret().to_owned()),
+        client_type: args.owner.project.map_or("operator", |_| ClientType::Confidential.as_str()),
         name: None,
-        project_id: Some(args.project.to_string()),
+        project_id: args.owner.project.map(|project| project.to_string()),
     };
     Ok(args.output.record(&rotated, &format!("{KEEP_SECRET}\n{others}"))?)
 }
 
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
+    let call = operator_call(&services);
     let mut table = args.output.table();
+    let Some(project) = args.owner.project else {
+        return each_page(
+            async |page| list_operators(&services, &call, page).await,
+            |operators| Ok(table.page(&operators.into_iter().map(OperatorRecord::from).collect::<Vec<_>>())?),
+        )
+        .await;
+    };
     each_page(
-        async |page| list_clients(&services, args.project, page).await,
+        async |page| list_clients(&services, &call, project, page).await,
         |clients| Ok(table.page(&clients.into_iter().map(ClientRecord::from).collect::<Vec<_>>())?),
     )
     .await
+}
+
+async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
+    let services = args.database.open().await?;
+    let call = operator_call(&services);
+    match args.owner.project {
+        None => delete_operator(&services, &call, args.client).await.map_err(explain_operator)?,
+        Some(project) => delete_client(&services, &call, project, args.client).await.map_err(explain)?,
+    }
+    let deleted = DeletedClient { client_id: args.client.to_string() };
+    Ok(args.output.record(&deleted, "It is deleted; its secrets work no more.")?)
+}
+
+fn explain_operator(error: Error) -> anyhow::Error {
+    match error {
+        Error::ClientNotFound => {
+            anyhow::anyhow!("no operator with that id; `signet client list --operator` shows them")
+        }
+        other => explain(other),
+    }
 }

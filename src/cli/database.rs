@@ -44,12 +44,12 @@ impl DatabaseArgs {
 
 /// A call by whoever has the database and the master key: they may do anything.
 pub(super) fn operator_call(services: &Services) -> Call {
-    call(services, Caller::Operator)
+    call(services, Caller::Operator(None))
 }
 
 /// A call by an operator who works on the users of a project.
 pub(super) async fn operator_call_in(services: &Services, project_id: ProjectId) -> anyhow::Result<Call> {
-    let project = get_project(services, project_id).await.map_err(explain)?;
+    let project = get_project(services, &operator_call(services), project_id).await.map_err(explain)?;
     Ok(call(services, Caller::OperatorOf(Box::new(project))))
 }
 

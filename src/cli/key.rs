@@ -134,7 +134,7 @@ async fn rotate(args: RotateArgs) -> anyhow::Result<()> {
 
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
-    let keys = list_signing_keys(&services, args.project).await.map_err(explain)?;
+    let keys = list_signing_keys(&services, &operator_call(&services), args.project).await.map_err(explain)?;
     let now = services.clock.now();
     let records: Vec<_> = keys.iter().map(|key| KeyRecord::at(now, key)).collect();
     Ok(args.output.table().page(&records)?)

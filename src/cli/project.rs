@@ -92,9 +92,10 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
 
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
+    let call = operator_call(&services);
     let mut table = args.output.table();
     each_page(
-        async |page| list_projects(&services, page).await,
+        async |page| list_projects(&services, &call, page).await,
         |projects| Ok(table.page(&projects.into_iter().map(ProjectRecord::from).collect::<Vec<_>>())?),
     )
     .await

@@ -18,7 +18,8 @@ use crate::{
     domain::{
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
-        user::{LOCALE_BYTES_MAX, NAME_BYTES_MAX, Profile},
+        text::parse_locale,
+        user::{NAME_BYTES_MAX, Profile},
     },
     usecase::{
         set_password::set_password,
@@ -83,7 +84,7 @@ pub(super) struct CreateArgs {
     #[arg(long, value_parser = records::short_text(NAME_BYTES_MAX))]
     family_name: Option<String>,
     /// Language of mails to the user, a BCP 47 tag such as `en` or `pt-BR`
-    #[arg(long, value_parser = records::short_text(LOCALE_BYTES_MAX))]
+    #[arg(long, value_parser = parse_locale)]
     locale: Option<String>,
     #[command(flatten)]
     password: NewPasswordArgs,

@@ -63,9 +63,14 @@ impl ListenConfig {
         self.public_url.clone().unwrap_or_else(|| PublicUrl(format!("http://localhost:{}", rest.port())))
     }
 
-    /// Whether what is sent to the public URL travels unencrypted.
+    /// Whether it has been said where the service is reached.
+    pub(super) const fn has_public_url(&self) -> bool {
+        self.public_url.is_some()
+    }
+
+    /// Whether what is sent to the public URL that was set travels unencrypted.
     pub(super) fn is_reached_unencrypted(&self) -> bool {
-        self.public_url.as_ref().is_none_or(PublicUrl::is_unencrypted)
+        self.public_url.as_ref().is_some_and(PublicUrl::is_unencrypted)
     }
 
     pub(super) fn problems(&self) -> Vec<ConfigError> {

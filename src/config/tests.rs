@@ -104,6 +104,19 @@ fn serve_warns_of_missing_mail_and_of_plain_text_in_the_network() {
 }
 
 #[test]
+fn serve_warns_of_an_issuer_that_depends_on_a_port_and_of_one_without_tls() {
+    let warnings = |public_url: &[&str]| {
+        let args =
+            [&["--master-key", KEY, "--smtp-url=smtps://mail", "--mail-from=a@example.com"], public_url].concat();
+        serve(&args).unwrap().warnings()
+    };
+    assert!(matches!(warnings(&[])[..], [only] if only.contains("issuer") && only.contains("SIGNET_PUBLIC_URL")));
+    let unencrypted = warnings(&["--public-url=http://auth.example.com"]);
+    assert!(matches!(unencrypted[..], [only] if only.contains("not https")), "{unencrypted:?}");
+    assert!(warnings(&["--public-url=https://auth.example.com"]).is_empty());
+}
+
+#[test]
 fn the_key_of_dev_is_refused() {
     assert!(
         problems(&["--master-key", keys::DEV_MASTER_KEY]).contains("SIGNET_MASTER_KEY): is the key of `signet dev`")

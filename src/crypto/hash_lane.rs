@@ -169,11 +169,18 @@ impl HashLane {
         work: impl FnOnce(&mut Argon2Kernel) -> T + Send + 'static,
     ) -> Result<T, LaneError> {
         let (sender, receiver) = oneshot::channel();
+        let metrics = self.shared.metrics.clone();
         let id = self.shared.admit(
             ticket,
             Box::new(move |turn| {
                 let result = match turn {
-                    Turn::Kernel(kernel) => Ok(work(kernel)),
+                    Turn::Kernel(kernel) => {
+                        let started = Instant::now();
+                        let result = work(kernel);
+                        // Before the caller has its answer, so that nobody sees an answer without its hash.
+                        metrics.hash_finished("argon2id", started.elapsed().as_secs_f64());
+                        Ok(result)
+                    }
                     Turn::Refused(error) => Err(error),
                 };
                 // The caller may have gone away meanwhile; nobody is left to tell.

@@ -1,4 +1,4 @@
-//! Tokens are taken whole, unchanged, and for what they are, or not at all (DESIGN 9, number 10).
+//! Tokens are taken whole, unchanged, and for what they are, or not at all.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Duration;

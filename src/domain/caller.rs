@@ -1,6 +1,10 @@
 //! Who is calling.
 
-use super::{client::Client, id::ProjectId, project::Project};
+use super::{
+    client::Client,
+    id::{ClientId, ProjectId},
+    project::Project,
+};
 
 /// A caller whose credentials have been checked.
 #[derive(Clone, Debug)]
@@ -9,8 +13,8 @@ pub enum Caller {
     Anonymous,
     /// A client of a project.
     Client(Box<ClientCaller>),
-    /// An operator, who stands outside of every project.
-    Operator,
+    /// An operator, who stands outside of every project; without an id whoever has the command line.
+    Operator(Option<ClientId>),
     /// An operator who works on the users of one project. Only the command line makes one.
     OperatorOf(Box<Project>),
 }

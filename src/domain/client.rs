@@ -52,3 +52,14 @@ pub struct ClientSecret {
     /// Time of creation.
     pub created_at: Timestamp,
 }
+
+/// A client that manages projects, and stands outside of all of them. It has one secret.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// Its id.
+    pub id: ClientId,
+    /// Name, for people.
+    pub name: String,
+    /// Time of creation.
+    pub created_at: Timestamp,
+}

@@ -93,7 +93,7 @@ pub struct Event {
     pub project_id: ProjectId,
     /// User it happened to.
     pub user_id: Option<UserId>,
-    /// Client that made it happen.
+    /// Client it happened to; else the client or operator that made it happen.
     pub client_id: Option<ClientId>,
     /// Session it happened to.
     pub session_id: Option<SessionId>,

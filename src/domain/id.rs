@@ -24,9 +24,9 @@ fn parse(prefix: &'static str, text: &str) -> Result<Uuid, ParseIdError> {
         .ok_or(ParseIdError { prefix })
 }
 
-fn generate(now: Timestamp, random: &Random) -> Uuid {
-    let millis = u64::try_from(now.timestamp_millis()).expect("the clock stands after 1970");
-    uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid()
+fn at(time: Timestamp, random: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(time.timestamp_millis()).expect("the clock stands after 1970");
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 macro_rules! ids {
@@ -38,7 +38,12 @@ macro_rules! ids {
         impl $name {
             /// A new id, ordered by time.
             pub fn generate(now: Timestamp, random: &Random) -> Self {
-                Self(generate(now, random))
+                Self(at(now, random.bytes()))
+            }
+
+            /// The least id of that millisecond: ids that were made earlier are less.
+            pub fn first_at(time: Timestamp) -> Self {
+                Self(at(time, [0; 10]))
             }
 
             /// Reads the outside form.
@@ -106,6 +111,16 @@ mod tests {
             if let Ok(id) = UserId::parse(&text) {
                 prop_assert_eq!(id.to_string(), text);
             }
+        }
+    }
+
+    #[test]
+    fn ids_are_ordered_by_time() {
+        let (random, now) = (Random::seeded(1), Timestamp::from_timestamp_millis(1_800_000_000_123).unwrap());
+        let before = now - chrono::Duration::milliseconds(1);
+        for _ in 0..1000 {
+            assert!(UserId::generate(before, &random) < UserId::first_at(now));
+            assert!(UserId::generate(now, &random) >= UserId::first_at(now));
         }
     }
 

@@ -111,6 +111,8 @@ fn is_common(folded: &str) -> bool {
 
 /// True if all but three characters of the password stand in the identifier.
 fn is_similar(folded: &str, canonical: &str) -> bool {
+    // A phone number is as easily guessed without the sign in front of it.
+    let canonical = canonical.strip_prefix('+').unwrap_or(canonical);
     let local = canonical.split('@').next().unwrap_or(canonical);
     [canonical, local].into_iter().filter(|part| part.chars().count() >= 4).any(|part| {
         let rest = folded.replacen(part, "", 1);
@@ -155,6 +157,16 @@ mod tests {
         let email = Identifier::parse(IdentifierKind::Email, "ada.lovelace@example.com").unwrap();
         let found = PasswordPolicy::Compatible.weaknesses(&Password::parse(text).unwrap(), &[email]);
         assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case("+12025550123")]
+    #[case("12025550123")]
+    #[case("12025550123!a")]
+    fn a_phone_number_is_no_password_with_or_without_its_plus(#[case] text: &str) {
+        let phone = Identifier::parse(IdentifierKind::Phone, "+12025550123").unwrap();
+        let found = PasswordPolicy::Compatible.weaknesses(&Password::parse(text).unwrap(), &[phone]);
+        assert_eq!(found, [PasswordWeakness::Similar]);
     }
 
     #[test]

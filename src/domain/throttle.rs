@@ -47,7 +47,7 @@ pub struct Failures {
 impl Failures {
     /// When the next check may succeed, if that is later than `now`.
     pub fn blocked_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let over = u32::try_from(self.count - FREE_FAILURES).ok().filter(|over| *over > 0)?;
+        let over = u32::try_from(self.count.saturating_sub(FREE_FAILURES)).ok().filter(|over| *over > 0)?;
         let doublings = (over - 1).min(16);
         let delay = (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY);
         Some(self.last_at + delay).filter(|until| now < *until)
@@ -81,6 +81,7 @@ mod tests {
     fn the_first_failures_are_free() {
         let now = Timestamp::UNIX_EPOCH;
         let after = |count| Failures { count, last_at: now }.blocked_until(now);
+        assert_eq!(after(i32::MIN), None);
         assert_eq!(after(FREE_FAILURES), None);
         assert_eq!(after(FREE_FAILURES + 1), Some(now + FIRST_DELAY));
         assert_eq!(after(FREE_FAILURES + 2), Some(now + FIRST_DELAY * 2));

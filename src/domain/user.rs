@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 
 /// Longest name part, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
-/// Longest language tag, in bytes (BCP 47, section 4.4.1).
+/// Longest language tag, in bytes (RFC 5646, section 4.4.1).
 pub const LOCALE_BYTES_MAX: usize = 35;
 /// Largest metadata, in bytes of JSON.
 pub const METADATA_BYTES_MAX: usize = 16 * 1024;

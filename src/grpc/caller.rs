@@ -30,7 +30,7 @@ fn is_open_to(kind: CallerKind, caller: &Caller) -> bool {
     match (kind, caller) {
         (CallerKind::Anyone, _)
         | (CallerKind::PublicClient, Caller::Client(_))
-        | (CallerKind::Operator, Caller::Operator) => true,
+        | (CallerKind::Operator, Caller::Operator(_)) => true,
         (CallerKind::ConfidentialClient, Caller::Client(caller)) => {
             caller.client.client_type == ClientType::Confidential
         }

@@ -19,6 +19,7 @@ use crate::{
         client_context::ClientContext,
         id::ParseIdError,
         page::Page,
+        text::{parse_locale, parse_short},
         violation::{InField as _, Violation},
     },
     proto,
@@ -64,9 +65,12 @@ pub(super) fn unknown_path(of: &str, path: &str) -> Error {
 
 /// A text of bounded length without control characters; empty counts as absent.
 pub(super) fn short_text(field: &str, text: Option<String>, bytes_max: usize) -> Result<Option<String>, Error> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.len() > bytes_max || text.chars().any(char::is_control) {
-        return Err(Error::field(field, format!("must be at most {bytes_max} bytes without control characters")));
-    }
-    Ok(Some(text))
+    let text = text.filter(|text| !text.is_empty());
+    Ok(text.map(|text| parse_short(&text, bytes_max)).transpose().in_field(field)?)
+}
+
+/// A language tag; empty counts as absent.
+pub(super) fn locale(field: &str, text: Option<&str>) -> Result<Option<String>, Error> {
+    let text = text.filter(|text| !text.is_empty());
+    Ok(text.map(parse_locale).transpose().in_field(field)?)
 }

@@ -1,4 +1,4 @@
-//! What every call passes through, in one named list, outermost first.
+//! What every call passes through.
 
 use std::{
     any::Any,
@@ -27,7 +27,10 @@ use crate::{
 };
 
 /// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too.
-pub const ORDER: [&str; 6] = ["name", "observe", "catch_panic", "deadline", "authenticate", "unreadable"];
+pub const ORDER: [&str; 7] = ["name", "observe", "known", "catch_panic", "deadline", "authenticate", "unreadable"];
+
+/// Services beside ours that are open to everybody: health checks, and descriptors where reflection is on.
+const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 
 #[derive(Clone)]
 struct Shared {
@@ -44,7 +47,7 @@ struct RequestId(String);
 #[derive(Clone, Copy)]
 struct Deadline(Instant);
 
-/// Wraps the services; axum applies layers from the inside out.
+/// Wraps the services; axum applies layers from the inside out, so that this is [`ORDER`] from its end.
 pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, deadline_max: Duration) -> Routes {
     let shared = Shared { services, metrics, deadline_max };
     let layered = routes
@@ -53,6 +56,7 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, d
         .layer(from_fn_with_state(shared.clone(), authenticate))
         .layer(from_fn_with_state(shared.clone(), deadline))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(known))
         .layer(from_fn_with_state(shared.clone(), observe))
         .layer(from_fn_with_state(shared, name));
     Routes::from(layered).prepare()
@@ -92,6 +96,15 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
     response
 }
 
+/// Refuses what is neither an RPC of ours nor open to everybody, so that nothing is served that the layers below do not guard.
+async fn known(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if Rpc::by_path(path).is_some() || OPEN.iter().any(|open| path.starts_with(open)) {
+        return next.run(request).await;
+    }
+    error::unknown_path().into_http()
+}
+
 /// Turns a panic into an answer. Its message goes to the log only.
 #[expect(clippy::needless_pass_by_value, reason = "the signature tower-http asks for")]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
@@ -120,7 +133,7 @@ async fn deadline(State(shared): State<Shared>, mut request: Request, next: Next
 async fn authenticate(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let Some(rpc) = Rpc::by_path(path) else {
-        // Health and reflection are open; anything else ends at the router, which knows no such path.
+        // Health or reflection: anything else has been refused.
         return next.run(request).await;
     };
     let request_id = id_of(&request);

@@ -45,7 +45,7 @@ impl ProjectService for ProjectApi {
     async fn get_project(&self, request: Request<GetProjectRequest>) -> Result<Response<GetProjectResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let project = projects::get_project(&self.0, project_id(&body.project_id)?).await?;
+            let project = projects::get_project(&self.0, &call, project_id(&body.project_id)?).await?;
             Ok(GetProjectResponse { project: Some(project_message(project)) })
         };
         answer(&call, operation).await
@@ -58,7 +58,7 @@ impl ProjectService for ProjectApi {
         let (call, body) = open(request);
         let operation = async {
             let page = page(body.page_size, &body.page_token)?;
-            let listed = projects::list_projects(&self.0, page).await?.map(project_message);
+            let listed = projects::list_projects(&self.0, &call, page).await?.map(project_message);
             Ok(ListProjectsResponse { projects: listed.items, next_page_token: listed.next_page_token })
         };
         answer(&call, operation).await
@@ -109,7 +109,7 @@ impl ProjectService for ProjectApi {
         let (call, body) = open(request);
         let operation = async {
             let (id, page) = (project_id(&body.project_id)?, page(body.page_size, &body.page_token)?);
-            let listed = clients::list_clients(&self.0, id, page).await?.map(Into::into);
+            let listed = clients::list_clients(&self.0, &call, id, page).await?.map(Into::into);
             Ok(ListClientsResponse { clients: listed.items, next_page_token: listed.next_page_token })
         };
         answer(&call, operation).await

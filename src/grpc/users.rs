@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{id, object_from, page, short_text, timestamp, unknown_path, user_message},
+    convert::{id, locale, object_from, page, short_text, timestamp, unknown_path, user_message},
     respond::{answer, open},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         id::UserId,
         identifier::{Identifier, IdentifierKind},
         password::Password,
-        user::{LOCALE_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX, Profile, UserStatus},
+        user::{METADATA_BYTES_MAX, NAME_BYTES_MAX, Profile, UserStatus},
         violation::InField as _,
     },
     proto::{
@@ -173,7 +173,7 @@ fn new_user(body: CreateUserRequest) -> Result<NewUser, Error> {
         profile: Profile {
             given_name: short_text("given_name", body.given_name, NAME_BYTES_MAX)?,
             family_name: short_text("family_name", body.family_name, NAME_BYTES_MAX)?,
-            locale: short_text("locale", body.locale, LOCALE_BYTES_MAX)?,
+            locale: locale("locale", body.locale.as_deref())?,
             metadata: metadata("metadata", body.metadata)?,
         },
     })
@@ -216,7 +216,7 @@ fn user_changes(paths: &[String], user: &UserUpdate) -> Result<UserChanges, Erro
             "phone_number_verified" => changes.verified.push((IdentifierKind::Phone, user.phone_number_verified)),
             "given_name" => changes.given_name = Some(text(path, &user.given_name, NAME_BYTES_MAX)?),
             "family_name" => changes.family_name = Some(text(path, &user.family_name, NAME_BYTES_MAX)?),
-            "locale" => changes.locale = Some(text(path, &user.locale, LOCALE_BYTES_MAX)?),
+            "locale" => changes.locale = Some(locale("user.locale", user.locale.as_deref())?),
             "metadata" => changes.metadata = Some(metadata("user.metadata", user.metadata.clone())?),
             _ => return Err(unknown_path("field of user", path)),
         }

@@ -1,15 +1,24 @@
 //! Table `credentials`.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, entity::prelude::*,
-    sea_query::ExprTrait as _,
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, Query, SelectStatement},
 };
 
-use super::{StoreError, entity::credential};
+use super::{
+    StoreError,
+    entity::{credential, identifier, user},
+};
 use crate::{
     clock::Timestamp,
     crypto::password_hash::PasswordHash,
-    domain::id::{ProjectId, UserId},
+    domain::{
+        id::{ProjectId, UserId},
+        identifier::Identifier,
+        user::UserStatus,
+    },
 };
 
 /// A stored password.
@@ -21,6 +30,41 @@ pub struct Credential {
     pub version: i32,
 }
 
+/// What a sign-in has to know of a user before the password is looked at.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The user.
+    pub user_id: UserId,
+    /// Whether they may sign in.
+    pub status: UserStatus,
+    /// Their password, if they have one.
+    pub credential: Option<Credential>,
+}
+
+/// The look-up of every sign-in: one query, whether the identifier is known or not, so that its time does not tell.
+pub(super) fn account_by_identifier(project_id: ProjectId, identifier: &Identifier) -> SelectStatement {
+    let mut query = Query::select();
+    query
+        .columns([(user::Entity, user::Column::Id), (user::Entity, user::Column::Status)])
+        .columns([
+            (credential::Entity, credential::Column::PasswordHash),
+            (credential::Entity, credential::Column::Version),
+        ])
+        .from(identifier::Entity)
+        .inner_join(
+            user::Entity,
+            Expr::col((identifier::Entity, identifier::Column::UserId)).equals((user::Entity, user::Column::Id)),
+        )
+        .left_join(
+            credential::Entity,
+            Expr::col((credential::Entity, credential::Column::UserId)).equals((user::Entity, user::Column::Id)),
+        )
+        .and_where(identifier::Column::ProjectId.eq(Uuid::from(project_id)))
+        .and_where(identifier::Column::Kind.eq(identifier.kind().as_str()))
+        .and_where(identifier::Column::Canonical.eq(identifier.canonical()));
+    query
+}
+
 /// Passwords.
 #[derive(Debug)]
 pub struct Credentials<'c, C>(pub(super) &'c C);
@@ -30,12 +74,23 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
     pub async fn find(&self, project_id: ProjectId, user_id: UserId) -> Result<Option<Credential>, StoreError> {
         let query = credential::Entity::find_by_id(Uuid::from(user_id));
         let row = query.filter(credential::Column::ProjectId.eq(Uuid::from(project_id))).one(self.0).await?;
-        row.map(|row| {
-            let password_hash = PasswordHash::parse(&row.password_hash);
-            let password_hash = password_hash.map_err(|error| StoreError::corrupt("credentials", error))?;
-            Ok(Credential { password_hash, version: row.version })
-        })
-        .transpose()
+        row.map(|row| credential_from(&row.password_hash, row.version)).transpose()
+    }
+
+    /// Finds the account with an identifier.
+    pub async fn find_account(
+        &self,
+        project_id: ProjectId,
+        identifier: &Identifier,
+    ) -> Result<Option<Account>, StoreError> {
+        let Some(row) = self.0.query_one(&account_by_identifier(project_id, identifier)).await? else {
+            return Ok(None);
+        };
+        let (user_id, status): (Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let (hash, version): (Option<String>, Option<i32>) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+        let credential = hash.zip(version).map(|(hash, version)| credential_from(&hash, version)).transpose()?;
+        let status = UserStatus::from_word(&status).ok_or_else(|| StoreError::corrupt("users", status))?;
+        Ok(Some(Account { user_id: user_id.into(), status, credential }))
     }
 
     /// Version of a user's password; 0 if there is none.
@@ -76,4 +131,9 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
             .await?;
         Ok(())
     }
+}
+
+fn credential_from(hash: &str, version: i32) -> Result<Credential, StoreError> {
+    let password_hash = PasswordHash::parse(hash).map_err(|error| StoreError::corrupt("credentials", error))?;
+    Ok(Credential { password_hash, version })
 }

@@ -1,15 +1,18 @@
 //! Table `outbox`: mails to send, written in the transaction of the thing they tell about.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, entity::prelude::*, sea_query::ExprTrait as _,
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, LockBehavior, LockType},
 };
 
 use super::{StoreError, entity::mail};
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{MailId, ProjectId},
+        id::{MailId, ProjectId, UserId},
         message::DueMail,
     },
 };
@@ -21,6 +24,8 @@ pub struct NewMail {
     pub id: MailId,
     /// Project.
     pub project_id: ProjectId,
+    /// User it is about: when they are deleted, so is the mail.
+    pub user_id: Option<UserId>,
     /// Address to send to.
     pub recipient: String,
     /// The message, encrypted under the master key.
@@ -40,7 +45,10 @@ pub(super) fn due(now: Timestamp, limit: u64) -> Select<mail::Entity> {
     mail::Entity::find()
         .filter(mail::Column::NextAttemptAt.lte(now))
         .order_by_asc(mail::Column::NextAttemptAt)
+        .order_by_asc(mail::Column::Id)
         .limit(limit)
+        // Workers pass by what another is just claiming: they neither wait for each other, nor each for the other.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
 impl<C: ConnectionTrait> Outbox<'_, C> {
@@ -49,6 +57,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         let row = mail::ActiveModel {
             id: Set(new.id.into()),
             project_id: Set(new.project_id.into()),
+            user_id: Set(new.user_id.map(Into::into)),
             recipient: Set(new.recipient),
             sealed: Set(Some(new.sealed)),
             attempts: Set(0),
@@ -72,7 +81,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
     ) -> Result<Vec<DueMail>, StoreError> {
         let mut claimed = Vec::new();
         for row in due(now, limit).all(self.0).await? {
-            // The condition makes the claim safe without a lock: only one worker finds the old time still there.
+            // SQLite has no row locks. The condition makes the claim safe without: only one worker finds the old time there.
             let won = mail::Entity::update_many()
                 .col_expr(mail::Column::NextAttemptAt, Expr::value(lease_until))
                 .col_expr(mail::Column::Attempts, Expr::col(mail::Column::Attempts).add(1))
@@ -119,6 +128,20 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
     /// How many mails wait to be sent.
     pub async fn waiting(&self) -> Result<u64, StoreError> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
+    }
+
+    /// Clears away finished mails that were made before then, so many at most; says how many. Ids are in the order of time, so
+    /// that the rows are found by the primary key.
+    pub async fn delete_finished(&self, made_before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let finished = mail::Entity::find()
+            .select_only()
+            .column(mail::Column::Id)
+            .filter(mail::Column::Id.lt(Uuid::from(MailId::first_at(made_before))))
+            .filter(mail::Column::NextAttemptAt.is_null())
+            .limit(limit);
+        let ids: Vec<Uuid> = finished.into_tuple().all(self.0).await?;
+        let deleted = mail::Entity::delete_many().filter(mail::Column::Id.is_in(ids)).exec(self.0).await?;
+        Ok(deleted.rows_affected)
     }
 
     /// Changes a mail that is not finished.

@@ -3,7 +3,10 @@
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
-use super::{Scope, Store, StoreError, Subject, challenges, clients, outbox, sessions, signing_keys, throttles, users};
+use super::{
+    Scope, Store, StoreError, Subject, challenges, clients, credentials, outbox, sessions, signing_keys, throttles,
+    users,
+};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
@@ -21,6 +24,7 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let page = Page { size: 20, after: Some(id) };
     vec![
         ("client by secret", clients::by_secret(&hash).build(backend)),
+        ("account by identifier", backend.build(&credentials::account_by_identifier(id.into(), &identifier))),
         ("user by identifier", users::by_identifier(id.into(), &identifier).build(backend)),
         ("user by id", users::by_id(id.into(), id.into()).build(backend)),
         ("page of users", users::page_of(id.into(), page).build(backend)),

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    entity::prelude::*,
+    entity::prelude::*, sea_query::LockType,
 };
 
 use super::{StoreError, entity::project};
@@ -29,9 +29,10 @@ impl<C: ConnectionTrait> Projects<'_, C> {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// Reads a project and holds the row until the unit of work ends, so that of two changes none is lost.
+    /// Reads a project and holds the row until the unit of work ends, so that of two changes none is lost. Rows that refer to
+    /// the project, such as new users, need not wait.
     pub async fn lock(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
-        let row = project::Entity::find_by_id(Uuid::from(id)).lock_exclusive().one(self.0).await?;
+        let row = project::Entity::find_by_id(Uuid::from(id)).lock(LockType::NoKeyUpdate).one(self.0).await?;
         row.map(TryInto::try_into).transpose()
     }
 

@@ -1,7 +1,8 @@
 //! Table `sessions`.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, Select, entity::prelude::*, sea_query::Query,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
+    entity::prelude::*, sea_query::Query,
 };
 
 use super::{StoreError, entity::session};
@@ -108,6 +109,17 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             }
         }
         Ok(ended)
+    }
+
+    /// Clears away sessions that were over by then, so many at most; says how many.
+    pub async fn delete_ended(&self, by: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let over = [session::Column::RevokedAt, session::Column::IdleExpiresAt, session::Column::ExpiresAt]
+            .into_iter()
+            .fold(Condition::any(), |any, column| any.add(column.lte(by)));
+        let ended = session::Entity::find().select_only().column(session::Column::Id).filter(over).limit(limit);
+        let ids: Vec<Uuid> = ended.into_tuple().all(self.0).await?;
+        let deleted = session::Entity::delete_many().filter(session::Column::Id.is_in(ids)).exec(self.0).await?;
+        Ok(deleted.rows_affected)
     }
 }
 

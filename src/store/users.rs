@@ -41,7 +41,7 @@ pub struct NewUser<'a> {
 #[derive(Debug)]
 pub struct Users<'c, C>(pub(super) &'c C);
 
-/// The look-up of every sign-in.
+/// The look-up of a user by what they are called.
 pub(super) fn by_identifier(project_id: ProjectId, identifier: &Identifier) -> Select<identifier::Entity> {
     identifier::Entity::find()
         .filter(identifier::Column::ProjectId.eq(Uuid::from(project_id)))

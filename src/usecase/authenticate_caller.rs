@@ -27,7 +27,7 @@ pub async fn authenticate_caller(services: &Services, credentials: &CallerCreden
     let secret = credentials.client_secret.expose_secret();
     if let Some(secret) = PlainSecret::parse(SecretKind::OperatorSecret, secret) {
         let known = services.store.view().operators().has_secret(id, &secret.hash()).await?;
-        return if known { Ok(Caller::Operator) } else { Err(Error::CallerUnauthenticated) };
+        return if known { Ok(Caller::Operator(Some(id))) } else { Err(Error::CallerUnauthenticated) };
     }
     let client = if secret.is_empty() {
         find(services, id).await?.filter(|client| client.client_type == ClientType::Public)

@@ -164,3 +164,19 @@ async fn check_code(
         attempts_left => Err(Error::CodeIncorrect { attempts_left }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_token_nor_code_is_printed() {
+        let step = EmailVerification {
+            pending_token: "signet_pa_secret".into(),
+            code: Code::parse("123456").unwrap(),
+            client_context: ClientContext::default(),
+        };
+        let text = format!("{step:?}");
+        assert!(!text.contains("secret") && !text.contains("123456"), "{text}");
+    }
+}

@@ -77,3 +77,14 @@ pub(super) async fn verify_token(
         Error::TokenInvalid
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let credential = SessionCredential::Token(TokenKind::Access, "eyJhbGciOi".into());
+        assert!(!format!("{credential:?}").contains("eyJ"));
+    }
+}

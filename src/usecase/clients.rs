@@ -40,6 +40,7 @@ pub async fn create_client(
     name: String,
     client_type: ClientType,
 ) -> Result<(Client, Option<NewSecret>), Error> {
+    call.operator()?;
     check_name(&name)?;
     services.project(project_id).await?;
     let now = services.clock.now();
@@ -59,9 +60,11 @@ pub async fn create_client(
 /// Lists the clients of a project.
 pub async fn list_clients(
     services: &Services,
+    call: &Call,
     project_id: ProjectId,
     page: Page,
 ) -> Result<Listed<ClientWithSecrets>, Error> {
+    call.operator()?;
     services.project(project_id).await?;
     let view = services.store.view();
     let clients = view.clients().list(project_id, page).await?;
@@ -74,6 +77,7 @@ pub async fn list_clients(
 
 /// Deletes a client.
 pub async fn delete_client(services: &Services, call: &Call, project_id: ProjectId, id: ClientId) -> Result<(), Error> {
+    call.operator()?;
     let now = services.clock.now();
     let tx = services.store.begin().await?;
     if !tx.clients().delete(project_id, id).await? {
@@ -90,6 +94,7 @@ pub async fn create_client_secret(
     project_id: ProjectId,
     id: ClientId,
 ) -> Result<NewSecret, Error> {
+    call.operator()?;
     let tx = services.store.begin().await?;
     let client = confidential_client(&tx, project_id, id).await?;
     let secret = insert_secret(services, call, &tx, &client).await?;
@@ -104,6 +109,7 @@ pub async fn replace_client_secrets(
     project_id: ProjectId,
     id: ClientId,
 ) -> Result<NewSecret, Error> {
+    call.operator()?;
     let now = services.clock.now();
     let tx = services.store.begin().await?;
     let client = confidential_client(&tx, project_id, id).await?;
@@ -125,6 +131,7 @@ pub async fn delete_client_secret(
     client_id: ClientId,
     id: ClientSecretId,
 ) -> Result<(), Error> {
+    call.operator()?;
     let now = services.clock.now();
     let tx = services.store.begin().await?;
     tx.clients().find(project_id, client_id).await?.ok_or(Error::ClientNotFound)?;
@@ -134,18 +141,6 @@ pub async fn delete_client_secret(
     let event = Event::new(EventKind::ClientSecretDeleted, project_id).client(client_id);
     services.record(&tx, call, now, [event]).await?;
     Ok(tx.commit().await?)
-}
-
-/// Creates an operator, who stands outside of projects. Only on the command line: nobody becomes an operator over the network.
-pub async fn create_operator(services: &Services, name: &str) -> Result<(ClientId, SecretString), Error> {
-    check_name(name)?;
-    let now = services.clock.now();
-    let id = ClientId::generate(now, &services.random);
-    let plain = PlainSecret::generate(SecretKind::OperatorSecret, &services.random);
-    let tx = services.store.begin().await?;
-    tx.operators().insert(id, name, &plain.hash(), now).await?;
-    tx.commit().await?;
-    Ok((id, SecretString::from(plain.expose())))
 }
 
 async fn confidential_client(tx: &Tx, project_id: ProjectId, id: ClientId) -> Result<Client, Error> {

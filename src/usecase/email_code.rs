@@ -143,6 +143,7 @@ async fn post(
     let mail = NewMail {
         id,
         project_id: letter.project.id,
+        user_id: Some(letter.user.id),
         // Not the spelling as given: another spelling may be another mailbox, and this one is what gets verified.
         recipient: letter.email.canonical().to_owned(),
         sealed: services.master_key.seal(Purpose::Mail, Uuid::from(id), &json, &services.random),

@@ -33,6 +33,7 @@ pub async fn create_project(
     name: String,
     settings: ProjectSettings,
 ) -> Result<Project, Error> {
+    call.operator()?;
     check(&name, &settings)?;
     let now = services.clock.now();
     let id = ProjectId::generate(now, &services.random);
@@ -54,12 +55,14 @@ pub async fn create_project(
 }
 
 /// Reads a project.
-pub async fn get_project(services: &Services, id: ProjectId) -> Result<Project, Error> {
+pub async fn get_project(services: &Services, call: &Call, id: ProjectId) -> Result<Project, Error> {
+    call.operator()?;
     services.project(id).await
 }
 
 /// Lists projects.
-pub async fn list_projects(services: &Services, page: Page) -> Result<Listed<Project>, Error> {
+pub async fn list_projects(services: &Services, call: &Call, page: Page) -> Result<Listed<Project>, Error> {
+    call.operator()?;
     Ok(services.store.view().projects().list(page).await?)
 }
 
@@ -70,6 +73,7 @@ pub async fn update_project(
     id: ProjectId,
     change: impl FnOnce(&mut Project) -> Result<(), Error>,
 ) -> Result<Project, Error> {
+    call.operator()?;
     let now = services.clock.now();
     let tx = services.store.begin().await?;
     let before = tx.projects().lock(id).await?.ok_or(Error::ProjectNotFound)?;

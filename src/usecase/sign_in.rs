@@ -23,9 +23,9 @@ use crate::{
         password::Password,
         session::AuthenticationMethod,
         throttle::{Failures, ThrottleKind},
-        user::User,
+        user::{User, UserStatus},
     },
-    store::{Credential, Subject, Tx},
+    store::{Account, Credential, Subject, Tx},
 };
 
 /// A sign-in with a password.
@@ -43,16 +43,19 @@ pub struct PasswordSignIn {
 
 /// What is known of an identifier before the password is looked at.
 struct Candidate {
-    user: Option<User>,
-    credential: Option<Credential>,
+    account: Option<Account>,
     subject: Subject,
     failures: Option<Failures>,
 }
 
 impl Candidate {
+    fn credential(&self) -> Option<&Credential> {
+        self.account.as_ref()?.credential.as_ref()
+    }
+
     /// True if a right password would be taken at that time.
     fn may_sign_in(&self, now: Timestamp) -> bool {
-        self.user.as_ref().is_some_and(User::is_active) && !self.is_blocked(now)
+        self.account.as_ref().is_some_and(|account| account.status == UserStatus::Active) && !self.is_blocked(now)
     }
 
     /// True if there were too many failures lately.
@@ -70,7 +73,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     }
 
     let candidate = look_up(services, caller, &request.identifier).await?;
-    let stored = candidate.credential.as_ref().map(|credential| credential.password_hash.clone());
+    let stored = candidate.credential().map(|credential| credential.password_hash.clone());
     // Whoever will be refused in any case must not see from the time it takes that the password is right.
     let may_upgrade = candidate.may_sign_in(services.clock.now());
     let verdict = services.lane.verify(call.ticket(), request.password, stored, may_upgrade).await?;
@@ -80,7 +83,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         count_failure(services, call, caller, &candidate, cause, now).await?;
         return Err(Error::InvalidCredentials);
     }
-    let (Some(user), Some(credential)) = (&candidate.user, &candidate.credential) else {
+    let Some(Account { user_id, credential: Some(credential), .. }) = &candidate.account else {
         return Err(Error::InvalidCredentials);
     };
 
@@ -88,7 +91,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;
     // Read again under a lock: the user may have been disabled, or the password changed, while it was being hashed.
-    let user = tx.users().lock(caller.project_id(), user.id).await?.filter(User::is_active);
+    let user = tx.users().lock(caller.project_id(), *user_id).await?.filter(User::is_active);
     let Some(user) = user else { return Err(Error::InvalidCredentials) };
     if tx.credentials().version(caller.project_id(), user.id).await? != credential.version {
         return Err(Error::InvalidCredentials);
@@ -127,30 +130,26 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
 
 async fn look_up(services: &Services, caller: &ClientCaller, identifier: &Identifier) -> Result<Candidate, Error> {
     let (view, project_id, now) = (services.store.view(), caller.project_id(), services.clock.now());
-    let user = view.users().find_by_identifier(project_id, identifier).await?;
-    let credential = match &user {
-        Some(user) => view.credentials().find(project_id, user.id).await?,
-        None => None,
-    };
+    let account = view.credentials().find_account(project_id, identifier).await?;
     // All identifiers of a user share one counter.
-    let subject = user.as_ref().map_or_else(|| Subject::unknown(identifier), |user| Subject::user(user.id));
+    let subject = account.as_ref().map_or_else(|| Subject::unknown(identifier), |known| Subject::user(known.user_id));
     let failures = view.throttles().find(project_id, ThrottleKind::Password, subject, now).await?;
-    Ok(Candidate { user, credential, subject, failures })
+    Ok(Candidate { account, subject, failures })
 }
 
 /// Why the sign-in fails, for the audit trail only: callers get one answer for all of these.
 fn refusal(candidate: &Candidate, verdict: &Verdict, now: Timestamp) -> Option<&'static str> {
-    let Some(user) = &candidate.user else { return Some("unknown_user") };
+    let Some(account) = &candidate.account else { return Some("unknown_user") };
     if candidate.is_blocked(now) {
         return Some("throttled");
     }
-    if candidate.credential.is_none() {
+    if account.credential.is_none() {
         return Some("no_password");
     }
     if !verdict.matches {
         return Some("wrong_password");
     }
-    (!user.is_active()).then_some("user_disabled")
+    (account.status != UserStatus::Active).then_some("user_disabled")
 }
 
 async fn count_failure(
@@ -162,7 +161,7 @@ async fn count_failure(
     now: Timestamp,
 ) -> Result<(), Error> {
     let project_id = caller.project_id();
-    let with_user = |event: Event| candidate.user.as_ref().map_or(event.clone(), |user| event.user(user.id));
+    let with_user = |event: Event| candidate.account.as_ref().map_or(event.clone(), |known| event.user(known.user_id));
     let mut events = vec![with_user(Event::new(EventKind::PasswordFailed, project_id).cause(cause))];
     let tx = services.store.begin().await?;
     // What comes in during a block does not prolong it: a stranger must not be able to keep somebody out for ever.

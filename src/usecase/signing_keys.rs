@@ -36,17 +36,18 @@ pub async fn rotate_signing_key(
     project_id: ProjectId,
     activation: Activation,
 ) -> Result<StoredKey, Error> {
-    let project = services.project(project_id).await?;
+    call.operator()?;
     let now = services.clock.now();
+    let tx = services.store.begin().await?;
+    // Held until the key is there: of keys that are made together, each but the last has to get an end, and neither the
+    // algorithm nor the lifetimes may change meanwhile.
+    let project = tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
     let activates_at = match activation {
         Activation::AfterPublication => now + PUBLISH_LEAD,
         Activation::Now => now,
     };
     let key_use = KeyUse::Jwt(project.settings.signing_algorithm);
     let key = generate(services, project_id, key_use, activates_at, now).await?;
-    let tx = services.store.begin().await?;
-    // Of keys that are made together, each but the last has to get an end; and the lifetimes may have changed meanwhile.
-    let project = tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
     insert_successor(services, call, &tx, &project, &key, now).await?;
     tx.commit().await?;
     services.key_ring.forget(project_id);
@@ -54,7 +55,12 @@ pub async fn rotate_signing_key(
 }
 
 /// The keys of a project, retired ones too, oldest first.
-pub async fn list_signing_keys(services: &Services, project_id: ProjectId) -> Result<Vec<StoredKey>, Error> {
+pub async fn list_signing_keys(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+) -> Result<Vec<StoredKey>, Error> {
+    call.operator()?;
     services.project(project_id).await?;
     Ok(services.store.view().signing_keys().all(project_id).await?)
 }

@@ -1,12 +1,30 @@
 //! Housekeeping. Nothing depends on it: what has expired is refused whether it was cleared away or not.
 
+use chrono::Duration;
+
 use super::{Error, Services};
 
-/// Clears away expired challenges and forgotten failures; says how many rows.
+/// How long the row of a mail that was sent or given up is kept, to find out what became of it.
+pub const FINISHED_MAIL_KEPT: Duration = Duration::days(7);
+/// How long a session that was ended or has expired is kept, to find out what a token once belonged to.
+pub const ENDED_SESSION_KEPT: Duration = Duration::days(30);
+/// Rows that are deleted in one unit of work, so that nobody waits long for the writer of SQLite or for locks.
+const BATCH: u64 = 500;
+
+/// Clears away expired challenges, forgotten failures, finished mails and ended sessions; says how many rows.
 pub async fn sweep(services: &Services) -> Result<u64, Error> {
     let now = services.clock.now();
     let tx = services.store.begin().await?;
-    let rows = tx.challenges().delete_expired(now).await? + tx.throttles().delete_forgotten(now).await?;
+    let mut rows = tx.challenges().delete_expired(now).await? + tx.throttles().delete_forgotten(now).await?;
     tx.commit().await?;
+    let mut is_done = false;
+    while !is_done {
+        let tx = services.store.begin().await?;
+        let mails = tx.outbox().delete_finished(now - FINISHED_MAIL_KEPT, BATCH).await?;
+        let sessions = tx.sessions().delete_ended(now - ENDED_SESSION_KEPT, BATCH).await?;
+        tx.commit().await?;
+        rows += mails + sessions;
+        is_done = mails < BATCH && sessions < BATCH;
+    }
     Ok(rows)
 }

@@ -189,7 +189,10 @@ async fn profiles_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postg
                 [json!("n".repeat(201)), json!("é".repeat(101)), json!("a\0b"), json!("a\nb")].map(|v| (name, v)),
             );
         }
-        bad.extend([json!("l".repeat(36)), json!("e\0"), json!("\u{85}")].map(|value| ("locale", value)));
+        bad.extend(
+            [json!("de-12345678-12345678-12345678-123456"), json!("en_GB"), json!("e\0"), json!("\u{85}")]
+                .map(|value| ("locale", value)),
+        );
         bad.extend(wrong_objects(16 * 1024).into_iter().map(|object| ("metadata", object)));
         let mut all = Vec::new();
         for (field, value) in bad {

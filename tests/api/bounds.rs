@@ -65,7 +65,7 @@ async fn the_largest_profile_comes_back_whole(#[values(Engine::Sqlite, Engine::P
         username: Some("large".into()),
         given_name: Some("n".repeat(200)),
         family_name: Some("é".repeat(100)),
-        locale: Some("l".repeat(35)),
+        locale: Some("de-12345678-12345678-12345678-12345".into()),
         metadata: Some(object(&of_bytes(16 * 1024))),
         ..Default::default()
     };

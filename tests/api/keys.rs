@@ -220,7 +220,7 @@ async fn of_keys_that_are_made_together_one_is_the_last(#[values(Engine::Sqlite,
     for rotation in rotations.collect::<Vec<_>>() {
         rotation.await.unwrap();
     }
-    let keys = list_signing_keys(&app.services, id).await.unwrap();
+    let keys = list_signing_keys(&app.services, &operator_call(), id).await.unwrap();
     let endless = keys.iter().filter(|key| matches!(key.key_use, KeyUse::Jwt(_)) && key.replaced_at.is_none());
     assert_eq!(endless.count(), 1, "every other one has an end");
 }

@@ -199,10 +199,19 @@ async fn updates_that_arrive_together_do_not_undo_each_other(
         let (app, id) = (std::sync::Arc::clone(&app), id.clone());
         tokio::spawn(async move { update(&app, &id, wishes(), &[name]).await.unwrap() })
     });
-    for update in updates.collect::<Vec<_>>() {
+    let updates: Vec<_> = updates.collect();
+    let rename = UpdateProjectRequest {
+        project_id: id.clone(),
+        name: "Renamed".into(),
+        settings: None,
+        update_mask: Some(prost_types::FieldMask { paths: vec!["name".into()] }),
+    };
+    app.operator().projects.update_project(rename).await.unwrap();
+    for update in updates {
         update.await.unwrap();
     }
-    assert_eq!(get(&app, &id).await.settings, Some(wishes()));
+    let project = get(&app, &id).await;
+    assert_eq!((project.name.as_str(), project.settings), ("Renamed", Some(wishes())));
 }
 
 #[rstest]

@@ -7,6 +7,7 @@ mod raw;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
+use sea_orm::{Database, DatabaseConnection};
 use secrecy::SecretBox;
 use signet::{
     clock::{Clock, ManualClock, Timestamp},
@@ -134,6 +135,11 @@ impl TestApp {
         answers::checked(self.api.routes.clone())
     }
 
+    /// The database itself, for what no repository tells.
+    pub(crate) async fn database(&self) -> DatabaseConnection {
+        Database::connect(self.database.url()).await.unwrap()
+    }
+
     /// Sends what is due; gives the last mail to that address.
     pub(crate) async fn last_mail_to(&self, address: &str) -> KeptMail {
         self.mail.run_once(self.services.clock.now()).await.unwrap();
@@ -196,7 +202,7 @@ pub(crate) fn start() -> Timestamp {
 /// A call by an operator, for what is prepared behind the API.
 pub(crate) fn operator_call() -> Call {
     Call {
-        caller: DomainCaller::Operator,
+        caller: DomainCaller::Operator(None),
         request_id: "test".into(),
         deadline: std::time::Instant::now() + Duration::from_secs(30),
     }

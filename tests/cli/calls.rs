@@ -11,8 +11,9 @@ use prost::Message as _;
 use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
-    AuthenticatePasswordResponse, CreateUserRequest, PendingAuthentication, auth_service_client::AuthServiceClient,
-    authenticate_password_request::Identifier, user_service_client::UserServiceClient,
+    AuthenticatePasswordResponse, CreateUserRequest, ListProjectsRequest, PendingAuthentication,
+    auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
+    project_service_client::ProjectServiceClient, user_service_client::UserServiceClient,
 };
 use tonic::{Request, Status, transport::Channel};
 
@@ -22,6 +23,7 @@ use crate::process::PATIENCE;
 pub(crate) struct BackEnd {
     client: AuthServiceClient<Channel>,
     users: UserServiceClient<Channel>,
+    projects: ProjectServiceClient<Channel>,
     authorization: String,
 }
 
@@ -29,8 +31,9 @@ impl BackEnd {
     pub(crate) async fn connect(address: &str, id: &str, secret: &str) -> Self {
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().timeout(PATIENCE);
         let channel = channel.connect().await.unwrap();
-        let (client, users) = (AuthServiceClient::new(channel.clone()), UserServiceClient::new(channel));
-        Self { client, users, authorization: format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))) }
+        let (client, users) = (AuthServiceClient::new(channel.clone()), UserServiceClient::new(channel.clone()));
+        let projects = ProjectServiceClient::new(channel);
+        Self { client, users, projects, authorization: format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))) }
     }
 
     /// With what the line of `signet dev --json` says.
@@ -62,6 +65,12 @@ impl BackEnd {
         let username = Some(username.to_owned());
         let request = self.request(CreateUserRequest { username, ..CreateUserRequest::default() });
         self.users.create_user(request).await.unwrap();
+    }
+
+    /// How many projects there are, as an operator may know.
+    pub(crate) async fn list_projects(&mut self) -> Result<usize, Box<Status>> {
+        let answer = self.projects.list_projects(self.request(ListProjectsRequest::default())).await;
+        answer.map(|answer| answer.into_inner().projects.len()).map_err(Box::new)
     }
 
     pub(crate) async fn authenticate_email_verification(

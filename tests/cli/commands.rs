@@ -104,6 +104,54 @@ async fn a_secret_is_shown_once_and_rotated_in_two_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_operator_is_listed_gets_another_secret_and_is_deleted() {
+    let shop = Shop::open();
+    let may_list = async |id: &str, secret: &str| {
+        let mut operator = BackEnd::connect(shop.text("grpc"), id, secret).await;
+        operator.list_projects().await.map_err(|status| status.code())
+    };
+    let created = run(shop.command(&["client", "create", "--operator", "--name", "Deploy", "--json"])).json();
+    let id = created["client_id"].as_str().unwrap();
+    let leaked = created["client_secret"].as_str().unwrap();
+    assert_eq!(may_list(id, leaked).await, Ok(1));
+
+    let listed = run(shop.command(&["client", "list", "--operator", "--json"])).json();
+    assert_eq!((listed["client_id"].as_str(), listed["name"].as_str()), (Some(id), Some("Deploy")));
+    let shown = run(shop.command(&["client", "list", "--operator"]));
+    assert!(shown.stdout.contains(id) && !shown.stdout.contains("signet_os_"), "{shown:?}");
+
+    let rotated = run(shop.command(&["client", "rotate-secret", "--operator", "--client", id, "--json"])).json();
+    let secret = rotated["client_secret"].as_str().unwrap();
+    assert_eq!(may_list(id, leaked).await, Err(Code::Unauthenticated));
+    assert_eq!(may_list(id, secret).await, Ok(1));
+
+    let delete = ["client", "delete", "--operator", "--client", id];
+    assert_eq!(run(shop.command(&[&delete[..], &["--json"]].concat())).json(), serde_json::json!({ "client_id": id }));
+    assert_eq!(may_list(id, secret).await, Err(Code::Unauthenticated));
+    assert_eq!(run(shop.command(&["client", "list", "--operator", "--json"])).json_lines(), Vec::<Value>::new());
+    run(shop.command(&delete)).refused(1, &["no operator with that id", "signet client list --operator"]);
+    run(shop.command(&["client", "rotate-secret", "--operator", "--client", id])).refused(1, &["no operator"]);
+    run(shop.command(&["client", "list"])).refused(64, &["--project"]);
+    run(shop.command(&["client", "delete", "--client", id])).refused(64, &["--project"]);
+    assert_eq!(shop.running.terminate().code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_deleted_client_is_let_in_no_more() {
+    let shop = Shop::open();
+    let (email, password) =
+        (shop.ready["user"]["email"].as_str().unwrap(), shop.ready["user"]["password"].as_str().unwrap());
+    let (id, secret) = (shop.text("client_id"), shop.text("client_secret"));
+    assert_eq!(shop.authenticate(secret, email, password).await, Ok(()));
+    run(shop.command(&["client", "delete", "--operator", "--client", id])).refused(1, &["no operator"]);
+    let deleted = shop.run(&["client", "delete", "--client", id]);
+    assert!(deleted.code == 0 && deleted.stdout.contains("work no more"), "{deleted:?}");
+    assert_eq!(shop.authenticate(secret, email, password).await, Err(Code::Unauthenticated));
+    shop.run(&["client", "delete", "--client", id]).refused(1, &["no client with that id"]);
+    assert_eq!(shop.running.terminate().code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_user_gets_a_password_by_standard_input_or_file_and_never_by_argument() {
     let shop = Shop::open();
     let project = shop.text("project_id");

@@ -44,6 +44,7 @@ fn every_command_has_help_with_examples() {
         "client create",
         "client rotate-secret",
         "client list",
+        "client delete",
         "user create",
         "user set-password",
         "user list",

@@ -6,7 +6,7 @@ use std::{env, fmt::Write as _, fs};
 use prost_reflect::DescriptorPool;
 use signet::{
     error::{code_name, wire},
-    proto::{DESCRIPTORS, ErrorReason, RPCS, Rpc},
+    proto::{CallerKind, DESCRIPTORS, ErrorReason, RPCS, Rpc},
 };
 
 use crate::{proto::comment, sources};
@@ -35,20 +35,28 @@ fn reasons() -> Vec<(ErrorReason, String)> {
         .collect()
 }
 
-/// The RPCs that declare the reason, as `Service.Rpc`.
+/// RPCs as `Service.Rpc`, in backquotes.
+fn names(rpcs: impl Iterator<Item = &'static Rpc>) -> Vec<String> {
+    rpcs.map(|rpc| format!("`{}`", rpc.path.trim_start_matches("/auth.v1.").replace('/', "."))).collect()
+}
+
+/// The RPCs that declare the reason.
 fn declared_by(reason: ErrorReason) -> Vec<String> {
-    let rpcs = RPCS.iter().filter(|rpc| rpc.error_reasons.contains(&reason));
-    rpcs.map(|rpc| rpc.path.trim_start_matches("/auth.v1.").replace('/', ".")).collect()
+    names(RPCS.iter().filter(|rpc| rpc.error_reasons.contains(&reason)))
 }
 
 fn document() -> String {
     let mut document = HEAD.to_owned();
     for (reason, comment) in reasons() {
         let text = comment.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-        let rpcs = if Rpc::COMMON_REASONS.contains(&reason) {
+        let rpcs = if reason == ErrorReason::CallerUnauthenticated {
+            // Who may be anybody is not asked for credentials.
+            let open: Vec<_> = names(RPCS.iter().filter(|rpc| rpc.caller == CallerKind::Anyone));
+            format!("every RPC but {}, which anybody may call", open.join(", "))
+        } else if Rpc::COMMON_REASONS.contains(&reason) {
             "every RPC".to_owned()
         } else {
-            declared_by(reason).iter().map(|rpc| format!("`{rpc}`")).collect::<Vec<_>>().join(", ")
+            declared_by(reason).join(", ")
         };
         let wire = wire(reason);
         let (name, code, http) = (reason.wire_name(), code_name(wire.code), wire.http_status);

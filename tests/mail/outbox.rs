@@ -127,7 +127,15 @@ impl Outbox {
     pub(crate) async fn push_sealed(&self, id: MailId, recipient: &str, sealed: Vec<u8>, expires_at: Timestamp) {
         let tx = self.store.begin().await.unwrap();
         let recipient = recipient.to_owned();
-        let mail = NewMail { id, project_id: self.project_id, recipient, sealed, expires_at, now: self.clock.now() };
+        let mail = NewMail {
+            id,
+            project_id: self.project_id,
+            user_id: None,
+            recipient,
+            sealed,
+            expires_at,
+            now: self.clock.now(),
+        };
         tx.outbox().push(mail).await.unwrap();
         tx.commit().await.unwrap();
     }

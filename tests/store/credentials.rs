@@ -6,7 +6,12 @@ use signet::{
         argon2_kernel::{Argon2Cost, Argon2Kernel},
         password_hash::PasswordHash,
     },
-    domain::{id::UserId, password::Password},
+    domain::{
+        id::UserId,
+        identifier::{Identifier, IdentifierKind},
+        password::Password,
+        user::UserStatus,
+    },
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -73,6 +78,40 @@ async fn a_new_hash_of_the_same_password_keeps_the_version_and_loses_against_a_n
     set(&test, ada, "new").await;
     let late = rehash(1, "old, dearer still").await;
     assert_eq!((late.version, late.password_hash.to_phc()), (2, hash("new").to_phc()));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_account_is_found_by_identifier_with_what_a_sign_in_needs(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (ada, grace) = (test.user("ada").await, test.user("grace").await);
+    set(&test, ada, "first").await;
+    set(&test, ada, "second").await;
+    let find = async |project_id, kind, text| {
+        let identifier = Identifier::parse(kind, text).unwrap();
+        test.store.view().credentials().find_account(project_id, &identifier).await.unwrap()
+    };
+    let found = find(test.project.id, IdentifierKind::Username, "ADA").await.unwrap();
+    assert_eq!((found.user_id, found.status), (ada, UserStatus::Active));
+    let credential = found.credential.unwrap();
+    assert_eq!((credential.version, credential.password_hash.to_phc()), (2, hash("second").to_phc()));
+
+    let found = find(test.project.id, IdentifierKind::Username, "grace").await.unwrap();
+    assert_eq!(found.user_id, grace);
+    assert!(found.credential.is_none(), "no password");
+    assert!(find(test.project.id, IdentifierKind::Username, "nobody").await.is_none());
+    assert!(find(test.project.id, IdentifierKind::Email, "ada@example.com").await.is_none());
+    assert!(find(project().id, IdentifierKind::Username, "ada").await.is_none(), "another project");
+
+    let tx = test.store.begin().await.unwrap();
+    let mut user = tx.users().lock(test.project.id, ada).await.unwrap().unwrap();
+    user.status = UserStatus::Disabled;
+    tx.users().update(&user).await.unwrap();
+    tx.commit().await.unwrap();
+    let found = find(test.project.id, IdentifierKind::Username, "ada").await.unwrap();
+    assert_eq!(found.status, UserStatus::Disabled);
 }
 
 /// On PostgreSQL both are on their way at once: the new hash waits for the new password, and then finds its version gone.

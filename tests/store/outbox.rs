@@ -110,6 +110,23 @@ async fn a_finished_mail_is_erased_and_a_lost_lease_cannot_revive_it(
     assert!(claim(&test, later + Duration::days(1)).await.is_none());
 }
 
+#[rstest]
+#[tokio::test]
+async fn finished_mails_of_long_ago_are_cleared_away_and_no_others(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let ids: Vec<_> = push(&test, 3).await.into_iter().collect();
+    let tx = test.store.begin().await.unwrap();
+    tx.outbox().mark_sent(ids[0], now()).await.unwrap();
+    tx.outbox().give_up(ids[1], now(), "refused").await.unwrap();
+    assert_eq!(tx.outbox().delete_finished(now(), 9).await.unwrap(), 0, "made in that very millisecond");
+    assert_eq!(tx.outbox().delete_finished(now() + Duration::milliseconds(1), 1).await.unwrap(), 1, "so many at most");
+    assert_eq!(tx.outbox().delete_finished(now() + Duration::milliseconds(1), 9).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(claim(&test, now()).await.unwrap().id, ids[2], "one that waits stays, however old");
+}
+
 async fn push(test: &TestStore, count: usize) -> HashSet<MailId> {
     let tx = test.store.begin().await.unwrap();
     let mut ids = HashSet::new();

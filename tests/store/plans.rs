@@ -8,8 +8,9 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 13] = [
+const INDEXES: [(&str, &str); 14] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
+    ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),
     ("page of users", "ix_users_project_id"),

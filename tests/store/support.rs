@@ -141,6 +141,7 @@ impl TestStore {
         NewMail {
             id: MailId::generate(now(), &Random::System),
             project_id: self.project.id,
+            user_id: None,
             recipient: "ada@example.com".into(),
             sealed: b"sealed".to_vec(),
             expires_at: now() + chrono::Duration::minutes(10),

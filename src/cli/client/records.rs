@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     cli::output::{Record, time},
+    domain::client::Operator,
     usecase::clients::ClientWithSecrets,
 };
 
@@ -75,5 +76,48 @@ impl Record for ClientRecord {
     fn cells(&self) -> Vec<String> {
         let secrets = self.secrets.len().to_string();
         vec![self.client_id.clone(), self.client_type.to_owned(), secrets, self.created_at.clone(), self.name.clone()]
+    }
+}
+
+/// An operator in a list.
+#[derive(Serialize)]
+pub(super) struct OperatorRecord {
+    client_id: String,
+    name: String,
+    #[serde(rename = "type")]
+    client_type: &'static str,
+    created_at: String,
+}
+
+impl From<Operator> for OperatorRecord {
+    fn from(operator: Operator) -> Self {
+        Self {
+            client_id: operator.id.to_string(),
+            name: operator.name,
+            client_type: "operator",
+            created_at: time(operator.created_at),
+        }
+    }
+}
+
+impl Record for OperatorRecord {
+    const HEADINGS: &'static [&'static str] = &["client", "type", "created", "name"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.client_id.clone(), self.client_type.to_owned(), self.created_at.clone(), self.name.clone()]
+    }
+}
+
+/// A client that was deleted.
+#[derive(Serialize)]
+pub(super) struct DeletedClient {
+    pub(super) client_id: String,
+}
+
+impl Record for DeletedClient {
+    const HEADINGS: &'static [&'static str] = &["client"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.client_id.clone()]
     }
 }

@@ -102,7 +102,7 @@ pub(super) async fn prepare(services: &Services) -> anyhow::Result<Demo> {
 async fn project(services: &Services, call: &Call) -> anyhow::Result<Project> {
     let mut found = None;
     each_page(
-        async |page| list_projects(services, page).await,
+        async |page| list_projects(services, call, page).await,
         |projects| {
             found = found.take().or_else(|| projects.into_iter().find(|project| project.name == PROJECT));
             Ok(())
@@ -124,7 +124,7 @@ async fn client(
 ) -> anyhow::Result<Client> {
     let mut found = None;
     each_page(
-        async |page| list_clients(services, project_id, page).await,
+        async |page| list_clients(services, call, project_id, page).await,
         |clients| {
             let mut clients = clients.into_iter().map(|known| known.client);
             let wanted = |client: &Client| client.name == name && client.client_type == client_type;

@@ -1,11 +1,14 @@
 //! Users as they are printed, and what is read of them.
 
+use std::error::Error;
+
 use serde::Serialize;
 
 use crate::{
     cli::output::{Record, time},
     domain::{
         identifier::{Identifier, IdentifierKind, ParseIdentifierError},
+        text::parse_short,
         user::{User, UserIdentifier},
     },
 };
@@ -82,11 +85,9 @@ pub(super) fn identifier(
     move |text| Identifier::parse(kind, text)
 }
 
-/// Reads a text of bounded length without control characters.
-pub(super) fn short_text(bytes_max: usize) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let fine = !text.is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control);
-        let rule = || format!("must be 1 to {bytes_max} bytes without control characters");
-        if fine { Ok(text.to_owned()) } else { Err(rule()) }
-    }
+/// Reads a text of bounded length without control characters. What is meant to be absent is left out.
+pub(super) fn short_text(
+    bytes_max: usize,
+) -> impl Fn(&str) -> Result<String, Box<dyn Error + Send + Sync>> + Clone + Send + Sync + 'static {
+    move |text| if text.is_empty() { Err("must not be empty".into()) } else { Ok(parse_short(text, bytes_max)?) }
 }

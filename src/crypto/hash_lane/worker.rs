@@ -49,7 +49,6 @@ fn work(shared: &Shared, kernel: &mut Argon2Kernel, job: Job) {
     let outcome = catch_unwind(AssertUnwindSafe(|| (job.work)(Turn::Kernel(kernel))));
     shared.metrics.lane_running_add(-1);
     let seconds = started.elapsed().as_secs_f64();
-    shared.metrics.hash_finished("argon2id", seconds);
     if outcome.is_err() {
         tracing::error!("a job of the hash lane panicked");
         *kernel = Argon2Kernel::default();

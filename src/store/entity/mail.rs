@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub project_id: Uuid,
+    pub user_id: Option<Uuid>,
     pub recipient: String,
     pub sealed: Option<Vec<u8>>,
     pub attempts: i32,

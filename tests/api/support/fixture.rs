@@ -19,7 +19,8 @@ use signet::{
     store::{DatabaseSettings, Store},
     usecase::{
         Call, Services,
-        clients::{create_client, create_operator},
+        clients::create_client,
+        operators::create_operator,
         projects::create_project,
         users::{NewUser, VouchedIdentifier, create_user},
     },
@@ -90,7 +91,7 @@ async fn make(services: &Services) -> Fixture {
     let (_, public) = new_client(services, &project, ClientType::Public).await;
     let other = new_project(services, "Other").await;
     let (_, stranger) = new_client(services, &other, ClientType::Confidential).await;
-    let (operator_id, operator_secret) = create_operator(services, "test").await.unwrap();
+    let (operator_id, operator_secret) = create_operator(services, &operator_call(), "test".into()).await.unwrap();
 
     let caller = Caller::Client(Box::new(ClientCaller { client: back_end, project: project.clone() }));
     let call = Call { caller, ..operator_call() };

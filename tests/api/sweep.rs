@@ -1,0 +1,89 @@
+//! Housekeeping: what is cleared away, and what is not yet.
+
+use chrono::Duration;
+use rstest::rstest;
+use sea_orm::{ConnectionTrait as _, Statement};
+use signet::{
+    proto::{DeleteUserRequest, SendEmailVerificationRequest},
+    usecase::sweep::{ENDED_SESSION_KEPT, FINISHED_MAIL_KEPT, sweep},
+};
+
+use crate::{
+    sign_in::{email, try_password},
+    support::{Engine, PASSWORD, TestApp},
+};
+
+async fn rows(app: &TestApp, table: &str) -> i64 {
+    let database = app.database().await;
+    let select = Statement::from_string(database.get_database_backend(), format!("SELECT count(*) FROM {table}"));
+    database.query_one_raw(select).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+async fn send_code_to_grace(app: &TestApp) {
+    let request = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    app.back_end().users.send_email_verification(request).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn finished_mails_are_kept_for_a_week(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    send_code_to_grace(&app).await;
+    app.last_mail_to("grace@example.com").await;
+    app.clock.advance(FINISHED_MAIL_KEPT - Duration::seconds(1));
+    send_code_to_grace(&app).await;
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "outbox").await, 2);
+    app.clock.advance(Duration::seconds(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!((rows(&app, "outbox").await, app.mails_waiting().await), (1, 1), "what waits is not touched");
+}
+
+#[rstest]
+#[tokio::test]
+async fn ended_sessions_are_kept_for_a_month(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    // Idle for two weeks they expire.
+    let idle = Duration::days(14);
+    try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+    app.clock.advance(Duration::days(1));
+    try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+    assert_eq!(rows(&app, "sessions").await, 2);
+    app.clock.advance(idle + ENDED_SESSION_KEPT - Duration::days(1) - Duration::seconds(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "sessions").await, 2);
+    app.clock.advance(Duration::seconds(1));
+    assert_eq!(sweep(&app.services).await.unwrap(), 1);
+    assert_eq!(rows(&app, "sessions").await, 1);
+    app.clock.advance(Duration::days(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "sessions").await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn more_than_a_batch_is_cleared_away_at_once(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    send_code_to_grace(&app).await;
+    app.last_mail_to("grace@example.com").await;
+    let id = if engine == Engine::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
+    let columns = "project_id, user_id, recipient, attempts, expires_at, created_at, sent_at";
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
+    let insert = format!("INSERT INTO outbox (id, {columns}) {numbers} SELECT {id}, {columns} FROM outbox, n");
+    app.database().await.execute_unprepared(&insert).await.unwrap();
+    assert_eq!(rows(&app, "outbox").await, 1201);
+    app.clock.advance(FINISHED_MAIL_KEPT);
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "outbox").await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_mail_of_a_deleted_user_goes_with_them(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    send_code_to_grace(&app).await;
+    assert_eq!(app.mails_waiting().await, 1);
+    let request = DeleteUserRequest { user_id: app.fixture.grace.to_string() };
+    app.back_end().users.delete_user(request).await.unwrap();
+    assert_eq!((rows(&app, "outbox").await, app.mails_waiting().await), (0, 0), "nor is the address kept");
+}
