@@ -22,16 +22,6 @@ pub enum AuthenticationMethod {
     Password,
 }
 
-impl AuthenticationMethod {
-    /// The word for it in `amr`.
-    pub const fn amr(self) -> &'static str {
-        match self {
-            Self::EmailCode => "otp",
-            Self::Password => "pwd",
-        }
-    }
-}
-
 /// Whether a session can be used, and until when.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SessionState {

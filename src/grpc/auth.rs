@@ -5,9 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{
-        self, client_context, cookie_hints, id, object_from, session_message, short_text, token_set, user_message,
-    },
+    convert::{self, client_context, cookie_hints, id, locale, object_from, session_message, token_set, user_message},
     respond::{answer, open},
 };
 use crate::{
@@ -22,7 +20,6 @@ use crate::{
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,
-        user::LOCALE_BYTES_MAX,
         violation::InField as _,
     },
     proto::{
@@ -188,7 +185,7 @@ fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
         tokens: TokenWishes { session_token: true, ..TokenWishes::default() },
         custom_claims: CustomClaims::parse(object_from(field, options.custom_claims)?).in_field(field)?,
         revoke_other_sessions: options.revoke_other_sessions,
-        locale: short_text("options.locale", Some(options.locale), LOCALE_BYTES_MAX)?,
+        locale: locale("options.locale", Some(&options.locale))?,
     };
     Ok(PasswordSignIn {
         identifier: Identifier::parse_login_id(&body.login_id).in_field("login_id")?,

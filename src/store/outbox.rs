@@ -2,8 +2,8 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Select,
+    Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
     entity::prelude::*,
     sea_query::{ExprTrait as _, LockBehavior, LockType},
 };
@@ -130,14 +130,13 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
     }
 
-    /// Clears away finished mails that were made before then, so many at most; says how many. Ids are in the order of time, so
-    /// that the rows are found by the primary key.
-    pub async fn delete_finished(&self, made_before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+    /// Clears away mails that were sent or given up by then, so many at most; says how many.
+    pub async fn delete_finished(&self, by: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let finished = mail::Entity::find()
             .select_only()
             .column(mail::Column::Id)
-            .filter(mail::Column::Id.lt(Uuid::from(MailId::first_at(made_before))))
             .filter(mail::Column::NextAttemptAt.is_null())
+            .filter(Condition::any().add(mail::Column::SentAt.lte(by)).add(mail::Column::GivenUpAt.lte(by)))
             .limit(limit);
         let ids: Vec<Uuid> = finished.into_tuple().all(self.0).await?;
         let deleted = mail::Entity::delete_many().filter(mail::Column::Id.is_in(ids)).exec(self.0).await?;

@@ -120,9 +120,9 @@ async fn finished_mails_of_long_ago_are_cleared_away_and_no_others(
     let tx = test.store.begin().await.unwrap();
     tx.outbox().mark_sent(ids[0], now()).await.unwrap();
     tx.outbox().give_up(ids[1], now(), "refused").await.unwrap();
-    assert_eq!(tx.outbox().delete_finished(now(), 9).await.unwrap(), 0, "made in that very millisecond");
-    assert_eq!(tx.outbox().delete_finished(now() + Duration::milliseconds(1), 1).await.unwrap(), 1, "so many at most");
-    assert_eq!(tx.outbox().delete_finished(now() + Duration::milliseconds(1), 9).await.unwrap(), 1);
+    assert_eq!(tx.outbox().delete_finished(now() - Duration::milliseconds(1), 9).await.unwrap(), 0, "not yet");
+    assert_eq!(tx.outbox().delete_finished(now(), 1).await.unwrap(), 1, "so many at most");
+    assert_eq!(tx.outbox().delete_finished(now(), 9).await.unwrap(), 1);
     tx.commit().await.unwrap();
     assert_eq!(claim(&test, now()).await.unwrap().id, ids[2], "one that waits stays, however old");
 }
