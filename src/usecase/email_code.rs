@@ -48,7 +48,9 @@ pub(super) async fn for_pending(
     let last = live_code(tx, letter, now).await?.filter(|code| code.attempts_left > 0);
     let Some(code) = last else { return send_new(services, call, tx, letter, now).await };
     let is_young = now < code.issued_at + RESEND_INTERVAL;
-    if is_young || !tx.challenges().is_waited_for(code.id).await? {
+    // One with little time left would expire while it is being typed.
+    let has_time = now + LIFETIME / 2 <= code.expires_at;
+    if is_young || (has_time && !tx.challenges().is_waited_for(code.id).await?) {
         return Ok(Sent { code_id: code.id, expires_at: code.expires_at });
     }
     match send_new(services, call, tx, letter, now).await {
