@@ -1,8 +1,10 @@
 //! Table `challenges`. The kind is part of every look-up: a challenge of one kind is not found as another.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    Select, entity::prelude::*, sea_query::ExprTrait as _,
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, Select,
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, Query},
 };
 
 use super::{StoreError, entity::challenge};
@@ -93,9 +95,9 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         code_by_id(id).one(self.0).await?.map(code_from).transpose()
     }
 
-    /// True if a pending authentication waits for the code.
-    pub async fn is_waited_for(&self, code_id: ChallengeId) -> Result<bool, StoreError> {
-        Ok(waiting_for(code_id).count(self.0).await? > 0)
+    /// True if a pending authentication that has not expired waits for the code.
+    pub async fn is_waited_for(&self, code_id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(waiting_for(code_id).filter(challenge::Column::ExpiresAt.gt(now)).count(self.0).await? > 0)
     }
 
     /// The code that was made last for a user.
@@ -144,9 +146,18 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         Ok(())
     }
 
-    /// Clears away what has expired; says how many. Only housekeeping: what has expired is refused anyway.
+    /// Clears away what has expired; says how many. Only housekeeping: what has expired is refused anyway. A code stays as long
+    /// as something that has not expired waits for it, because a resend can still renew it.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let query = challenge::Entity::delete_many().filter(challenge::Column::ExpiresAt.lte(now));
+        let mut waited_for = Query::select();
+        waited_for
+            .column(challenge::Column::CodeId)
+            .from(challenge::Entity)
+            .and_where(challenge::Column::CodeId.is_not_null())
+            .and_where(challenge::Column::ExpiresAt.gt(now));
+        let query = challenge::Entity::delete_many()
+            .filter(challenge::Column::ExpiresAt.lte(now))
+            .filter(challenge::Column::Id.not_in_subquery(waited_for));
         Ok(query.exec(self.0).await?.rows_affected)
     }
 }

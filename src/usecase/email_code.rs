@@ -45,12 +45,12 @@ pub(super) async fn for_pending(
     letter: &Letter<'_>,
     now: Timestamp,
 ) -> Result<Sent, Error> {
-    let last = live_code(tx, letter, now).await?.filter(|code| code.attempts_left > 0);
+    let last = last_code(tx, letter).await?.filter(|code| code.is_live_at(now) && code.attempts_left > 0);
     let Some(code) = last else { return send_new(services, call, tx, letter, now).await };
     let is_young = now < code.issued_at + RESEND_INTERVAL;
     // One with little time left would expire while it is being typed.
     let has_time = now + LIFETIME / 2 <= code.expires_at;
-    if is_young || (has_time && !tx.challenges().is_waited_for(code.id).await?) {
+    if is_young || (has_time && !tx.challenges().is_waited_for(code.id, now).await?) {
         return Ok(Sent { code_id: code.id, expires_at: code.expires_at });
     }
     match send_new(services, call, tx, letter, now).await {
@@ -60,18 +60,23 @@ pub(super) async fn for_pending(
     }
 }
 
-/// The last code of the user, if it is good for their address and password of today.
-pub(super) async fn live_code(
+/// The code that a resend renews: the last one while it lives, and after that as long as something waits for it, which a new
+/// code would not complete.
+pub(super) async fn renewable_code(
     tx: &Tx,
     letter: &Letter<'_>,
     now: Timestamp,
 ) -> Result<Option<Challenge<EmailCode>>, Error> {
+    let Some(code) = last_code(tx, letter).await? else { return Ok(None) };
+    let may_be_renewed =
+        code.is_live_at(now) || (code.attempts_left > 0 && tx.challenges().is_waited_for(code.id, now).await?);
+    Ok(may_be_renewed.then_some(code))
+}
+
+/// The last code of the user, if it was made for their address and password of today.
+async fn last_code(tx: &Tx, letter: &Letter<'_>) -> Result<Option<Challenge<EmailCode>>, Error> {
     let last = tx.challenges().newest_code(letter.user.id).await?;
-    Ok(last.filter(|code| {
-        code.is_live_at(now)
-            && code.detail.email == letter.email.canonical()
-            && code.credential_version == letter.version
-    }))
+    Ok(last.filter(|code| code.detail.email == letter.email.canonical() && code.credential_version == letter.version))
 }
 
 /// Makes a code and puts its mail into the outbox.

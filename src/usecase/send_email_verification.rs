@@ -19,7 +19,7 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
 
     let version = tx.credentials().version(project_id, id).await?;
     let letter = email_code::Letter { project, user: &user, email: &email, version, locale: None };
-    let sent = match email_code::live_code(&tx, &letter, now).await? {
+    let sent = match email_code::renewable_code(&tx, &letter, now).await? {
         None => email_code::send_new(services, call, &tx, &letter, now).await?,
         Some(code) if code.attempts_left == 0 => {
             let wait = (code.expires_at - now).to_std().unwrap_or_default();

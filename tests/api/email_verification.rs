@@ -229,6 +229,29 @@ async fn a_resend_lets_the_pending_authentication_live_as_long_as_the_code(
 
 #[rstest]
 #[tokio::test]
+async fn a_resend_renews_an_expired_code_that_is_still_waited_for(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(false, true)] swept: bool,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    begin(&app.back_end()).await;
+    app.clock.advance(Duration::seconds(20));
+    let token = begin(&app.back_end()).await;
+    let old = app.last_code_to(GRACE).await;
+    app.clock.advance(Duration::minutes(10) - Duration::seconds(10));
+    if swept {
+        signet::usecase::sweep::sweep(&app.services).await.unwrap();
+    }
+    assert_eq!(reason(&redeem(&app.back_end(), &token, &old).await.unwrap_err()), "CODE_EXPIRED");
+
+    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    app.back_end().users.send_email_verification(resend).await.unwrap();
+    let new = app.last_code_to(GRACE).await;
+    redeem(&app.back_end(), &token, &new).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
 async fn sign_ins_cannot_fill_a_mailbox(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
     for _ in 0..40 {

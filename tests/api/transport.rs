@@ -13,7 +13,11 @@ use signet::{
     },
 };
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request, Status,
@@ -240,5 +244,20 @@ async fn a_stop_says_so_first_and_lets_running_calls_finish(
     drop(tx);
     let user = call.await.unwrap().unwrap().into_inner().user.unwrap();
     assert_eq!(user.status(), UserStatus::Disabled);
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_is_ended_though_its_caller_does_nothing() {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    let soon = Duration::from_millis(300);
+    let running = run(&app, GrpcConfig { connection_age: soon, connection_grace: soon, ..defaults() }).await;
+    let mut connection = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    // The preface and an empty SETTINGS frame (RFC 9113, section 3.4).
+    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut bytes = Vec::new();
+    // Nothing else ends it so soon: the first question whether the caller is still there comes after a minute.
+    tokio::time::timeout(Duration::from_secs(20), connection.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    assert!(!bytes.is_empty(), "it was a connection of HTTP/2 before");
     running.stopped().await;
 }
