@@ -6,11 +6,12 @@ use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 
 const PACKAGE: &str = "auth.v1";
 /// The last two are for reflection only: with them a client can print the details of an error.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "auth.proto",
     "errors.proto",
     "options.proto",
     "projects.proto",
+    "sessions.proto",
     "users.proto",
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",

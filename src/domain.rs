@@ -12,6 +12,7 @@ pub mod message;
 pub mod page;
 pub mod password;
 pub mod project;
+pub mod refresh;
 pub mod session;
 pub mod signing_key;
 pub mod text;

@@ -23,7 +23,7 @@ pub const fn wire(reason: ErrorReason) -> WireError {
         R::CallerUnauthenticated => (
             Code::Unauthenticated,
             401,
-            "send the client's credentials: authorization: Basic base64(client_id:client_secret)",
+            "send the client's credentials: authorization: Basic base64(client_id:client_secret), or Bearer with a client token",
         ),
         R::CallerNotPermitted => (Code::PermissionDenied, 403, "this client may not make this call"),
         R::InvalidField => (Code::InvalidArgument, 400, "a field of the request is wrong"),
@@ -42,6 +42,18 @@ pub const fn wire(reason: ErrorReason) -> WireError {
         }
         R::TokenInvalid => (Code::Unauthenticated, 401, "the token is not valid"),
         R::SessionNotActive => (Code::Unauthenticated, 401, "the session is over"),
+        R::RefreshTokenReused => (
+            Code::Unauthenticated,
+            401,
+            "the refresh token was replaced long ago, so the session has ended; sign in again",
+        ),
+        R::PasswordResetInvalid => {
+            (Code::Unauthenticated, 401, "the password reset is not valid, or its code is wrong; start again")
+        }
+        R::SessionNotFound => (Code::NotFound, 404, "no session with that id"),
+        R::PasswordResetUrlNotAllowed => {
+            (Code::InvalidArgument, 400, "the page is not one of the project's password_reset_urls")
+        }
         R::UserNotFound => (Code::NotFound, 404, "no user with that id"),
         R::ProjectNotFound => (Code::NotFound, 404, "no project with that id"),
         R::ClientNotFound => (Code::NotFound, 404, "no client with that id"),

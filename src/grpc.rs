@@ -8,6 +8,7 @@ pub mod layers;
 mod projects;
 mod respond;
 mod server;
+mod sessions;
 mod status;
 mod users;
 
@@ -21,7 +22,7 @@ use crate::{
     metrics::Metrics,
     proto::{
         DESCRIPTORS, auth_service_server::AuthServiceServer, project_service_server::ProjectServiceServer,
-        user_service_server::UserServiceServer,
+        session_service_server::SessionServiceServer, user_service_server::UserServiceServer,
     },
     usecase::Services,
 };
@@ -56,6 +57,7 @@ impl Api {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<AuthServiceServer<auth::AuthApi>>().await;
         health.set_serving::<UserServiceServer<users::UserApi>>().await;
+        health.set_serving::<SessionServiceServer<sessions::SessionApi>>().await;
         health.set_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
 
         let bytes = settings.message_bytes_max;
@@ -63,6 +65,9 @@ impl Api {
         routes
             .add_service(health_service)
             .add_service(AuthServiceServer::new(auth::AuthApi(services.clone())).max_decoding_message_size(bytes))
+            .add_service(
+                SessionServiceServer::new(sessions::SessionApi(services.clone())).max_decoding_message_size(bytes),
+            )
             .add_service(UserServiceServer::new(users::UserApi(services.clone())).max_decoding_message_size(bytes))
             .add_service(
                 ProjectServiceServer::new(projects::ProjectApi(services.clone())).max_decoding_message_size(bytes),
@@ -85,6 +90,7 @@ impl Api {
     pub async fn stop_serving(&self) {
         self.health.set_not_serving::<AuthServiceServer<auth::AuthApi>>().await;
         self.health.set_not_serving::<UserServiceServer<users::UserApi>>().await;
+        self.health.set_not_serving::<SessionServiceServer<sessions::SessionApi>>().await;
         self.health.set_not_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
         self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     }

@@ -9,6 +9,7 @@ use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager, seaql_migrat
 pub use sea_orm_migration::{MigratorTrait, sea_orm};
 
 mod m20261121_000001_create_schema;
+mod m20261121_000002_add_refresh_and_reservations;
 
 /// Applies the migrations.
 #[derive(Debug)]
@@ -30,6 +31,9 @@ impl Migrator {
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
-        vec![Box::new(m20261121_000001_create_schema::Migration)]
+        vec![
+            Box::new(m20261121_000001_create_schema::Migration),
+            Box::new(m20261121_000002_add_refresh_and_reservations::Migration),
+        ]
     }
 }

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     domain::{
-        client::ClientType,
+        client::{ClientType, RefreshTokenFormat},
         id::{ClientId, ProjectId},
     },
     usecase::{
         Error,
-        clients::{create_client, create_client_secret, delete_client, list_clients, replace_client_secrets},
+        clients::{self, create_client, create_client_secret, delete_client, list_clients, replace_client_secrets},
         operators::{create_operator, delete_operator, list_operators, replace_operator_secret},
     },
 };
@@ -88,8 +88,11 @@ pub(super) struct CreateArgs {
     /// An application that cannot keep a secret: it has none, and may call only what an end user may
     #[arg(long)]
     public: bool,
+    /// Its refresh tokens are JWTs, for client libraries that read their claims
+    #[arg(long)]
+    jwt_refresh_tokens: bool,
     /// A client that manages projects, and stands outside of all of them
-    #[arg(long, conflicts_with_all = ["project", "public"])]
+    #[arg(long, conflicts_with_all = ["jwt_refresh_tokens", "project", "public"])]
     operator: bool,
     #[command(flatten)]
     output: Output,
@@ -167,7 +170,10 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         return Ok(args.output.record(&created, KEEP_SECRET)?);
     };
     let client_type = if args.public { ClientType::Public } else { ClientType::Confidential };
-    let created = create_client(&services, &call, project_id, args.name, client_type).await;
+    let refresh_token_format =
+        if args.jwt_refresh_tokens { RefreshTokenFormat::Jwt } else { RefreshTokenFormat::Opaque };
+    let new = clients::NewClient { name: args.name, client_type, refresh_token_format };
+    let created = create_client(&services, &call, project_id, new).await;
     let (client, secret) = created.map_err(explain)?;
     let note =
         if secret.is_some() { KEEP_SECRET } else { "A public client has no secret: it calls with its id alone." };

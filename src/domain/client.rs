@@ -27,6 +27,31 @@ impl ClientType {
     }
 }
 
+/// What refresh tokens look like. The rules for them are the same.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RefreshTokenFormat {
+    /// A JWT, for client libraries that read its claims.
+    Jwt,
+    /// Session, generation and MAC.
+    #[default]
+    Opaque,
+}
+
+impl RefreshTokenFormat {
+    /// The word for it in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// Reads the word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Jwt, Self::Opaque].into_iter().find(|format| format.as_str() == word)
+    }
+}
+
 /// An application or back end of a project.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -38,6 +63,8 @@ pub struct Client {
     pub name: String,
     /// Confidential or public.
     pub client_type: ClientType,
+    /// What the refresh tokens of its sign-ins look like.
+    pub refresh_token_format: RefreshTokenFormat,
     /// Time of creation.
     pub created_at: Timestamp,
 }

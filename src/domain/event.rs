@@ -1,5 +1,7 @@
 //! What is worth remembering, for an auditor.
 
+use std::net::IpAddr;
+
 use super::id::{ClientId, ProjectId, SessionId, UserId};
 
 /// What happened.
@@ -33,6 +35,10 @@ pub enum EventKind {
     ProjectCreated,
     /// A project was changed.
     ProjectUpdated,
+    /// A refresh token that had just been replaced got its successor again.
+    RefreshRepeated,
+    /// A refresh token came again long after it had been replaced.
+    RefreshReused,
     /// A session was ended.
     SessionRevoked,
     /// A session was opened.
@@ -71,6 +77,8 @@ impl EventKind {
             Self::PendingAuthenticationStarted => "pending_authentication.started",
             Self::ProjectCreated => "project.created",
             Self::ProjectUpdated => "project.updated",
+            Self::RefreshRepeated => "refresh.repeated",
+            Self::RefreshReused => "refresh.reused",
             Self::SessionRevoked => "session.revoked",
             Self::SignedIn => "user.signed_in",
             Self::SigningKeyCreated => "signing_key.created",
@@ -99,12 +107,14 @@ pub struct Event {
     pub session_id: Option<SessionId>,
     /// Why, in a word, where the caller is told less.
     pub cause: Option<&'static str>,
+    /// Where the end user came from, if the caller said so.
+    pub ip_address: Option<IpAddr>,
 }
 
 impl Event {
     /// An event of a project.
     pub const fn new(kind: EventKind, project_id: ProjectId) -> Self {
-        Self { kind, project_id, user_id: None, client_id: None, session_id: None, cause: None }
+        Self { kind, project_id, user_id: None, client_id: None, session_id: None, cause: None, ip_address: None }
     }
 
     /// Names the user.
@@ -125,6 +135,13 @@ impl Event {
     #[must_use]
     pub const fn session(mut self, id: SessionId) -> Self {
         self.session_id = Some(id);
+        self
+    }
+
+    /// Tells where the end user came from.
+    #[must_use]
+    pub const fn ip_address(mut self, address: Option<IpAddr>) -> Self {
+        self.ip_address = address;
         self
     }
 

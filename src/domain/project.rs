@@ -4,12 +4,15 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{id::ProjectId, password::PasswordPolicy, signing_key::SigningAlgorithm, violation::Violation};
+use super::{
+    id::ProjectId, password::PasswordPolicy, refresh::RefreshPolicy, signing_key::SigningAlgorithm,
+    violation::Violation,
+};
 use crate::clock::Timestamp;
 
 /// Longest name of a project or client, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
-/// Most resources of a project.
+/// Most resources, and most pages for password resets, of a project.
 pub const RESOURCES_MAX: usize = 50;
 /// Longest audience, issuer or resource, in bytes.
 pub const URI_BYTES_MAX: usize = 512;
@@ -63,10 +66,20 @@ pub struct ProjectSettings {
     pub allowed_resources: Vec<String>,
     /// Issuer of the tokens; empty for the one derived from the public URL.
     pub issuer: String,
+    /// Whether a refresh replaces the refresh token.
+    pub rotate_refresh_tokens: bool,
+    /// How long a replaced refresh token still gets its successor.
+    pub refresh_grace_seconds: u32,
+    /// How old the newest key may become before its successor is made by itself; 0 for never.
+    pub key_rotation_interval_seconds: u32,
+    /// Pages that links for a password reset may lead to; the first is the default.
+    pub password_reset_urls: Vec<String>,
 }
 
 /// Longest lifetime of a token that settings allow: how long a key is needed after it stopped signing.
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::hours(24);
+/// Longest lifetime of a session, and so of a refresh token.
+pub const SESSION_LIFETIME_MAX: Duration = Duration::days(366);
 
 const MINUTE: u32 = 60;
 const DAY: u32 = 24 * 60 * MINUTE;
@@ -84,6 +97,10 @@ impl Default for ProjectSettings {
             default_audience: String::new(),
             allowed_resources: Vec::new(),
             issuer: String::new(),
+            rotate_refresh_tokens: true,
+            refresh_grace_seconds: 30,
+            key_rotation_interval_seconds: 0,
+            password_reset_urls: Vec::new(),
         }
     }
 }
@@ -91,43 +108,62 @@ impl Default for ProjectSettings {
 impl ProjectSettings {
     /// Everything that is out of range, each with the field of the proto's `ProjectSettings`.
     pub fn violations(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
-        let token_range = MINUTE..=DAY;
-        let session_range = 5 * MINUTE..=366 * DAY;
-        let ranges = [
-            ("access_token_lifetime", self.access_token_lifetime_seconds, &token_range, "1 minute to 24 hours"),
-            ("session_token_lifetime", self.session_token_lifetime_seconds, &token_range, "1 minute to 24 hours"),
-            ("session_idle_lifetime", self.session_idle_lifetime_seconds, &session_range, "5 minutes to 366 days"),
-            (
-                "session_absolute_lifetime",
-                self.session_absolute_lifetime_seconds,
-                &session_range,
-                "5 minutes to 366 days",
-            ),
-        ];
-        for (field, seconds, range, words) in ranges {
-            if !range.contains(&seconds) {
-                found.push(Violation::new(format!("settings.{field}"), format!("must be {words}")));
+        let mut found = self.durations_out_of_range();
+        let mut complain =
+            |field: &str, problem: String| found.push(Violation::new(format!("settings.{field}"), problem));
+        for (field, list) in
+            [("allowed_resources", &self.allowed_resources), ("password_reset_urls", &self.password_reset_urls)]
+        {
+            if list.len() > RESOURCES_MAX {
+                complain(field, format!("must be at most {RESOURCES_MAX}"));
             }
         }
-        if self.allowed_resources.len() > RESOURCES_MAX {
-            found.push(Violation::new("settings.allowed_resources", format!("must be at most {RESOURCES_MAX}")));
-        }
         if let Some(error) = self.allowed_resources.iter().find_map(|resource| parse_resource(resource).err()) {
-            found.push(Violation::new("settings.allowed_resources", error));
+            complain("allowed_resources", error.to_string());
+        }
+        if let Some(error) = self.password_reset_urls.iter().find_map(|url| parse_page(url).err()) {
+            complain("password_reset_urls", error.to_string());
         }
         if !self.issuer.is_empty()
             && let Err(error) = parse_resource(&self.issuer)
         {
-            found.push(Violation::new("settings.issuer", error));
+            complain("issuer", error.to_string());
         }
         if self.default_audience.len() > URI_BYTES_MAX || self.default_audience.chars().any(char::is_control) {
-            found.push(Violation::new(
-                "settings.default_audience",
-                format!("must be at most {URI_BYTES_MAX} bytes without control characters"),
-            ));
+            complain("default_audience", format!("must be at most {URI_BYTES_MAX} bytes without control characters"));
         }
         found
+    }
+
+    fn durations_out_of_range(&self) -> Vec<Violation> {
+        let token = (MINUTE..=DAY, "1 minute to 24 hours");
+        let session = (5 * MINUTE..=366 * DAY, "5 minutes to 366 days");
+        let rotation = self.key_rotation_interval_seconds;
+        let durations = [
+            ("access_token_lifetime", self.access_token_lifetime_seconds, &token),
+            ("session_token_lifetime", self.session_token_lifetime_seconds, &token),
+            ("session_idle_lifetime", self.session_idle_lifetime_seconds, &session),
+            ("session_absolute_lifetime", self.session_absolute_lifetime_seconds, &session),
+            ("refresh_grace_period", self.refresh_grace_seconds, &(0..=10 * MINUTE, "0 to 10 minutes")),
+            (
+                "key_rotation_interval",
+                // 0 is for never.
+                if rotation == 0 { DAY } else { rotation },
+                &(DAY..=366 * DAY, "1 to 366 days, or 0 for never"),
+            ),
+        ];
+        let wrong = durations.into_iter().filter(|(_, seconds, (range, _))| !range.contains(seconds));
+        wrong
+            .map(|(field, _, (_, words))| Violation::new(format!("settings.{field}"), format!("must be {words}")))
+            .collect()
+    }
+
+    /// How refresh tokens are handled.
+    pub fn refresh_policy(&self) -> RefreshPolicy {
+        RefreshPolicy {
+            rotates: self.rotate_refresh_tokens,
+            grace: Duration::seconds(self.refresh_grace_seconds.into()),
+        }
     }
 
     /// Lifetime of access tokens.
@@ -152,4 +188,48 @@ pub fn parse_resource(text: &str) -> Result<(), ParseResourceError> {
     let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let fine = plain && text.len() <= URI_BYTES_MAX && Url::parse(text).is_ok_and(|url| url.fragment().is_none());
     if fine { Ok(()) } else { Err(ParseResourceError) }
+}
+
+/// The text is not the address of a page that a mail may lead to.
+#[derive(Debug, thiserror::Error)]
+#[error("must be an absolute https URL without a fragment (http for loopback), at most {URI_BYTES_MAX} bytes long")]
+pub struct ParsePageError;
+
+/// Checks the address of a page that secrets are passed to: nobody on the way may read them.
+fn parse_page(text: &str) -> Result<(), ParsePageError> {
+    parse_resource(text).map_err(|_| ParsePageError)?;
+    let url = Url::parse(text).map_err(|_| ParsePageError)?;
+    let is_loopback = match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let is_fine = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    if is_fine && url.host().is_some() { Ok(()) } else { Err(ParsePageError) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_travel_to_encrypted_pages_only() {
+        let fine = [
+            "https://app.example/reset",
+            "https://app.example/reset?from=mail",
+            "http://localhost:3000/reset",
+            "http://[::1]/",
+        ];
+        assert!(fine.into_iter().all(|url| parse_page(url).is_ok()));
+        let wrong = [
+            "http://app.example/reset",
+            "https://app.example/#reset",
+            "javascript:alert(1)",
+            "/reset",
+            "ftp://app.example",
+            "",
+        ];
+        assert!(wrong.into_iter().all(|url| parse_page(url).is_err()));
+    }
 }

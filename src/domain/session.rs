@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     claims::CustomClaims,
+    client::RefreshTokenFormat,
     client_context::ClientContext,
     id::{ClientId, ProjectId, SessionId, UserId},
     project::ProjectSettings,
+    refresh::RefreshState,
 };
 use crate::clock::Timestamp;
 
@@ -60,8 +62,10 @@ pub struct Session {
     pub custom_claims: CustomClaims,
     /// Resource that the tokens are for.
     pub resource: Option<String>,
-    /// Counts the refresh tokens: only the one of this generation is current.
-    pub refresh_generation: u32,
+    /// Which refresh token is the current one.
+    pub refresh: RefreshState,
+    /// What its refresh tokens look like.
+    pub refresh_token_format: RefreshTokenFormat,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Whether it can be used.

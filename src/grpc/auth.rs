@@ -24,8 +24,10 @@ use crate::{
     },
     proto::{
         self, AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
-        AuthenticatePasswordResponse, AuthenticateSessionRequest, AuthenticateSessionResponse, GetJsonWebKeySetRequest,
-        GetJsonWebKeySetResponse, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
+        AuthenticatePasswordResponse, AuthenticateSessionRequest, AuthenticateSessionResponse,
+        CompletePasswordResetRequest, CompletePasswordResetResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
+        IssueClientTokenRequest, IssueClientTokenResponse, RefreshTokensRequest, RefreshTokensResponse, SignInRequest,
+        SignInResponse, SignOutRequest, SignOutResponse, StartPasswordResetRequest, StartPasswordResetResponse,
         auth_service_server::AuthService, authenticate_password_request, authenticate_session_request,
         sign_out_request,
     },
@@ -55,6 +57,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
+                device_token: String::new(),
             })
         };
         answer(&call, operation).await
@@ -81,6 +84,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
+                device_token: String::new(),
             })
         };
         answer(&call, operation).await
@@ -96,9 +100,42 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
+                device_token: String::new(),
             })
         };
         answer(&call, operation).await
+    }
+
+    async fn refresh_tokens(
+        &self,
+        request: Request<RefreshTokensRequest>,
+    ) -> Result<Response<RefreshTokensResponse>, Status> {
+        let (call, _) = open(request);
+        answer(&call, async { Err(Error::NotSupported("")) }).await
+    }
+
+    async fn issue_client_token(
+        &self,
+        request: Request<IssueClientTokenRequest>,
+    ) -> Result<Response<IssueClientTokenResponse>, Status> {
+        let (call, _) = open(request);
+        answer(&call, async { Err(Error::NotSupported("")) }).await
+    }
+
+    async fn start_password_reset(
+        &self,
+        request: Request<StartPasswordResetRequest>,
+    ) -> Result<Response<StartPasswordResetResponse>, Status> {
+        let (call, _) = open(request);
+        answer(&call, async { Err(Error::NotSupported("")) }).await
+    }
+
+    async fn complete_password_reset(
+        &self,
+        request: Request<CompletePasswordResetRequest>,
+    ) -> Result<Response<CompletePasswordResetResponse>, Status> {
+        let (call, _) = open(request);
+        answer(&call, async { Err(Error::NotSupported("")) }).await
     }
 
     async fn authenticate_session(
@@ -114,6 +151,8 @@ impl AuthService for AuthApi {
                 user: Some(user_message(live.user)),
                 session: Some(session_message(live.session)),
                 token_expires_in: live.token_expires_at.map(|end| convert::duration(now, end)),
+                session_token: None,
+                session_token_expires_in_seconds: 0,
             })
         };
         answer(&call, operation).await
@@ -219,6 +258,7 @@ impl From<sign_out_request::Credential> for Presented {
             Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
             Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
             Credential::SessionId(id) => Self::Id(id),
+            Credential::RefreshToken(token) => Self::Token("refresh_token", TokenKind::Session, token),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        client::ClientType,
+        client::{ClientType, RefreshTokenFormat},
         id::{ClientId, ClientSecretId, ProjectId},
         project::Project,
     },
@@ -91,8 +91,15 @@ impl ProjectService for ProjectApi {
                 Ok(proto::ClientType::Public) => ClientType::Public,
                 _ => return Err(Error::field("client_type", "must be CONFIDENTIAL or PUBLIC")),
             };
+            let refresh_token_format = match proto::RefreshTokenFormat::try_from(body.refresh_token_format) {
+                Ok(proto::RefreshTokenFormat::Unspecified) => RefreshTokenFormat::default(),
+                Ok(proto::RefreshTokenFormat::Opaque) => RefreshTokenFormat::Opaque,
+                Ok(proto::RefreshTokenFormat::Jwt) => RefreshTokenFormat::Jwt,
+                Err(_) => return Err(Error::field("refresh_token_format", "must be OPAQUE or JWT")),
+            };
+            let new = clients::NewClient { name: body.name, client_type, refresh_token_format };
             let id = project_id(&body.project_id)?;
-            let (client, secret) = clients::create_client(&self.0, &call, id, body.name, client_type).await?;
+            let (client, secret) = clients::create_client(&self.0, &call, id, new).await?;
             let secrets: Vec<_> = secret.iter().map(|new| new.secret).collect();
             Ok(CreateClientResponse {
                 client: Some(client_message(client, &secrets)),

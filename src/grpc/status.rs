@@ -53,6 +53,9 @@ fn violations(error: &Error) -> Vec<Violation> {
         Error::ResourceNotAllowed => {
             vec![Violation::new("token_options.resource", "is not one of the project's allowed_resources")]
         }
+        Error::PasswordResetUrlNotAllowed => {
+            vec![Violation::new("reset_url", "is not one of the project's password_reset_urls")]
+        }
         Error::PasswordRejected(weaknesses) => {
             weaknesses.iter().map(|weakness| Violation::new("password", weakness)).collect()
         }
@@ -100,8 +103,12 @@ fn reason(error: &Error) -> ErrorReason {
         Error::Overloaded { .. } => ErrorReason::Overloaded,
         Error::PasswordRejected(_) => ErrorReason::PasswordRejected,
         Error::PendingAuthenticationInvalid => ErrorReason::PendingAuthenticationInvalid,
+        Error::PasswordResetInvalid => ErrorReason::PasswordResetInvalid,
+        Error::PasswordResetUrlNotAllowed => ErrorReason::PasswordResetUrlNotAllowed,
         Error::ProjectNotFound => ErrorReason::ProjectNotFound,
+        Error::RefreshTokenReused => ErrorReason::RefreshTokenReused,
         Error::ResourceNotAllowed => ErrorReason::ResourceNotAllowed,
+        Error::SessionNotFound => ErrorReason::SessionNotFound,
         Error::SessionNotActive => ErrorReason::SessionNotActive,
         Error::TokenInvalid => ErrorReason::TokenInvalid,
         Error::Unavailable(_) => ErrorReason::Unavailable,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypto::secret_token::SecretHash,
     domain::{
-        client::{Client, ClientSecret, ClientType},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
     },
@@ -35,6 +35,7 @@ impl<C: ConnectionTrait> Clients<'_, C> {
             project_id: Set(client.project_id.into()),
             name: Set(client.name.clone()),
             client_type: Set(client.client_type.as_str().to_owned()),
+            refresh_token_format: Set(client.refresh_token_format.as_str().to_owned()),
             created_at: Set(client.created_at),
         };
         client::Entity::insert(row).exec_without_returning(self.0).await?;
@@ -123,6 +124,8 @@ impl TryFrom<client::Model> for Client {
             name: row.name,
             client_type: ClientType::from_word(&row.client_type)
                 .ok_or_else(|| StoreError::corrupt("clients", row.client_type))?,
+            refresh_token_format: RefreshTokenFormat::from_word(&row.refresh_token_format)
+                .ok_or_else(|| StoreError::corrupt("clients", row.refresh_token_format))?,
             created_at: row.created_at,
         })
     }

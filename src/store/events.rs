@@ -65,6 +65,7 @@ fn row(event: &Event, by: RecordedBy<'_>) -> event::ActiveModel {
         session_id: Set(event.session_id.map(Into::into)),
         request_id: Set(by.request_id.map(str::to_owned)),
         cause: Set(event.cause.map(str::to_owned)),
+        ip_address: Set(event.ip_address.map(|address| address.to_string())),
         created_at: Set(by.now),
     }
 }

@@ -10,8 +10,10 @@ use crate::{
     clock::Timestamp,
     domain::{
         claims::CustomClaims,
+        client::RefreshTokenFormat,
         client_context::ClientContext,
         id::{ProjectId, SessionId, UserId},
+        refresh::RefreshState,
         session::{Session, SessionState},
     },
 };
@@ -51,7 +53,9 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             user_agent: Set(session.client_context.user_agent.clone()),
             custom_claims: Set(json(serde_json::to_value(&session.custom_claims))?),
             resource: Set(session.resource.clone()),
-            refresh_generation: Set(i32::try_from(session.refresh_generation).unwrap_or(i32::MAX)),
+            refresh_generation: Set(i32::try_from(session.refresh.generation).unwrap_or(i32::MAX)),
+            rotated_at: Set(session.refresh.rotated_at),
+            refresh_token_format: Set(session.refresh_token_format.as_str().to_owned()),
             created_at: Set(session.created_at),
             idle_expires_at: Set(idle_expires_at),
             expires_at: Set(expires_at),
@@ -140,7 +144,12 @@ impl TryFrom<session::Model> for Session {
             custom_claims: serde_json::from_value::<CustomClaims>(row.custom_claims)
                 .map_err(|error| corrupt(&error))?,
             resource: row.resource,
-            refresh_generation: u32::try_from(row.refresh_generation).map_err(|error| corrupt(&error))?,
+            refresh: RefreshState {
+                generation: u32::try_from(row.refresh_generation).map_err(|error| corrupt(&error))?,
+                rotated_at: row.rotated_at,
+            },
+            refresh_token_format: RefreshTokenFormat::from_word(&row.refresh_token_format)
+                .ok_or_else(|| corrupt(&row.refresh_token_format))?,
             created_at: row.created_at,
             state: match row.revoked_at {
                 Some(revoked_at) => SessionState::Revoked { revoked_at },

@@ -82,6 +82,8 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
             subject: Set(subject.0.to_vec()),
             failures: Set(1),
             last_failure_at: Set(now),
+            in_flight: Set(0),
+            reserved_at: Set(None),
         };
         let row = throttle::Entity::insert(row).on_conflict(on_conflict).exec_with_returning(self.0).await?;
         Ok(Failures { count: row.failures, last_at: row.last_failure_at })

@@ -6,7 +6,7 @@ use super::{Call, Error, Services, projects::check_name};
 use crate::{
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
-        client::{Client, ClientSecret, ClientType},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
         event::{Event, EventKind},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
@@ -32,20 +32,31 @@ pub struct NewSecret {
     pub plain: SecretString,
 }
 
+/// A client to create.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Name, for people.
+    pub name: String,
+    /// Confidential or public.
+    pub client_type: ClientType,
+    /// What the refresh tokens of its sign-ins shall look like.
+    pub refresh_token_format: RefreshTokenFormat,
+}
+
 /// Creates a client; a confidential one gets its first secret.
 pub async fn create_client(
     services: &Services,
     call: &Call,
     project_id: ProjectId,
-    name: String,
-    client_type: ClientType,
+    new: NewClient,
 ) -> Result<(Client, Option<NewSecret>), Error> {
     call.operator()?;
+    let NewClient { name, client_type, refresh_token_format } = new;
     check_name(&name)?;
     services.project(project_id).await?;
     let now = services.clock.now();
-    let client =
-        Client { id: ClientId::generate(now, &services.random), project_id, name, client_type, created_at: now };
+    let id = ClientId::generate(now, &services.random);
+    let client = Client { id, project_id, name, client_type, refresh_token_format, created_at: now };
     let tx = services.store.begin().await?;
     tx.clients().insert(&client).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ClientCreated, project_id).client(client.id)]).await?;

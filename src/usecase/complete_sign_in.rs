@@ -15,6 +15,7 @@ use crate::{
         client_context::ClientContext,
         event::{Event, EventKind},
         id::SessionId,
+        refresh::RefreshState,
         session::{AuthenticationMethod, Session},
         user::User,
     },
@@ -66,7 +67,8 @@ pub(super) async fn complete_sign_in(
         client_context,
         custom_claims: wishes.custom_claims,
         resource: wishes.tokens.resource.clone(),
-        refresh_generation: 1,
+        refresh: RefreshState::FIRST,
+        refresh_token_format: caller.client.refresh_token_format,
         created_at: now,
         state: Session::opened(now, &project.settings),
     };

@@ -99,15 +99,27 @@ pub enum Error {
     /// The pending authentication is unknown, expired, used or dead.
     #[error("the pending authentication is not valid")]
     PendingAuthenticationInvalid,
+    /// The password reset is unknown, expired, used or dead, or its code is wrong. Never says which.
+    #[error("the password reset is not valid")]
+    PasswordResetInvalid,
+    /// The project has no page for password resets, or not that one.
+    #[error("the page is not allowed")]
+    PasswordResetUrlNotAllowed,
     /// No such project.
     #[error("no project with that id")]
     ProjectNotFound,
+    /// The refresh token is a copy; its session has ended.
+    #[error("the refresh token had been replaced")]
+    RefreshTokenReused,
     /// The resource is not one of the project's.
     #[error("the resource is not allowed")]
     ResourceNotAllowed,
     /// The session is unknown or over, or its user may not sign in.
     #[error("the session is not active")]
     SessionNotActive,
+    /// No such session in the project, or not one of that user.
+    #[error("no session with that id")]
+    SessionNotFound,
     /// The token is not valid.
     #[error("the token is not valid")]
     TokenInvalid,

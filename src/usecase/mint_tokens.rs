@@ -75,7 +75,7 @@ pub(super) fn mint_tokens(
         claims.at_hash = jwt::access_token_hash(key.signing.algorithm(), access_token);
         jwt::sign(key, TokenKind::Id, &claims).map(SecretString::from)
     });
-    let refresh = keys.refresh_token_key(now)?.mint(session.id, session.refresh_generation);
+    let refresh = keys.refresh_token_key(now)?.mint(session.id, session.refresh.generation);
     Ok(Tokens {
         access,
         id: id.transpose()?,

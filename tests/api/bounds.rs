@@ -129,14 +129,23 @@ async fn the_largest_wishes_are_honoured(#[values(Engine::Sqlite, Engine::Postgr
             login_id: "ada".into(),
             password: PASSWORD.into(),
             options: Some(options),
-            client_context: Some(ClientContext { ip_address: String::new(), user_agent: "é".repeat(10_000) }),
+            client_context: Some(ClientContext {
+                ip_address: String::new(),
+                user_agent: "é".repeat(10_000),
+                ..Default::default()
+            }),
         };
         let answer = app.public().auth.sign_in(request).await.unwrap().into_inner();
         let tokens = answer.tokens.unwrap();
         assert_eq!(claims_of(&tokens.access_token)["custom_claims"], json!(claims));
         // The token is long, but not too long to be shown again.
         let credential = Some(Credential::AccessToken(tokens.access_token));
-        let live = app.back_end().auth.authenticate_session(AuthenticateSessionRequest { credential }).await.unwrap();
+        let live = app
+            .back_end()
+            .auth
+            .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
+            .await
+            .unwrap();
         let session = live.into_inner().session.unwrap();
         assert_eq!(session.custom_claims, Some(object(&claims)));
         assert_eq!(session.client_context.unwrap().user_agent, "é".repeat(256), "longer than 512 bytes is cut");

@@ -158,6 +158,7 @@ async fn new_back_end(app: &TestApp) -> (String, String) {
         project_id: app.fixture.project_id.to_string(),
         name: "second".into(),
         client_type: ClientType::Confidential.into(),
+        ..Default::default()
     };
     let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
     let id = answer.client.unwrap().client_id;
@@ -291,6 +292,7 @@ async fn an_application_that_keeps_no_secret_gets_none(#[values(Engine::Sqlite, 
         project_id: project_id.clone(),
         name: "app".into(),
         client_type: ClientType::Public.into(),
+        ..Default::default()
     };
     let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
     assert_eq!(answer.client_secret, None);

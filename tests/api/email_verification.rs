@@ -83,7 +83,7 @@ async fn an_application_that_keeps_no_secret_can_finish_what_it_began(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let context = ClientContext { ip_address: "192.0.2.7".into(), user_agent: "Phone/2".into() };
+    let context = ClientContext { ip_address: "192.0.2.7".into(), user_agent: "Phone/2".into(), ..Default::default() };
     let request = SignInRequest {
         login_id: GRACE.into(),
         password: PASSWORD.into(),
@@ -320,7 +320,7 @@ async fn what_happens_in_between_kills_the_pending_authentication(
     match what {
         "password" => {
             // Even the same password again: somebody meant to start over.
-            let request = SetPasswordRequest { user_id, password: PASSWORD.into() };
+            let request = SetPasswordRequest { user_id, password: PASSWORD.into(), ..Default::default() };
             back_end.users.set_password(request).await.unwrap();
         }
         "disabled" => {

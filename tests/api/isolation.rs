@@ -109,11 +109,13 @@ impl Victim {
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
             "organization_id" => String::new(),
             "page_token" => of(&[String::new(), self.page_token.clone()]),
-            "password" => one(PASSWORD),
+            "new_password" | "password" => one(PASSWORD),
+            "device_token" | "password_reset_token" | "reset_url" => String::new(),
             "pending_authentication_token" => self.pending_token.clone(),
             "phone_number" => one("+12025550123"),
             "project_id" => self.project_id.clone(),
-            "session_id" => of(&self.session_ids),
+            "refresh_token" => self.refresh_token.clone(),
+            "session_id" | "except_session_id" => of(&self.session_ids),
             "session_token" => self.session_token.clone(),
             "user_id" => of(&self.user_ids),
             "username" => one("ada"),
@@ -125,11 +127,18 @@ impl Victim {
     fn other_value(&self, field: &FieldDescriptor, variant: usize) -> Value {
         match field.name() {
             "additional_factor" | "require_email_verification" | "step_up" => Value::Bool(false),
-            "email_verified" | "include_id_token" | "phone_number_verified" | "revoke_other_sessions" => {
-                Value::Bool(true)
-            }
+            "email_verified"
+            | "include_id_token"
+            | "include_session_token"
+            | "phone_number_verified"
+            | "renew_session_token"
+            | "revoke_other_sessions"
+            | "rotate_refresh_tokens" => Value::Bool(true),
+            "password_reset_urls" => Value::List(vec![Value::String("https://app.example/reset".into())]),
             "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
-            "client_type" | "password_policy" | "signing_algorithm" => Value::EnumNumber(1),
+            "client_type" | "method" | "password_policy" | "refresh_token_format" | "signing_algorithm" => {
+                Value::EnumNumber(1)
+            }
             "page_size" => Value::I32(100),
             "claims" | "custom_claims" | "metadata" => {
                 let claims = serde_json::json!({"id_token": {"email": null, "given_name": null, "phone_number": null}});
@@ -147,11 +156,9 @@ impl Victim {
                 mask.set_field_by_name("paths", Value::List(paths));
                 Value::Message(mask)
             }
-            name if name.ends_with("_lifetime") => {
-                let mut duration = DynamicMessage::new(field.kind().as_message().unwrap().clone());
-                duration.set_field_by_name("seconds", Value::I64(3600));
-                Value::Message(duration)
-            }
+            "refresh_grace_period" => duration(field, 30),
+            "key_rotation_interval" => duration(field, 86_400),
+            name if name.ends_with("_lifetime") || name == "session_duration" => duration(field, 3600),
             "client_context" | "options" | "settings" | "token_options" | "user" => {
                 let Kind::Message(inner) = field.kind() else { panic!("{} is a message", field.full_name()) };
                 Value::Message(self.request(&inner, variant))
@@ -180,9 +187,15 @@ impl Victim {
     }
 }
 
+fn duration(field: &FieldDescriptor, seconds: i64) -> Value {
+    let mut duration = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+    duration.set_field_by_name("seconds", Value::I64(seconds));
+    Value::Message(duration)
+}
+
 /// Most things that a stranger knows for one field, and most alternatives of a request.
 const VALUES: usize = 3;
-const ALTERNATIVES: usize = 3;
+const ALTERNATIVES: usize = 4;
 
 #[test]
 fn every_alternative_of_every_request_has_a_variant() {
@@ -200,7 +213,11 @@ async fn belongings(app: &TestApp, victim: &Victim) -> Vec<String> {
     let mut seen = vec![format!("{users:?}")];
     for id in &victim.session_ids {
         let credential = Some(Credential::SessionId(id.clone()));
-        let live = app.back_end().auth.authenticate_session(AuthenticateSessionRequest { credential }).await;
+        let live = app
+            .back_end()
+            .auth
+            .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
+            .await;
         seen.push(format!("{:?}", live.expect("the victim's session lives on").into_inner()));
     }
     let request = ListClientsRequest { project_id: victim.project_id.clone(), ..Default::default() };
@@ -214,6 +231,7 @@ async fn strangers_app(app: &TestApp) -> String {
         project_id: app.fixture.other_project_id.to_string(),
         name: "app".into(),
         client_type: ClientType::Public.into(),
+        ..Default::default()
     };
     let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client.unwrap();
     basic(&client.client_id, &String::new().into())
@@ -346,6 +364,7 @@ async fn look_alike(app: &TestApp) -> (String, String) {
         project_id: project.project_id.clone(),
         name: "back end".into(),
         client_type: ClientType::Confidential.into(),
+        ..Default::default()
     };
     let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
     let authorization = basic(&answer.client.unwrap().client_id, &answer.client_secret.unwrap().into());
@@ -377,7 +396,7 @@ async fn a_token_is_good_in_its_own_project_only_though_another_says_the_same_of
             Credential::SessionId(id) => sign_out_request::Credential::SessionId(id),
         };
         let sign_out = SignOutRequest { credential: Some(sign_out) };
-        let request = AuthenticateSessionRequest { credential: Some(credential) };
+        let request = AuthenticateSessionRequest { credential: Some(credential), ..Default::default() };
         let mut stranger = app.caller(Some(&other)).auth;
         assert_eq!(reason(&stranger.authenticate_session(request.clone()).await.unwrap_err()), "TOKEN_INVALID");
         assert_eq!(reason(&stranger.sign_out(sign_out).await.unwrap_err()), "TOKEN_INVALID");

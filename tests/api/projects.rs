@@ -31,6 +31,7 @@ fn defaults() -> ProjectSettings {
         default_audience: String::new(),
         allowed_resources: Vec::new(),
         issuer: String::new(),
+        ..Default::default()
     }
 }
 
@@ -47,6 +48,7 @@ fn wishes() -> ProjectSettings {
         default_audience: "api".into(),
         allowed_resources: vec!["https://a.example/".into(), "urn:b".into()],
         issuer: "https://login.example/".into(),
+        ..Default::default()
     }
 }
 
@@ -116,6 +118,7 @@ pub(crate) async fn project_with(app: &TestApp, settings: ProjectSettings) -> (P
         project_id: project.project_id.clone(),
         name: "back end".into(),
         client_type: ClientType::Confidential.into(),
+        ..Default::default()
     };
     let answer = app.operator().projects.create_client(request).await.unwrap().into_inner();
     let authorization = basic(&answer.client.unwrap().client_id, &answer.client_secret.unwrap().into());
@@ -336,7 +339,7 @@ async fn the_password_policy_is_the_projects(#[values(Engine::Sqlite, Engine::Po
     let strict = ProjectSettings { password_policy: PasswordPolicy::Nist80063b4.into(), ..Default::default() };
     update(&app, &project.project_id, strict, &["password_policy"]).await.unwrap();
     for (password, fine) in [("fourteen chars", false), ("fifteen letters", true)] {
-        let request = SetPasswordRequest { user_id: user_id.clone(), password: password.into() };
+        let request = SetPasswordRequest { user_id: user_id.clone(), password: password.into(), ..Default::default() };
         assert_eq!(caller.users.set_password(request).await.is_ok(), fine);
     }
 }

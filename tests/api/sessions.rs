@@ -27,7 +27,7 @@ async fn sign_in(app: &TestApp) -> SignInResponse {
 }
 
 async fn authenticate(caller: &Caller, credential: Credential) -> Result<AuthenticateSessionResponse, Status> {
-    let request = AuthenticateSessionRequest { credential: Some(credential) };
+    let request = AuthenticateSessionRequest { credential: Some(credential), ..Default::default() };
     caller.auth.clone().authenticate_session(request).await.map(tonic::Response::into_inner)
 }
 

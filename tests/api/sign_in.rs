@@ -35,7 +35,12 @@ pub(crate) async fn try_password(
 
 pub(crate) async fn session_is_live(caller: &Caller, access_token: &str) -> bool {
     let credential = Some(Credential::AccessToken(access_token.into()));
-    caller.auth.clone().authenticate_session(AuthenticateSessionRequest { credential }).await.is_ok()
+    caller
+        .auth
+        .clone()
+        .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
+        .await
+        .is_ok()
 }
 
 #[rstest]
@@ -161,12 +166,18 @@ async fn the_end_users_connection_is_recorded_on_the_session(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let context = ClientContext { ip_address: "2001:db8::1".into(), user_agent: "Browser/1.0".into() };
+    let context =
+        ClientContext { ip_address: "2001:db8::1".into(), user_agent: "Browser/1.0".into(), ..Default::default() };
     let mut request = with_password(email("ada@example.com"), PASSWORD);
     request.client_context = Some(context.clone());
     let answer = app.back_end().auth.authenticate_password(request).await.unwrap().into_inner();
     let credential = Some(Credential::SessionId(answer.session.unwrap().session_id));
-    let live = app.back_end().auth.authenticate_session(AuthenticateSessionRequest { credential }).await.unwrap();
+    let live = app
+        .back_end()
+        .auth
+        .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
+        .await
+        .unwrap();
     assert_eq!(live.into_inner().session.unwrap().client_context, Some(context));
 }
 
@@ -268,7 +279,10 @@ async fn a_session_ends_when_its_time_is_over(#[values(Engine::Sqlite, Engine::P
     let Some(app) = TestApp::start(engine).await else { return };
     let answer = try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
     let session_id = answer.session.unwrap().session_id;
-    let by_id = || AuthenticateSessionRequest { credential: Some(Credential::SessionId(session_id.clone())) };
+    let by_id = || AuthenticateSessionRequest {
+        credential: Some(Credential::SessionId(session_id.clone())),
+        ..Default::default()
+    };
     app.clock.advance(Duration::hours(1));
     assert!(!session_is_live(&app.back_end(), &answer.tokens.unwrap().access_token).await, "the token has expired");
     app.back_end().auth.authenticate_session(by_id()).await.unwrap();

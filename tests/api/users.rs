@@ -89,7 +89,7 @@ async fn a_user_without_a_password_signs_in_once_one_is_set(
     let Some(app) = TestApp::start(engine).await else { return };
     let mute = app.fixture.mute.to_string();
     assert!(!get(&app, &mute).await.unwrap().has_password);
-    let request = SetPasswordRequest { user_id: mute, password: PASSWORD.into() };
+    let request = SetPasswordRequest { user_id: mute, password: PASSWORD.into(), ..Default::default() };
     let user = app.back_end().users.set_password(request).await.unwrap().into_inner().user.unwrap();
     assert!(user.has_password);
     try_password(&app.back_end(), Identifier::Username("mute".into()), PASSWORD).await.unwrap();
@@ -336,7 +336,11 @@ async fn a_new_password_ends_sessions_and_the_old_password(#[values(Engine::Sqli
     for _ in 0..11 {
         try_password(&app.back_end(), email(ADA), "wrong password").await.unwrap_err();
     }
-    let request = SetPasswordRequest { user_id: app.fixture.ada.to_string(), password: "another long one".into() };
+    let request = SetPasswordRequest {
+        user_id: app.fixture.ada.to_string(),
+        password: "another long one".into(),
+        ..Default::default()
+    };
     app.back_end().users.set_password(request).await.unwrap();
     assert!(!session_is_live(&app.back_end(), &token).await);
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap_err();
@@ -357,7 +361,11 @@ async fn each_rule_that_a_new_password_breaks_is_listed(#[values(Engine::Sqlite,
     ];
     let before = app.events().await;
     for (password, rules) in cases {
-        let request = SetPasswordRequest { user_id: app.fixture.ada.to_string(), password: password.into() };
+        let request = SetPasswordRequest {
+            user_id: app.fixture.ada.to_string(),
+            password: password.into(),
+            ..Default::default()
+        };
         let set = app.back_end().users.set_password(request).await.unwrap_err();
         let new = CreateUserRequest { email: Some(ADA.into()), ..Default::default() };
         let created = create(&app, CreateUserRequest { password: Some(password.into()), ..new }).await.unwrap_err();

@@ -11,12 +11,13 @@ use signet::{
     domain::{
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
-        client::ClientType,
+        client::{ClientType, RefreshTokenFormat},
         client_context::ClientContext,
         id::{SigningKeyId, UserId},
         identifier::IdentifierKind,
         password::PasswordPolicy,
         project::ProjectSettings,
+        refresh::RefreshState,
         session::{AuthenticationMethod, SessionState},
         signing_key::{KeyUse, SigningAlgorithm, StoredKey},
         user::{Profile, UserStatus},
@@ -65,7 +66,8 @@ async fn a_session(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
             };
             session.custom_claims = CustomClaims::parse(object()).unwrap();
             session.resource = Some("https://api.example/".into());
-            session.refresh_generation = i32::MAX.unsigned_abs();
+            session.refresh = RefreshState { generation: i32::MAX.unsigned_abs(), rotated_at: Some(now()) };
+            session.refresh_token_format = RefreshTokenFormat::Jwt;
         }
         if number == 4 {
             session.state = SessionState::Revoked { revoked_at: time };
@@ -96,9 +98,14 @@ async fn a_project_and_its_clients(#[values(Engine::Sqlite, Engine::Postgres)] e
             default_audience: "https://api.example".into(),
             allowed_resources: vec!["https://api.example/a".into(), "urn:b".into()],
             issuer: "https://auth.example".into(),
+            rotate_refresh_tokens: false,
+            refresh_grace_seconds: 31,
+            key_rotation_interval_seconds: 86_401,
+            password_reset_urls: vec!["https://app.example/reset".into()],
         };
         let mut client = client(project.id);
         (client.client_type, client.created_at) = (ClientType::Public, time);
+        client.refresh_token_format = RefreshTokenFormat::Jwt;
         let tx = test.store.begin().await.unwrap();
         tx.projects().insert(&project).await.unwrap();
         tx.clients().insert(&client).await.unwrap();

@@ -70,7 +70,8 @@ async fn seventy_thousand_sessions_end_together(#[values(Engine::Sqlite, Engine:
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 69999)
          INSERT INTO sessions
          SELECT {id}, project_id, user_id, client_id, methods, authenticated_at, ip_address, user_agent, custom_claims,
-                resource, refresh_generation, created_at, idle_expires_at, expires_at, revoked_at
+                resource, refresh_generation, created_at, idle_expires_at, expires_at, revoked_at,
+                refresh_token_format, rotated_at
          FROM sessions CROSS JOIN number"
     );
     test.raw().await.execute_unprepared(&copies).await.unwrap();

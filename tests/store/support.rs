@@ -9,11 +9,12 @@ use signet::{
     domain::{
         challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME, PendingAuthentication, SignInWishes},
         claims::CustomClaims,
-        client::{Client, ClientType},
+        client::{Client, ClientType, RefreshTokenFormat},
         client_context::ClientContext,
         id::{ChallengeId, ClientId, MailId, ProjectId, SessionId, UserId},
         identifier::{Identifier, IdentifierKind},
         project::{Project, ProjectSettings},
+        refresh::RefreshState,
         session::{AuthenticationMethod, Session},
         user::{Profile, UserIdentifier},
     },
@@ -108,7 +109,8 @@ impl TestStore {
             client_context: ClientContext::default(),
             custom_claims: CustomClaims::default(),
             resource: None,
-            refresh_generation: 1,
+            refresh: RefreshState::FIRST,
+            refresh_token_format: RefreshTokenFormat::Opaque,
             created_at: now(),
             state: Session::opened(now(), &self.project.settings),
         }
@@ -185,6 +187,7 @@ pub(crate) fn client(project_id: ProjectId) -> Client {
         project_id,
         name: "Back end".into(),
         client_type: ClientType::Confidential,
+        refresh_token_format: RefreshTokenFormat::Opaque,
         created_at: now(),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     crypto::hash_lane::Ticket,
     domain::{
-        client::{Client, ClientType},
+        client::{Client, ClientType, RefreshTokenFormat},
         id::{ClientId, ProjectId},
         identifier::{Identifier, IdentifierKind},
         page::Page,
@@ -20,7 +20,7 @@ use crate::{
     },
     usecase::{
         Call, Services,
-        clients::{create_client, list_clients, replace_client_secrets},
+        clients::{NewClient, create_client, list_clients, replace_client_secrets},
         projects::{create_project, list_projects},
         set_password::set_password,
         set_user_status::set_user_status,
@@ -136,7 +136,8 @@ async fn client(
     if let Some(client) = found {
         return Ok(client);
     }
-    let created = create_client(services, call, project_id, name.to_owned(), client_type).await;
+    let new = NewClient { name: name.to_owned(), client_type, refresh_token_format: RefreshTokenFormat::default() };
+    let created = create_client(services, call, project_id, new).await;
     Ok(created.map_err(explain)?.0)
 }
 

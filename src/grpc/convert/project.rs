@@ -5,7 +5,7 @@ use prost_types::Duration;
 use super::{timestamp, unknown_path};
 use crate::{
     domain::{
-        client::{Client, ClientSecret, ClientType},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
         password::PasswordPolicy,
         project::{Project, ProjectSettings},
         signing_key::SigningAlgorithm,
@@ -47,11 +47,15 @@ fn settings_message(settings: ProjectSettings) -> proto::ProjectSettings {
         default_audience: settings.default_audience,
         allowed_resources: settings.allowed_resources,
         issuer: settings.issuer,
+        rotate_refresh_tokens: Some(settings.rotate_refresh_tokens),
+        refresh_grace_period: seconds(settings.refresh_grace_seconds),
+        key_rotation_interval: seconds(settings.key_rotation_interval_seconds),
+        password_reset_urls: settings.password_reset_urls,
     }
 }
 
 /// Every setting, by its name in the proto.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 14] = [
     "signing_algorithm",
     "password_policy",
     "require_email_verification",
@@ -62,6 +66,10 @@ const SETTINGS: [&str; 10] = [
     "default_audience",
     "allowed_resources",
     "issuer",
+    "rotate_refresh_tokens",
+    "refresh_grace_period",
+    "key_rotation_interval",
+    "password_reset_urls",
 ];
 
 /// The settings of a new project: what the message leaves out has its default.
@@ -81,13 +89,6 @@ pub(in crate::grpc) fn set_setting(
 ) -> Result<(), Error> {
     let default = ProjectSettings::default();
     let unknown = |name: &str| Error::field(&format!("settings.{name}"), "is not a value this version knows");
-    let seconds = |given: Option<&Duration>, default: u32| match given {
-        None | Some(Duration { seconds: 0, nanos: 0 }) => Ok(default),
-        Some(given) if given.nanos == 0 => {
-            u32::try_from(given.seconds).map_err(|_| Error::field(&format!("settings.{name}"), "is out of range"))
-        }
-        Some(_) => Err(Error::field(&format!("settings.{name}"), "must be whole seconds")),
-    };
     match name {
         "signing_algorithm" => {
             settings.signing_algorithm = match proto::SigningAlgorithm::try_from(message.signing_algorithm) {
@@ -110,27 +111,47 @@ pub(in crate::grpc) fn set_setting(
             settings.require_email_verification =
                 message.require_email_verification.unwrap_or(default.require_email_verification);
         }
-        "access_token_lifetime" => {
-            settings.access_token_lifetime_seconds =
-                seconds(message.access_token_lifetime.as_ref(), default.access_token_lifetime_seconds)?;
-        }
-        "session_token_lifetime" => {
-            settings.session_token_lifetime_seconds =
-                seconds(message.session_token_lifetime.as_ref(), default.session_token_lifetime_seconds)?;
-        }
-        "session_idle_lifetime" => {
-            settings.session_idle_lifetime_seconds =
-                seconds(message.session_idle_lifetime.as_ref(), default.session_idle_lifetime_seconds)?;
-        }
-        "session_absolute_lifetime" => {
-            settings.session_absolute_lifetime_seconds =
-                seconds(message.session_absolute_lifetime.as_ref(), default.session_absolute_lifetime_seconds)?;
+        "rotate_refresh_tokens" => {
+            settings.rotate_refresh_tokens = message.rotate_refresh_tokens.unwrap_or(default.rotate_refresh_tokens);
         }
         "default_audience" => settings.default_audience.clone_from(&message.default_audience),
         "allowed_resources" => settings.allowed_resources.clone_from(&message.allowed_resources),
         "issuer" => settings.issuer.clone_from(&message.issuer),
-        _ => return Err(unknown_path("setting", name)),
+        "password_reset_urls" => settings.password_reset_urls.clone_from(&message.password_reset_urls),
+        _ => return set_duration(settings, name, message),
     }
+    Ok(())
+}
+
+/// The same for a setting that is a length of time.
+fn set_duration(settings: &mut ProjectSettings, name: &str, message: &proto::ProjectSettings) -> Result<(), Error> {
+    // Only where none at all means something is zero more than a message that was left empty.
+    let (given, seconds, zero_counts): (_, fn(&mut ProjectSettings) -> &mut u32, _) = match name {
+        "access_token_lifetime" => {
+            (&message.access_token_lifetime, |settings| &mut settings.access_token_lifetime_seconds, false)
+        }
+        "session_token_lifetime" => {
+            (&message.session_token_lifetime, |settings| &mut settings.session_token_lifetime_seconds, false)
+        }
+        "session_idle_lifetime" => {
+            (&message.session_idle_lifetime, |settings| &mut settings.session_idle_lifetime_seconds, false)
+        }
+        "session_absolute_lifetime" => {
+            (&message.session_absolute_lifetime, |settings| &mut settings.session_absolute_lifetime_seconds, false)
+        }
+        "refresh_grace_period" => (&message.refresh_grace_period, |settings| &mut settings.refresh_grace_seconds, true),
+        "key_rotation_interval" => {
+            (&message.key_rotation_interval, |settings| &mut settings.key_rotation_interval_seconds, true)
+        }
+        _ => return Err(unknown_path("setting", name)),
+    };
+    let complain = |problem: &str| Error::field(&format!("settings.{name}"), problem);
+    *seconds(settings) = match given {
+        Some(Duration { seconds: 0, nanos: 0 }) if zero_counts => 0,
+        None | Some(Duration { seconds: 0, nanos: 0 }) => *seconds(&mut ProjectSettings::default()),
+        Some(Duration { seconds, nanos: 0 }) => u32::try_from(*seconds).map_err(|_| complain("is out of range"))?,
+        Some(_) => return Err(complain("must be whole seconds")),
+    };
     Ok(())
 }
 
@@ -140,7 +161,12 @@ pub(in crate::grpc) fn client_message(client: Client, secrets: &[ClientSecret]) 
         ClientType::Confidential => proto::ClientType::Confidential,
         ClientType::Public => proto::ClientType::Public,
     };
+    let refresh_token_format = match client.refresh_token_format {
+        RefreshTokenFormat::Jwt => proto::RefreshTokenFormat::Jwt,
+        RefreshTokenFormat::Opaque => proto::RefreshTokenFormat::Opaque,
+    };
     proto::Client {
+        refresh_token_format: refresh_token_format.into(),
         client_id: client.id.to_string(),
         project_id: client.project_id.to_string(),
         name: client.name,

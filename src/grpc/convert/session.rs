@@ -15,9 +15,9 @@ pub(in crate::grpc) fn session_message(session: Session) -> proto::Session {
         AuthenticationMethod::EmailCode => proto::AuthenticationMethod::EmailCode.into(),
         AuthenticationMethod::Password => proto::AuthenticationMethod::Password.into(),
     };
-    let (idle_expires_at, expires_at) = match session.state {
-        SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at),
-        SessionState::Revoked { revoked_at } => (revoked_at, revoked_at),
+    let (idle_expires_at, expires_at, revoked_at) = match session.state {
+        SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
+        SessionState::Revoked { revoked_at } => (revoked_at, revoked_at, Some(revoked_at)),
     };
     let context = session.client_context;
     proto::Session {
@@ -29,11 +29,14 @@ pub(in crate::grpc) fn session_message(session: Session) -> proto::Session {
         client_context: Some(proto::ClientContext {
             ip_address: context.ip_address.map(|address| address.to_string()).unwrap_or_default(),
             user_agent: context.user_agent.unwrap_or_default(),
+            // Shown at the sign-in, this once.
+            device_token: String::new(),
         }),
         custom_claims: Some(object_message(session.custom_claims.as_object())),
         created_at: Some(timestamp(session.created_at)),
         idle_expires_at: Some(timestamp(idle_expires_at)),
         expires_at: Some(timestamp(expires_at)),
+        revoked_at: revoked_at.map(timestamp),
     }
 }
 

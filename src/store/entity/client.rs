@@ -10,6 +10,7 @@ pub struct Model {
     pub project_id: Uuid,
     pub name: String,
     pub client_type: String,
+    pub refresh_token_format: String,
     pub created_at: DateTimeUtc,
 }
 

@@ -14,6 +14,7 @@ pub struct Model {
     pub session_id: Option<Uuid>,
     pub request_id: Option<String>,
     pub cause: Option<String>,
+    pub ip_address: Option<String>,
     pub created_at: DateTimeUtc,
 }
 

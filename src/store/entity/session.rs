@@ -17,6 +17,8 @@ pub struct Model {
     pub custom_claims: Json,
     pub resource: Option<String>,
     pub refresh_generation: i32,
+    pub rotated_at: Option<DateTimeUtc>,
+    pub refresh_token_format: String,
     pub created_at: DateTimeUtc,
     pub idle_expires_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,

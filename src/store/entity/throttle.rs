@@ -13,6 +13,8 @@ pub struct Model {
     pub subject: Vec<u8>,
     pub failures: i32,
     pub last_failure_at: DateTimeUtc,
+    pub in_flight: i32,
+    pub reserved_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,7 +2,7 @@
 
 use signet::proto::{
     auth_service_client::AuthServiceClient, project_service_client::ProjectServiceClient,
-    user_service_client::UserServiceClient,
+    session_service_client::SessionServiceClient, user_service_client::UserServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -30,6 +30,7 @@ type Authenticated = InterceptedService<Routes, Credentials>;
 pub(crate) struct Caller {
     pub(crate) auth: AuthServiceClient<Authenticated>,
     pub(crate) users: UserServiceClient<Authenticated>,
+    pub(crate) sessions: SessionServiceClient<Authenticated>,
     pub(crate) projects: ProjectServiceClient<Authenticated>,
 }
 
@@ -38,6 +39,7 @@ impl Caller {
         let credentials = Credentials(authorization.map(|value| value.parse().unwrap()));
         Self {
             auth: AuthServiceClient::with_interceptor(routes.clone(), credentials.clone()),
+            sessions: SessionServiceClient::with_interceptor(routes.clone(), credentials.clone()),
             users: UserServiceClient::with_interceptor(routes.clone(), credentials.clone()),
             projects: ProjectServiceClient::with_interceptor(routes, credentials),
         }

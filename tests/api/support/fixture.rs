@@ -6,7 +6,7 @@ use signet::{
     clock::ManualClock,
     domain::{
         caller::{Caller, ClientCaller},
-        client::{Client, ClientType},
+        client::{Client, ClientType, RefreshTokenFormat},
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         page::Page,
@@ -19,7 +19,7 @@ use signet::{
     store::{DatabaseSettings, Store},
     usecase::{
         Call, Services,
-        clients::create_client,
+        clients::{NewClient, create_client},
         operators::create_operator,
         projects::create_project,
         users::{NewUser, VouchedIdentifier, create_user},
@@ -136,8 +136,8 @@ async fn new_project(services: &Services, name: &str) -> Project {
 }
 
 async fn new_client(services: &Services, project: &Project, client_type: ClientType) -> (Client, String) {
-    let (client, secret) =
-        create_client(services, &operator_call(), project.id, "test".into(), client_type).await.unwrap();
+    let new = NewClient { name: "test".into(), client_type, refresh_token_format: RefreshTokenFormat::Opaque };
+    let (client, secret) = create_client(services, &operator_call(), project.id, new).await.unwrap();
     let secret = secret.map_or_else(SecretString::default, |secret| secret.plain);
     let authorization = basic(&client.id.to_string(), &secret);
     (client, authorization)
