@@ -49,12 +49,6 @@ pub struct Refreshed {
     pub tokens: Tokens,
 }
 
-/// What becomes of the session.
-enum Step {
-    GoesOn(Session),
-    Ended,
-}
-
 /// Gives the tokens that follow. Everything is read again in the transaction that writes: a session that was revoked, or whose
 /// user may not sign in, ends here.
 pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
@@ -65,12 +59,10 @@ pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) 
     let grant = read_refresh_token(services, caller, &keys, &request.token, now, false).ok_or(Error::TokenInvalid)?;
 
     let tx = services.store.begin().await?;
-    let session = match step(services, call, caller, &tx, grant, &request.wishes, now).await? {
-        Step::GoesOn(session) => session,
-        Step::Ended => {
-            tx.commit().await?;
-            return Err(Error::RefreshTokenReused);
-        }
+    let Some(session) = step(services, call, caller, &tx, grant, &request.wishes, now).await? else {
+        // What was found out is written down, or the copy would stay good.
+        tx.commit().await?;
+        return Err(Error::RefreshTokenReused);
     };
     let user = tx.users().find(project_id, session.user_id).await?;
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
@@ -81,7 +73,7 @@ pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) 
     Ok(Refreshed { user, session, tokens })
 }
 
-/// Moves the session on, or ends it.
+/// Moves the session on; none if the token is a copy, which has ended it.
 async fn step(
     services: &Services,
     call: &Call,
@@ -90,7 +82,7 @@ async fn step(
     grant: RefreshGrant,
     wishes: &TokenWishes,
     now: Timestamp,
-) -> Result<Step, Error> {
+) -> Result<Option<Session>, Error> {
     let settings = &caller.project.settings;
     for _ in 0..DECISIONS_MAX {
         let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
@@ -104,11 +96,11 @@ async fn step(
                 tx.sessions().revoke(session.project_id, session.id, now).await?;
                 let revoked = event(EventKind::SessionRevoked).cause("refresh_token_reuse");
                 services.record(tx, call, now, [event(EventKind::RefreshReused), revoked]).await?;
-                return Ok(Step::Ended);
+                return Ok(None);
             }
             RefreshOutcome::Repeat => {
                 services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
-                return Ok(Step::GoesOn(session));
+                return Ok(Some(session));
             }
             RefreshOutcome::Keep => {}
             RefreshOutcome::Rotate { to } => {
@@ -117,7 +109,7 @@ async fn step(
         }
         session.state = session.used(now, settings);
         if tx.sessions().refreshed(&session, from).await? {
-            return Ok(Step::GoesOn(session));
+            return Ok(Some(session));
         }
     }
     // Not "over": whoever reads that signs the user out.
