@@ -57,8 +57,8 @@ pub(crate) async fn set(app: &TestApp, mask: &[&str], settings: ProjectSettings)
     app.operator().projects.update_project(request).await.unwrap();
 }
 
-pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
 }
 
 #[rstest]
@@ -234,10 +234,10 @@ async fn lifetimes_and_the_grace_period_are_the_projects(#[values(Engine::Sqlite
     let Some(app) = TestApp::start(engine).await else { return };
     let mask = ["access_token_lifetime", "refresh_grace_period", "session_idle_lifetime", "session_absolute_lifetime"];
     let settings = ProjectSettings {
-        access_token_lifetime: seconds(90),
-        refresh_grace_period: seconds(5),
-        session_idle_lifetime: seconds(600),
-        session_absolute_lifetime: seconds(900),
+        access_token_lifetime: Some(seconds(90)),
+        refresh_grace_period: Some(seconds(5)),
+        session_idle_lifetime: Some(seconds(600)),
+        session_absolute_lifetime: Some(seconds(900)),
         ..Default::default()
     };
     set(&app, &mask, settings).await;
@@ -250,7 +250,7 @@ async fn lifetimes_and_the_grace_period_are_the_projects(#[values(Engine::Sqlite
     app.clock.advance(Duration::seconds(1));
     assert_eq!(refusal(&app.public(), &token).await, "REFRESH_TOKEN_REUSED");
 
-    let none = ProjectSettings { refresh_grace_period: seconds(0), ..Default::default() };
+    let none = ProjectSettings { refresh_grace_period: Some(seconds(0)), ..Default::default() };
     set(&app, &["refresh_grace_period"], none).await;
     let token = first_token(&app.public()).await;
     successor(&app.public(), &token).await;
