@@ -13,6 +13,7 @@ mod layers;
 mod observed;
 mod operators;
 mod projects;
+mod session_renewal;
 mod session_service;
 mod sessions;
 mod sign_in;
