@@ -2,9 +2,13 @@
 
 use chrono::Duration;
 use rstest::rstest;
-use signet::proto::{
-    DeleteUserRequest, GetSessionRequest, ListSessionsRequest, ListSessionsResponse, RevokeAllSessionsRequest,
-    RevokeSessionRequest, Session, SetPasswordRequest, authenticate_session_request::Credential,
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use signet::{
+    domain::id::SessionId,
+    proto::{
+        DeleteUserRequest, GetSessionRequest, ListSessionsRequest, ListSessionsResponse, RevokeAllSessionsRequest,
+        RevokeSessionRequest, Session, SetPasswordRequest, authenticate_session_request::Credential,
+    },
 };
 use tonic::Status;
 
@@ -245,4 +249,40 @@ async fn of_a_deleted_user_the_audit_trail_keeps_that_the_sessions_ended(
     let again = app.back_end().users.delete_user(request).await;
     assert_eq!(why(again), "USER_NOT_FOUND");
     assert_eq!((count(&app, "session.revoked (user_deleted)").await, count(&app, "user.deleted").await), (2, 1));
+}
+
+/// A sign-in has opened its session, and commits while somebody ends all sessions of the user.
+#[rstest]
+#[tokio::test]
+async fn a_sign_in_that_is_just_being_completed_is_not_missed(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (store, random) = (app.services.store.clone(), &app.services.random);
+    let (project_id, ada) = (app.fixture.project_id, app.fixture.ada);
+    let known = SessionId::parse(&sign_in(&app, 1).await[0].session_id).unwrap();
+    let mut session = store.view().sessions().find(project_id, known).await.unwrap().unwrap();
+    session.id = SessionId::generate(app.services.clock.now(), random);
+
+    let tx = store.begin().await.unwrap();
+    tx.users().lock(project_id, ada).await.unwrap().unwrap();
+    tx.sessions().insert(&session).await.unwrap();
+    let caller = app.back_end();
+    let ending = tokio::spawn(async move { revoke_all(&caller, &ada.to_string(), "").await.unwrap() });
+    // SQLite has one writer, for which the other waits in any case.
+    while engine == Engine::Postgres && !ending.is_finished() && !somebody_waits_for_a_lock(&app).await {
+        tokio::task::yield_now().await;
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(ending.await.unwrap(), 2);
+    let found = get(&app.back_end(), &session.id.to_string()).await.unwrap();
+    assert!(found.revoked_at.is_some());
+}
+
+async fn somebody_waits_for_a_lock(app: &TestApp) -> bool {
+    let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let database = app.database().await;
+    let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, waiting)).await.unwrap();
+    database.close().await.unwrap();
+    row.is_some()
 }
