@@ -158,6 +158,9 @@ async fn a_session_that_is_ended_and_extended_together_is_never_revived(
         let found = test.store.view().sessions().find(project_id, session.id).await.unwrap().unwrap();
         assert_eq!(found.state, SessionState::Revoked { revoked_at: now() });
     }
+    let tx = test.store.begin().await.unwrap();
+    assert_eq!(tx.sessions().delete_ended(now(), 100).await.unwrap(), 20, "no end was moved after that");
+    tx.commit().await.unwrap();
 }
 
 /// An extension that waits for the end of the session looks again.
