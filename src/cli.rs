@@ -11,6 +11,7 @@ mod migrate;
 mod output;
 mod project;
 mod serve;
+mod session;
 mod user;
 
 use std::{
@@ -65,6 +66,8 @@ enum Command {
     #[command(subcommand)]
     User(user::UserCommand),
     #[command(subcommand)]
+    Session(session::SessionCommand),
+    #[command(subcommand)]
     Key(key::KeyCommand),
     Healthcheck(healthcheck::HealthcheckArgs),
 }
@@ -83,6 +86,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Project(command) => project::run(command).await.map(|()| 0),
         Command::Client(command) => client::run(command).await.map(|()| 0),
         Command::User(command) => user::run(command).await.map(|()| 0),
+        Command::Session(command) => session::run(command).await.map(|()| 0),
         Command::Key(command) => key::run(command).await.map(|()| 0),
         Command::Healthcheck(args) => healthcheck::run(args).await.map(|()| 0),
     };

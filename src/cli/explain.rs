@@ -16,6 +16,9 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
         }
         Error::ClientNotFound => anyhow::anyhow!("{error} in that project; `signet client list` shows them"),
         Error::ProjectNotFound => anyhow::anyhow!("{error}; `signet project list` shows them"),
+        Error::SessionNotFound => {
+            anyhow::anyhow!("{error} in that project; `signet session list` shows the live ones of a user")
+        }
         Error::UserNotFound => anyhow::anyhow!("{error} in that project; `signet user list` shows them"),
         Error::IdentifierTaken { kind, .. } => {
             anyhow::anyhow!("another user of the project has that {}; see `signet user list`", kind.as_str())

@@ -177,7 +177,7 @@ async fn replace_password(args: SetPasswordArgs) -> anyhow::Result<()> {
     };
     let services = args.database.open_to_hash(&args.hashing).await?;
     let call = operator_call_in(&services, args.project).await?;
-    let user = set_password(&services, &call, args.user, password).await.map_err(explain)?;
+    let user = set_password(&services, &call, args.user, password, None).await.map_err(explain)?;
     Ok(args.output.record(&UserRecord::from(user), "The password is set, and all sessions of the user have ended.")?)
 }
 

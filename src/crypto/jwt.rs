@@ -156,7 +156,7 @@ pub struct Expected<'a> {
     pub audiences: &'a [String],
     /// The time now.
     pub now: Timestamp,
-    /// Take an expired token too: whoever has one may still sign out with it.
+    /// Take an expired token too: whoever has one may still sign out with it, and renew a session token.
     pub expired_too: bool,
 }
 

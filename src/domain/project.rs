@@ -171,6 +171,11 @@ impl ProjectSettings {
         Duration::seconds(self.access_token_lifetime_seconds.into())
     }
 
+    /// How long a session may go unused.
+    pub fn session_idle_lifetime(&self) -> Duration {
+        Duration::seconds(self.session_idle_lifetime_seconds.into())
+    }
+
     /// Lifetime of session tokens.
     pub fn session_token_lifetime(&self) -> Duration {
         Duration::seconds(self.session_token_lifetime_seconds.into())

@@ -8,7 +8,7 @@ use super::{
     client::RefreshTokenFormat,
     client_context::ClientContext,
     id::{ClientId, ProjectId, SessionId, UserId},
-    project::ProjectSettings,
+    project::{ProjectSettings, SESSION_LIFETIME_MAX},
     refresh::RefreshState,
 };
 use crate::clock::Timestamp;
@@ -29,7 +29,7 @@ pub enum AuthenticationMethod {
 pub enum SessionState {
     /// Can be used.
     Active {
-        /// Ends then if it is not used.
+        /// Ends then if it is not used; never after `expires_at`.
         idle_expires_at: Timestamp,
         /// Ends then in any case.
         expires_at: Timestamp,
@@ -40,6 +40,32 @@ pub enum SessionState {
         revoked_at: Timestamp,
     },
 }
+
+/// Shortest time that a session can be given.
+pub const SESSION_LIFETIME_MIN: Duration = Duration::minutes(5);
+
+/// The time is not one that a session can be given.
+#[derive(Debug, thiserror::Error)]
+#[error("must be whole seconds, 5 minutes to 366 days")]
+pub struct ParseSessionDurationError;
+
+/// How long a session shall last from now on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionDuration(Duration);
+
+impl SessionDuration {
+    /// Reads a length of time: whole seconds, [`SESSION_LIFETIME_MIN`] to [`SESSION_LIFETIME_MAX`].
+    pub fn parse(seconds: i64, nanos: i32) -> Result<Self, ParseSessionDurationError> {
+        let duration = Duration::try_seconds(seconds).filter(|_| nanos == 0);
+        let is_allowed = |duration: &Duration| (SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX).contains(duration);
+        duration.filter(is_allowed).map(Self).ok_or(ParseSessionDurationError)
+    }
+}
+
+/// The session is over: nothing brings it back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the session is over")]
+pub struct NotLive;
 
 /// A signed-in user on one device.
 #[derive(Clone, Debug)]
@@ -80,17 +106,6 @@ impl Session {
         SessionState::Active { idle_expires_at: idle_expires_at.min(expires_at), expires_at }
     }
 
-    /// The state after it was used: the idle end moves on, but never back and never past the end in any case.
-    pub fn used(&self, now: Timestamp, settings: &ProjectSettings) -> SessionState {
-        match self.state {
-            SessionState::Active { idle_expires_at, expires_at } => {
-                let idle_from_now = now + Duration::seconds(settings.session_idle_lifetime_seconds.into());
-                SessionState::Active { idle_expires_at: idle_from_now.max(idle_expires_at).min(expires_at), expires_at }
-            }
-            revoked @ SessionState::Revoked { .. } => revoked,
-        }
-    }
-
     /// True if it can be used at that time.
     pub fn is_live_at(&self, now: Timestamp) -> bool {
         self.ends_at().is_some_and(|end| now < end)
@@ -103,4 +118,32 @@ impl Session {
             SessionState::Revoked { .. } => None,
         }
     }
+
+    /// The state after it was used: it idles from now on, but its absolute end stays. An idle end that is later, because
+    /// somebody extended the session, stays too. Fails if the session is over.
+    pub fn used(&self, now: Timestamp, idle_lifetime: Duration) -> Result<SessionState, NotLive> {
+        let (idle_expires_at, expires_at) = self.ends_if_live(now)?;
+        let idle_expires_at = idle_expires_at.max(now + idle_lifetime).min(expires_at);
+        Ok(SessionState::Active { idle_expires_at, expires_at })
+    }
+
+    /// The state once it shall last that long from now, and no longer. Fails if the session is over.
+    pub fn extended(&self, now: Timestamp, duration: SessionDuration) -> Result<SessionState, NotLive> {
+        self.ends_if_live(now)?;
+        let end = now + duration.0;
+        Ok(SessionState::Active { idle_expires_at: end, expires_at: end })
+    }
+
+    fn ends_if_live(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), NotLive> {
+        match self.state {
+            SessionState::Active { idle_expires_at, expires_at } if self.is_live_at(now) => {
+                Ok((idle_expires_at, expires_at))
+            }
+            SessionState::Active { .. } | SessionState::Revoked { .. } => Err(NotLive),
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{self, client_context, cookie_hints, id, locale, object_from, session_message, token_set, user_message},
+    convert::{
+        self, client_context, cookie_hints, id, locale, object_from, seconds_until, session_message, token_set,
+        user_message,
+    },
     respond::{answer, open},
 };
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,
+        session::SessionDuration,
         violation::InField as _,
     },
     proto::{
@@ -34,7 +39,7 @@ use crate::{
     usecase::{
         Error, Services,
         authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
-        authenticate_session::{SessionCredential, authenticate_session},
+        authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
@@ -160,14 +165,19 @@ impl AuthService for AuthApi {
         let (call, body) = open(request);
         let operation = async {
             let credential = session_credential(body.credential.map(Into::into))?;
-            let now = self.0.clock.now();
-            let live = authenticate_session(&self.0, &call, credential).await?;
+            let duration = body.session_duration.map(|given| SessionDuration::parse(given.seconds, given.nanos));
+            let wishes = SessionWishes {
+                duration: duration.transpose().in_field("session_duration")?,
+                renew_session_token: body.renew_session_token,
+            };
+            let live = authenticate_session(&self.0, &call, credential, wishes).await?;
+            let (now, fresh) = (live.checked_at, live.session_token);
             Ok(AuthenticateSessionResponse {
                 user: Some(user_message(live.user)),
                 session: Some(session_message(live.session)),
                 token_expires_in: live.token_expires_at.map(|end| convert::duration(now, end)),
-                session_token: None,
-                session_token_expires_in_seconds: 0,
+                session_token_expires_in_seconds: fresh.as_ref().map_or(0, |t| seconds_until(now, t.expires_at)),
+                session_token: fresh.map(|fresh| fresh.token.expose_secret().into()),
             })
         };
         answer(&call, operation).await

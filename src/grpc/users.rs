@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{
     convert::{id, locale, object_from, page, short_text, timestamp, unknown_path, user_message},
     respond::{answer, open},
+    sessions::except_session,
 };
 use crate::{
     domain::{
@@ -120,7 +121,8 @@ impl UserService for UserApi {
         let (call, body) = open(request);
         let operation = async {
             let password = Password::parse(&body.password).in_field("password")?;
-            let user = set_password(&self.0, &call, user_id(&body.user_id)?, password).await?;
+            let except = except_session(&body.except_session_id)?;
+            let user = set_password(&self.0, &call, user_id(&body.user_id)?, password, except).await?;
             Ok(SetPasswordResponse { user: Some(user_message(user)) })
         };
         answer(&call, operation).await

@@ -30,6 +30,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("page of users", users::page_of(id.into(), page).build(backend)),
         ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
         ("sessions of a user", sessions::of_user(id.into()).build(backend)),
+        ("page of a user's sessions", sessions::page_of(id.into(), id.into(), page, now).build(backend)),
+        ("sessions to clear away", sessions::ended(now, 10).build(backend)),
         ("pending authentication by token", challenges::pending_by_secret(id.into(), &hash).build(backend)),
         ("code by id", challenges::code_by_id(id.into()).build(backend)),
         ("what waits for a code", challenges::waiting_for(id.into()).build(backend)),

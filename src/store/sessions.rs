@@ -1,8 +1,8 @@
 //! Table `sessions`.
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
-    entity::prelude::*, sea_query::Query,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, entity::prelude::*, sea_query::Query,
 };
 
 use super::{StoreError, entity::session};
@@ -13,6 +13,7 @@ use crate::{
         client::RefreshTokenFormat,
         client_context::ClientContext,
         id::{ProjectId, SessionId, UserId},
+        page::{Listed, Page},
         refresh::RefreshState,
         session::{Session, SessionState},
     },
@@ -32,6 +33,35 @@ pub(super) fn of_user(user_id: UserId) -> Select<session::Entity> {
     session::Entity::find()
         .filter(session::Column::UserId.eq(Uuid::from(user_id)))
         .filter(session::Column::RevokedAt.is_null())
+}
+
+/// A page of the sessions of a user that can be used.
+pub(super) fn page_of(project_id: ProjectId, user_id: UserId, page: Page, now: Timestamp) -> Select<session::Entity> {
+    let query = of_user(user_id)
+        .filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
+        .filter(live_at(now))
+        .order_by_asc(session::Column::Id)
+        .limit(u64::from(page.size) + 1);
+    match page.after {
+        Some(after) => query.filter(session::Column::Id.gt(after)),
+        None => query,
+    }
+}
+
+/// So many sessions that were over in any case by then. Of one that was ended the last possible end is when that was done.
+pub(super) fn ended(by: Timestamp, limit: u64) -> Select<session::Entity> {
+    session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(session::Column::ExpiresAt.lte(by))
+        .limit(limit)
+}
+
+fn live_at(now: Timestamp) -> Condition {
+    Condition::all()
+        .add(session::Column::RevokedAt.is_null())
+        .add(session::Column::IdleExpiresAt.gt(now))
+        .add(session::Column::ExpiresAt.gt(now))
 }
 
 impl<C: ConnectionTrait> Sessions<'_, C> {
@@ -93,58 +123,81 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(written.rows_affected == 1)
     }
 
-    /// Ends a session; false if it has been ended before, or is not there.
-    pub async fn revoke(&self, project_id: ProjectId, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let revoked = session::Entity::update_many()
-            .col_expr(session::Column::RevokedAt, Expr::value(now))
-            .filter(session::Column::Id.eq(Uuid::from(id)))
-            .filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
-            .filter(session::Column::RevokedAt.is_null())
-            .exec(self.0)
-            .await?;
-        Ok(revoked.rows_affected > 0)
+    /// Lists the sessions of a user that can be used, oldest first.
+    pub async fn list_live(
+        &self,
+        project_id: ProjectId,
+        user_id: UserId,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Listed<Session>, StoreError> {
+        let rows = page_of(project_id, user_id, page, now).all(self.0).await?;
+        let sessions = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(Listed::from_rows(sessions, page, |session: &Session| session.id.into()))
     }
 
-    /// Ends the sessions of a user, but for one if it is named; says which of them could still be used. One statement: a user
-    /// may have more sessions than a statement may have parameters.
+    /// Writes the ends of a session that was read before; false if it can no longer be used. One statement that asks for a
+    /// live session: what was ended meanwhile stays ended.
+    pub async fn extend(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
+        let extended = session::Entity::update_many()
+            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+            .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+            .filter(session::Column::Id.eq(Uuid::from(session.id)))
+            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+            .filter(live_at(now))
+            .exec(self.0)
+            .await?;
+        Ok(extended.rows_affected > 0)
+    }
+
+    /// Ends a session; says whether it could be used until now.
+    pub async fn revoke(&self, project_id: ProjectId, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let which = Condition::all()
+            .add(session::Column::Id.eq(Uuid::from(id)))
+            .add(session::Column::ProjectId.eq(Uuid::from(project_id)));
+        Ok(!self.end(which, now).await?.is_empty())
+    }
+
+    /// Ends the sessions of a user, but for one if it is named; says which of them could be used until now.
     pub async fn revoke_all(
         &self,
         user_id: UserId,
         but: Option<SessionId>,
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
+        let which = Condition::all()
+            .add(session::Column::UserId.eq(Uuid::from(user_id)))
+            .add_option(but.map(|but| session::Column::Id.ne(Uuid::from(but))));
+        self.end(which, now).await
+    }
+
+    /// Ends sessions that have not been ended before; also those that have expired, because clocks may differ. Says which of
+    /// them had not. One statement: a user may have more sessions than a statement may have parameters.
+    async fn end(&self, which: Condition, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        // The sweep goes by the absolute end. Whether a session was live follows from the idle end alone, which is never later.
+        let expires_at =
+            Expr::case(session::Column::ExpiresAt.gt(now), now).finally(session::Column::ExpiresAt.into_expr());
         let mut update = Query::update();
         update
             .table(session::Entity)
             .value(session::Column::RevokedAt, now)
-            .and_where(session::Column::UserId.eq(Uuid::from(user_id)))
-            .and_where(session::Column::RevokedAt.is_null())
-            .returning(Query::returning().columns([
-                session::Column::Id,
-                session::Column::IdleExpiresAt,
-                session::Column::ExpiresAt,
-            ]));
-        if let Some(but) = but {
-            update.and_where(session::Column::Id.ne(Uuid::from(but)));
-        }
+            .value(session::Column::ExpiresAt, expires_at)
+            .cond_where(which.add(session::Column::RevokedAt.is_null()))
+            .returning(Query::returning().columns([session::Column::Id, session::Column::IdleExpiresAt]));
         let mut ended = Vec::new();
         for row in self.0.query_all(&update).await? {
-            let (id, idle_end, end): (Uuid, Timestamp, Timestamp) =
-                (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-            if now < idle_end.min(end) {
+            let (id, idle_expires_at): (Uuid, Timestamp) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if now < idle_expires_at {
                 ended.push(id.into());
             }
         }
         Ok(ended)
     }
 
-    /// Clears away sessions that were over by then, so many at most; says how many.
+    /// Clears away sessions that were over in any case by then, so many at most; says how many.
     pub async fn delete_ended(&self, by: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let over = [session::Column::RevokedAt, session::Column::IdleExpiresAt, session::Column::ExpiresAt]
-            .into_iter()
-            .fold(Condition::any(), |any, column| any.add(column.lte(by)));
-        let ended = session::Entity::find().select_only().column(session::Column::Id).filter(over).limit(limit);
-        let ids: Vec<Uuid> = ended.into_tuple().all(self.0).await?;
+        let ids: Vec<Uuid> = ended(by, limit).into_tuple().all(self.0).await?;
         let deleted = session::Entity::delete_many().filter(session::Column::Id.is_in(ids)).exec(self.0).await?;
         Ok(deleted.rows_affected)
     }

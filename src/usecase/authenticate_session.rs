@@ -1,15 +1,23 @@
-//! Is this token, or session, still good?
+//! Is this token, or session, still good? And if it is, on request: a later end, a fresh session token.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Call, Error, Services};
+use super::{
+    Call, Error, IssuedToken, Services,
+    mint_tokens::{Subject, mint_session_token},
+};
 use crate::{
     clock::Timestamp,
     crypto::{
         jwt::{self, Expected, TokenKind, VerifiedToken},
         project_keys::ProjectKeys,
     },
-    domain::{caller::ClientCaller, id::SessionId, session::Session, user::User},
+    domain::{
+        caller::ClientCaller,
+        id::SessionId,
+        session::{NotLive, Session, SessionDuration},
+        user::User,
+    },
 };
 
 /// What stands for a session.
@@ -23,6 +31,15 @@ pub enum SessionCredential {
     Id(SessionId),
 }
 
+/// What to do with a session that is still good. Nothing is written if nothing is wished.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionWishes {
+    /// The session shall last that long from now, and no longer.
+    pub duration: Option<SessionDuration>,
+    /// Issue a fresh session token; take an expired one for it, too.
+    pub renew_session_token: bool,
+}
+
 /// A session that can be used, and whose it is.
 #[derive(Debug)]
 pub struct LiveSession {
@@ -32,6 +49,10 @@ pub struct LiveSession {
     pub user: User,
     /// End of the token that was presented.
     pub token_expires_at: Option<Timestamp>,
+    /// Fresh session token, if it was asked for.
+    pub session_token: Option<IssuedToken>,
+    /// When all of this was true.
+    pub checked_at: Timestamp,
 }
 
 /// Checks the credential, then the session itself in the database: a revoked one is refused at once.
@@ -39,25 +60,49 @@ pub async fn authenticate_session(
     services: &Services,
     call: &Call,
     credential: SessionCredential,
+    wishes: SessionWishes,
 ) -> Result<LiveSession, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
     let (session_id, token) = match credential {
         SessionCredential::Id(id) => (id, None),
         SessionCredential::RefreshToken(_) => return Err(Error::TokenInvalid),
         SessionCredential::Token(kind, token) => {
-            let token = verify_token(services, caller, kind, &token, now, false).await?;
+            let expired_too = wishes.renew_session_token && kind == TokenKind::Session;
+            let token = verify_token(services, caller, kind, &token, now, expired_too).await?;
             (token.session_id, Some(token))
         }
     };
     let view = services.store.view();
     let session = view.sessions().find(caller.project_id(), session_id).await?;
-    let session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
+    let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
     if token.as_ref().is_some_and(|token| token.user_id != session.user_id) {
         return Err(Error::TokenInvalid);
     }
     let user = view.users().find(caller.project_id(), session.user_id).await?;
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
-    Ok(LiveSession { session, user, token_expires_at: token.map(|token| token.expires_at) })
+
+    if let Some(duration) = wishes.duration {
+        session.state = session.extended(now, duration).map_err(|NotLive| Error::SessionNotActive)?;
+    }
+    let session_token = if wishes.renew_session_token {
+        let project = &caller.project;
+        let (keys, issuer) =
+            (services.key_ring.keys(&services.store, project.id, now).await?, services.issuer(project));
+        let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+        Some(mint_session_token(&keys, &subject, now, &services.random)?)
+    } else {
+        None
+    };
+    if wishes.duration.is_some() {
+        let tx = services.store.begin().await?;
+        // Whoever disables or deletes the user ends the session, so asking the session alone is enough.
+        if !tx.sessions().extend(&session, now).await? {
+            return Err(Error::SessionNotActive);
+        }
+        tx.commit().await?;
+    }
+    let token_expires_at = token.map(|token| token.expires_at);
+    Ok(LiveSession { session, user, token_expires_at, session_token, checked_at: now })
 }
 
 /// Checks a JWT of the caller's project.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Call, Error, Services, Tokens,
+    end_sessions::end_sessions_of,
     mint_tokens::{Subject, mint_tokens},
 };
 use crate::{
@@ -79,10 +80,7 @@ pub(super) async fn complete_sign_in(
     let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id).session(session.id);
     services.record(tx, call, now, [signed_in]).await?;
     if wishes.revoke_other_sessions {
-        let ended = tx.sessions().revoke_all(user.id, Some(session.id), now).await?;
-        let revoked = |id| Event::new(EventKind::SessionRevoked, project.id).user(user.id).session(id);
-        let events = ended.into_iter().map(|id| revoked(id).cause("other_sessions"));
-        services.record(tx, call, now, events).await?;
+        end_sessions_of(services, call, tx, &user, Some(session.id), "other_sessions", now).await?;
     }
     let first_seen = user.last_signed_in_at.is_none();
     tx.users().signed_in(user.id, now).await?;

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     crypto::{
         jwt::{self, IdClaims, SessionClaims, TokenKind},
-        project_keys::ProjectKeys,
+        project_keys::{JwtKey, ProjectKeys},
         refresh_token::RefreshGrant,
     },
     domain::{
@@ -59,22 +59,10 @@ pub(super) fn mint_tokens(
     random: &Random,
 ) -> Result<Tokens, Error> {
     let (key, settings, session) = (keys.signer(now)?, &subject.project.settings, subject.session);
-    let session_end = session.ends_at().unwrap_or(now);
-    let bearer = |kind, audience: String, lifetime: chrono::Duration| {
-        // No token outlives its session.
-        let expires_at = (now + lifetime).min(session_end);
-        let jti = Ulid::from_bytes(random.bytes()).to_string();
-        let claims = session_claims(subject, kind, audience, now, expires_at, jti);
-        let token = jwt::sign(key, kind, &claims)?;
-        Ok::<_, Error>(IssuedToken { token: token.into(), expires_at })
-    };
-
     let resource = wishes.resource.as_ref().or(session.resource.as_ref());
     let audience = resource.cloned().unwrap_or_else(|| subject.project.default_audience());
-    let access = bearer(TokenKind::Access, audience, settings.access_token_lifetime())?;
-    let session_token = wishes
-        .session_token
-        .then(|| bearer(TokenKind::Session, subject.project.id.to_string(), settings.session_token_lifetime()));
+    let access = bearer(key, subject, TokenKind::Access, audience, settings.access_token_lifetime(), now, random)?;
+    let session_token = wishes.session_token.then(|| mint_session_token(keys, subject, now, random));
     let id = wishes.id_token.then(|| {
         let mut claims = id_claims(subject, wishes, now, access.expires_at);
         let access_token = secrecy::ExposeSecret::expose_secret(&access.token);
@@ -119,6 +107,34 @@ fn mint_refresh_token(keys: &ProjectKeys, subject: &Subject<'_>, now: Timestamp)
         }
     };
     Ok(IssuedToken { token, expires_at })
+}
+
+/// A session token alone.
+pub(super) fn mint_session_token(
+    keys: &ProjectKeys,
+    subject: &Subject<'_>,
+    now: Timestamp,
+    random: &Random,
+) -> Result<IssuedToken, Error> {
+    let (audience, lifetime) = (subject.project.id.to_string(), subject.project.settings.session_token_lifetime());
+    bearer(keys.signer(now)?, subject, TokenKind::Session, audience, lifetime, now, random)
+}
+
+fn bearer(
+    key: &JwtKey,
+    subject: &Subject<'_>,
+    kind: TokenKind,
+    audience: String,
+    lifetime: chrono::Duration,
+    now: Timestamp,
+    random: &Random,
+) -> Result<IssuedToken, Error> {
+    // No token outlives its session.
+    let expires_at = (now + lifetime).min(subject.session.ends_at().unwrap_or(now));
+    let jti = Ulid::from_bytes(random.bytes()).to_string();
+    let claims = session_claims(subject, kind, audience, now, expires_at, jti);
+    let token = jwt::sign(key, kind, &claims)?;
+    Ok(IssuedToken { token: token.into(), expires_at })
 }
 
 fn session_claims(

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Call, Error, Services, Tokens,
     authenticate_session::verify_with,
+    end_sessions::end_session,
     mint_tokens::{Subject, mint_tokens},
 };
 use crate::{
@@ -93,9 +94,8 @@ async fn step(
         let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
         match session.refresh.present(grant.generation, settings.refresh_policy(), now) {
             RefreshOutcome::Reuse => {
-                tx.sessions().revoke(session.project_id, session.id, now).await?;
-                let revoked = event(EventKind::SessionRevoked).cause("refresh_token_reuse");
-                services.record(tx, call, now, [event(EventKind::RefreshReused), revoked]).await?;
+                services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
+                end_session(services, call, tx, session.id, "refresh_token_reuse", now).await?;
                 return Ok(None);
             }
             RefreshOutcome::Repeat => {
@@ -107,7 +107,7 @@ async fn step(
                 session.refresh = RefreshState { generation: to, rotated_at: Some(now) };
             }
         }
-        session.state = session.used(now, settings);
+        session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
         if tx.sessions().refreshed(&session, from).await? {
             return Ok(Some(session));
         }

@@ -1,10 +1,10 @@
 //! Setting a password.
 
-use super::{Call, Error, Services, users::check_policy};
+use super::{Call, Error, Services, end_sessions::end_sessions_of, users::check_policy};
 use crate::{
     domain::{
         event::{Event, EventKind},
-        id::UserId,
+        id::{SessionId, UserId},
         password::Password,
         throttle::ThrottleKind,
         user::User,
@@ -12,8 +12,14 @@ use crate::{
     store::Subject,
 };
 
-/// Sets a user's password. Ends their sessions and kills what was begun with the old one.
-pub async fn set_password(services: &Services, call: &Call, id: UserId, password: Password) -> Result<User, Error> {
+/// Sets a user's password. Ends their sessions, but for one if it is named, and kills what was begun with the old one.
+pub async fn set_password(
+    services: &Services,
+    call: &Call,
+    id: UserId,
+    password: Password,
+    except: Option<SessionId>,
+) -> Result<User, Error> {
     let project = call.project()?;
     let project_id = project.id;
     let user = services.store.view().users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
@@ -27,15 +33,12 @@ pub async fn set_password(services: &Services, call: &Call, id: UserId, password
     tx.credentials().set(project_id, id, &hash, now).await?;
     tx.challenges().delete_of_user(id).await?;
     tx.throttles().forget(project_id, ThrottleKind::Password, Subject::user(id)).await?;
-    let ended = tx.sessions().revoke_all(id, None, now).await?;
     user.updated_at = now;
     user.has_password = true;
     tx.users().update(&user).await?;
 
-    let revoked = |session| Event::new(EventKind::SessionRevoked, project_id).user(id).session(session);
-    let events = ended.into_iter().map(|session| revoked(session).cause("password_set"));
     services.record(&tx, call, now, [Event::new(EventKind::PasswordSet, project_id).user(id)]).await?;
-    services.record(&tx, call, now, events).await?;
+    end_sessions_of(services, call, &tx, &user, except, "password_set", now).await?;
     tx.commit().await?;
     Ok(user)
 }

@@ -1,6 +1,6 @@
 //! Disabling and enabling a user.
 
-use super::{Call, Error, Services};
+use super::{Call, Error, Services, end_sessions::end_sessions_of};
 use crate::domain::{
     event::{Event, EventKind},
     id::UserId,
@@ -18,18 +18,15 @@ pub async fn set_user_status(services: &Services, call: &Call, id: UserId, statu
     user.status = status;
     user.updated_at = now;
     tx.users().update(&user).await?;
-    let mut events = Vec::new();
+    let changed = |kind| [Event::new(kind, project_id).user(id)];
     match status {
-        UserStatus::Active => events.push(Event::new(EventKind::UserEnabled, project_id).user(id)),
+        UserStatus::Active => services.record(&tx, call, now, changed(EventKind::UserEnabled)).await?,
         UserStatus::Disabled => {
-            events.push(Event::new(EventKind::UserDisabled, project_id).user(id));
+            services.record(&tx, call, now, changed(EventKind::UserDisabled)).await?;
             tx.challenges().delete_of_user(id).await?;
-            let ended = tx.sessions().revoke_all(id, None, now).await?;
-            let revoked = |session| Event::new(EventKind::SessionRevoked, project_id).user(id).session(session);
-            events.extend(ended.into_iter().map(|session| revoked(session).cause("user_disabled")));
+            end_sessions_of(services, call, &tx, &user, None, "user_disabled", now).await?;
         }
     }
-    services.record(&tx, call, now, events).await?;
     tx.commit().await?;
     Ok(user)
 }

@@ -3,12 +3,10 @@
 use super::{
     Call, Error, Services,
     authenticate_session::{SessionCredential, verify_token},
+    end_sessions::end_session,
     refresh_tokens::read_refresh_token,
 };
-use crate::domain::{
-    client::ClientType,
-    event::{Event, EventKind},
-};
+use crate::domain::client::ClientType;
 
 /// Ends the session that the credential stands for; one that has ended already stays so.
 pub async fn sign_out(services: &Services, call: &Call, credential: SessionCredential) -> Result<(), Error> {
@@ -28,9 +26,6 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
         }
     };
     let tx = services.store.begin().await?;
-    if tx.sessions().revoke(caller.project_id(), session_id, now).await? {
-        let event = Event::new(EventKind::SessionRevoked, caller.project_id()).session(session_id).cause("sign_out");
-        services.record(&tx, call, now, [event]).await?;
-    }
+    end_session(services, call, &tx, session_id, "sign_out", now).await?;
     Ok(tx.commit().await?)
 }

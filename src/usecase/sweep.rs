@@ -6,7 +6,8 @@ use super::{Error, Services};
 
 /// How long the row of a mail that was sent or given up is kept, to find out what became of it.
 pub const FINISHED_MAIL_KEPT: Duration = Duration::days(7);
-/// How long a session that was ended or has expired is kept, to find out what a token once belonged to.
+/// How long a session is kept after its last possible end, to find out what a token once belonged to: since it was ended, or
+/// since its absolute end if it idled away before that.
 pub const ENDED_SESSION_KEPT: Duration = Duration::days(30);
 /// Rows that are deleted in one unit of work, so that nobody waits long for the writer of SQLite or for locks.
 const BATCH: u64 = 500;

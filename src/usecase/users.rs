@@ -1,6 +1,6 @@
 //! Creating, reading and deleting users.
 
-use super::{Call, Error, Services};
+use super::{Call, Error, Services, end_sessions::end_sessions_of};
 use crate::{
     domain::{
         event::{Event, EventKind},
@@ -95,13 +95,13 @@ pub async fn list_users(
     }
 }
 
-/// Deletes a user with all that hangs on them.
+/// Deletes a user with all that hangs on them. Of their sessions the audit trail keeps that they ended.
 pub async fn delete_user(services: &Services, call: &Call, id: UserId) -> Result<(), Error> {
     let (project_id, now) = (call.project()?.id, services.clock.now());
     let tx = services.store.begin().await?;
-    if !tx.users().delete(project_id, id).await? {
-        return Err(Error::UserNotFound);
-    }
+    let user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
+    end_sessions_of(services, call, &tx, &user, None, "user_deleted", now).await?;
+    tx.users().delete(project_id, id).await?;
     services.record(&tx, call, now, [Event::new(EventKind::UserDeleted, project_id).user(id)]).await?;
     Ok(tx.commit().await?)
 }

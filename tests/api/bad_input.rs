@@ -129,7 +129,8 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
         });
         let places = [
             ("user_id", "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification"),
-            ("session_id", "AuthenticateSession SignOut"),
+            ("user_id", "ListSessions RevokeAllSessions"),
+            ("session_id", "AuthenticateSession SignOut GetSession RevokeSession"),
             ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
             ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
             ("client_secret_id", "DeleteClientSecret"),
@@ -147,6 +148,12 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
                     all.push(wrong(rpc, with(&Value::Object(members), json!({field: id})), field));
                 }
             }
+        }
+        // Empty is for none.
+        for id in &bad[1..] {
+            let request = json!({"user_id": settled["user_id"], "except_session_id": id});
+            all.push(wrong("RevokeAllSessions", request.clone(), "except_session_id"));
+            all.push(wrong("SetPassword", with(&request, json!({"password": PASSWORD})), "except_session_id"));
         }
         for rpc in ["AuthenticateSession", "SignOut"] {
             all.push(wrong(rpc, json!({}), "credential"));
@@ -259,8 +266,12 @@ async fn pages_and_masks_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine
     let requests = |app: &TestApp| {
         let mut all = Vec::new();
         let project_id = app.fixture.project_id.to_string();
-        let lists =
-            [("ListUsers", json!({})), ("ListProjects", json!({})), ("ListClients", json!({"project_id": project_id}))];
+        let lists = [
+            ("ListUsers", json!({})),
+            ("ListProjects", json!({})),
+            ("ListClients", json!({"project_id": project_id})),
+            ("ListSessions", json!({"user_id": app.fixture.ada.to_string()})),
+        ];
         for (rpc, request) in lists {
             for size in [-1, 101, i32::MIN, i32::MAX] {
                 all.push(wrong(rpc, with(&request, json!({"page_size": size})), "page_size"));
@@ -360,8 +371,12 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
     let update = with(&of_user, json!({"user": {"given_name": "x"}, "update_mask": "givenName"}));
     cases.push(("UpdateUser", update, "USER_NOT_FOUND"));
     cases.push(("SetPassword", with(&of_user, json!({"password": PASSWORD})), "USER_NOT_FOUND"));
-    for rpc in ["GetUser", "DeleteUser", "DisableUser", "EnableUser", "SendEmailVerification"] {
+    let unknown_user = ["GetUser", "DeleteUser", "DisableUser", "EnableUser", "SendEmailVerification"];
+    for rpc in unknown_user.into_iter().chain(["ListSessions", "RevokeAllSessions"]) {
         cases.push((rpc, of_user.clone(), "USER_NOT_FOUND"));
+    }
+    for rpc in ["GetSession", "RevokeSession"] {
+        cases.push((rpc, json!({"session_id": id("session")}), "SESSION_NOT_FOUND"));
     }
     let before = traces(&app).await;
     for (rpc, request, reason) in cases {

@@ -14,6 +14,8 @@ mod observed;
 mod operators;
 mod projects;
 mod refresh;
+mod session_renewal;
+mod session_service;
 mod sessions;
 mod sign_in;
 mod support;

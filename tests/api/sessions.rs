@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use signet::{
     crypto::jwt::{self, TokenKind},
     proto::{
-        AuthenticateSessionRequest, AuthenticateSessionResponse, DisableUserRequest, RPCS, SignInRequest,
-        SignInResponse, SignOutRequest, TokenOptions, authenticate_session_request::Credential, sign_out_request,
+        AuthenticateSessionRequest, AuthenticateSessionResponse, DeleteUserRequest, DisableUserRequest, RPCS,
+        RevokeAllSessionsRequest, RevokeSessionRequest, SetPasswordRequest, SignInRequest, SignInResponse,
+        SignOutRequest, TokenOptions, authenticate_session_request::Credential, sign_out_request,
     },
 };
 use tonic::Status;
@@ -21,7 +22,7 @@ use crate::{
     support::{Caller, Engine, PASSWORD, RawCall, TestApp, credentials, message, method, reason},
 };
 
-async fn sign_in(app: &TestApp) -> SignInResponse {
+pub(crate) async fn sign_in(app: &TestApp) -> SignInResponse {
     let request = SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), ..Default::default() };
     app.public().auth.sign_in(request).await.unwrap().into_inner()
 }
@@ -32,7 +33,7 @@ async fn authenticate(caller: &Caller, credential: Credential) -> Result<Authent
 }
 
 /// Why a credential is refused; empty if it is not.
-async fn refusal(caller: &Caller, credential: Credential) -> String {
+pub(crate) async fn refusal(caller: &Caller, credential: Credential) -> String {
     authenticate(caller, credential).await.err().map(|status| reason(&status)).unwrap_or_default()
 }
 
@@ -140,7 +141,7 @@ async fn a_secret_of_each_kind_is_worthless_in_every_place_but_its_own(
     // In its own place each one works, so nothing above was refused for another reason.
     app.clock.advance(Duration::seconds(31));
     for (path, request) in good {
-        if path.contains("UserService") || path.ends_with("SignOut") {
+        if path.contains("UserService") || ["SignOut", "RevokeSession"].iter().any(|rpc| path.ends_with(rpc)) {
             continue;
         }
         let rpc = RPCS.iter().find(|rpc| rpc.path == path).unwrap();
@@ -242,11 +243,34 @@ async fn a_forged_token_is_refused(#[values(Engine::Sqlite, Engine::Postgres)] e
     }
 }
 
+/// The ways in which a back end ends a session of Ada's.
+async fn manage(app: &TestApp, how: &str, session_id: String, other: String) {
+    let (user_id, mut caller) = (app.fixture.ada.to_string(), app.back_end());
+    match how {
+        "revoked" => drop(caller.sessions.revoke_session(RevokeSessionRequest { session_id }).await.unwrap()),
+        "all_revoked" => {
+            let request = RevokeAllSessionsRequest { user_id, except_session_id: other };
+            caller.sessions.revoke_all_sessions(request).await.unwrap();
+        }
+        "password" => {
+            let request = SetPasswordRequest { user_id, password: PASSWORD.into(), except_session_id: other };
+            caller.users.set_password(request).await.unwrap();
+        }
+        "disabled" => drop(caller.users.disable_user(DisableUserRequest { user_id }).await.unwrap()),
+        "deleted" => drop(caller.users.delete_user(DeleteUserRequest { user_id }).await.unwrap()),
+        _ => panic!("{how}?"),
+    }
+}
+
 #[rstest]
 #[case::access_token("access")]
 #[case::session_token("session")]
 #[case::id("id")]
+#[case::revoked("revoked")]
+#[case::all_revoked("all_revoked")]
+#[case::password("password")]
 #[case::disabled("disabled")]
+#[case::deleted("deleted")]
 #[tokio::test]
 async fn an_ended_session_is_refused_at_once_on_every_replica(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
@@ -269,17 +293,18 @@ async fn an_ended_session_is_refused_at_once_on_every_replica(
         "access" => sign_out(&app.public(), Ending::AccessToken(tokens.access_token)).await.unwrap(),
         "session" => sign_out(&app.public(), Ending::SessionToken(tokens.session_token.unwrap())).await.unwrap(),
         "id" => sign_out(&app.back_end(), Ending::SessionId(session_id)).await.unwrap(),
-        _ => {
-            let request = DisableUserRequest { user_id: app.fixture.ada.to_string() };
-            app.back_end().users.disable_user(request).await.unwrap();
-        }
+        how => manage(&app, how, session_id, other.session.as_ref().unwrap().session_id.clone()).await,
     }
     for caller in [&app.back_end(), &other_replica] {
         for credential in &all {
             assert_eq!(refusal(caller, credential.clone()).await, "SESSION_NOT_ACTIVE");
         }
         let other = Credential::SessionId(other.session.as_ref().unwrap().session_id.clone());
-        assert_eq!(refusal(caller, other).await.is_empty(), how != "disabled", "the user's other session");
+        assert_eq!(
+            refusal(caller, other).await.is_empty(),
+            !matches!(how, "disabled" | "deleted"),
+            "the user's other session"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::Duration;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, Statement};
 use signet::{
-    proto::{DeleteUserRequest, SendEmailVerificationRequest},
+    proto::{DeleteUserRequest, DisableUserRequest, SendEmailVerificationRequest},
     usecase::sweep::{ENDED_SESSION_KEPT, FINISHED_MAIL_KEPT, sweep},
 };
 
@@ -43,19 +43,37 @@ async fn finished_mails_are_kept_for_a_week(#[values(Engine::Sqlite, Engine::Pos
 #[tokio::test]
 async fn ended_sessions_are_kept_for_a_month(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
-    // Idle for two weeks they expire.
-    let idle = Duration::days(14);
+    // Idle for two weeks they end, but what counts here is the absolute end, after four.
+    let absolute = Duration::days(28);
     try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
     app.clock.advance(Duration::days(1));
     try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
     assert_eq!(rows(&app, "sessions").await, 2);
-    app.clock.advance(idle + ENDED_SESSION_KEPT - Duration::days(1) - Duration::seconds(1));
+    app.clock.advance(absolute + ENDED_SESSION_KEPT - Duration::days(1) - Duration::seconds(1));
     sweep(&app.services).await.unwrap();
     assert_eq!(rows(&app, "sessions").await, 2);
     app.clock.advance(Duration::seconds(1));
     assert_eq!(sweep(&app.services).await.unwrap(), 1);
     assert_eq!(rows(&app, "sessions").await, 1);
     app.clock.advance(Duration::days(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "sessions").await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_that_was_ended_is_kept_for_a_month_from_then(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+    app.clock.advance(Duration::days(1));
+    let request = DisableUserRequest { user_id: app.fixture.ada.to_string() };
+    app.back_end().users.disable_user(request).await.unwrap();
+    app.clock.advance(ENDED_SESSION_KEPT - Duration::seconds(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "sessions").await, 1);
+    app.clock.advance(Duration::seconds(1));
     sweep(&app.services).await.unwrap();
     assert_eq!(rows(&app, "sessions").await, 0);
 }

@@ -11,9 +11,10 @@ use prost::Message as _;
 use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
-    AuthenticatePasswordResponse, CreateUserRequest, ListProjectsRequest, PendingAuthentication,
-    auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
-    project_service_client::ProjectServiceClient, user_service_client::UserServiceClient,
+    AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, ListProjectsRequest,
+    PendingAuthentication, auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
+    authenticate_session_request::Credential, project_service_client::ProjectServiceClient,
+    user_service_client::UserServiceClient,
 };
 use tonic::{Request, Status, transport::Channel};
 
@@ -65,6 +66,13 @@ impl BackEnd {
         let username = Some(username.to_owned());
         let request = self.request(CreateUserRequest { username, ..CreateUserRequest::default() });
         self.users.create_user(request).await.unwrap();
+    }
+
+    /// Whether a session is taken, by its id.
+    pub(crate) async fn session_is_live(&mut self, session_id: &str) -> bool {
+        let credential = Some(Credential::SessionId(session_id.to_owned()));
+        let request = AuthenticateSessionRequest { credential, ..AuthenticateSessionRequest::default() };
+        self.client.authenticate_session(self.request(request)).await.is_ok()
     }
 
     /// How many projects there are, as an operator may know.

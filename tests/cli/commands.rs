@@ -205,6 +205,51 @@ async fn users_are_listed_beyond_one_page() {
     assert_eq!((page.lines().count(), page.matches("LAST SIGN-IN").count()), (102, 1), "one heading: {page}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn sessions_are_listed_and_ended_one_by_one_or_all_of_a_user() {
+    let shop = Shop::open();
+    let mut back_end = BackEnd::of_demo(&shop.ready).await;
+    let (email, password) =
+        (shop.ready["user"]["email"].as_str().unwrap(), shop.ready["user"]["password"].as_str().unwrap());
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(back_end.authenticate_password(email, password).await.unwrap().session.unwrap());
+    }
+    let user = sessions[0].user_id.clone();
+    let listed = || {
+        let listed = shop.run(&["session", "list", "--user", &user, "--json"]).json_lines();
+        listed.iter().map(|session| session["session_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut expected: Vec<_> = sessions.iter().map(|session| session.session_id.clone()).collect();
+    assert_eq!(listed(), expected, "oldest first");
+    let table = shop.run(&["session", "list", "--user", &user]).stdout;
+    assert!(table.starts_with("SESSION") && table.lines().count() == 4, "{table}");
+
+    let first = expected.remove(0);
+    let revoke = ["session", "revoke", "--session", &first];
+    let revoked = shop.run(&[&revoke[..], &["--json"]].concat()).json();
+    assert_eq!((&revoked["session_id"], &revoked["user_id"]), (&Value::from(first.as_str()), &Value::from(&*user)));
+    assert!(revoked["revoked_at"].is_string() && revoked.get("expires_at").is_none(), "{revoked}");
+    assert_eq!(listed(), expected);
+    let again = shop.run(&revoke);
+    assert!(again.code == 0 && again.stdout.contains("has ended"), "{again:?}");
+    assert!(back_end.session_is_live(&expected[0]).await && !back_end.session_is_live(&first).await);
+
+    let all = ["session", "revoke", "--user", &user];
+    assert_eq!(shop.run(&[&all[..], &["--json"]].concat()).json()["revoked_sessions"], 2);
+    assert!(listed().is_empty() && !back_end.session_is_live(&expected[0]).await);
+    assert!(shop.run(&all).stdout.contains("ended sessions  0"));
+
+    let nobody = "user_01M7ZZMBNVEP7TMCP4KZTGWZT8";
+    shop.run(&["session", "list", "--user", nobody]).refused(1, &["no user", "signet user list"]);
+    shop.run(&["session", "revoke", "--user", nobody]).refused(1, &["no user", "signet user list"]);
+    let never = "session_01M7ZZMBNVEP7TMCP4KZTGWZT8";
+    shop.run(&["session", "revoke", "--session", never]).refused(1, &["no session", "signet session list"]);
+    shop.run(&["session", "revoke"]).refused(64, &["--session", "--user"]);
+    shop.run(&["session", "revoke", "--session", never, "--user", nobody]).refused(64, &["cannot be used with"]);
+    assert_eq!(shop.running.terminate().code, 0);
+}
+
 #[test]
 fn a_new_key_is_published_before_it_signs_unless_it_is_wanted_now() {
     let shop = Shop::open();
@@ -236,8 +281,9 @@ fn a_new_key_is_published_before_it_signs_unless_it_is_wanted_now() {
 #[test]
 fn an_unknown_project_is_refused_with_the_way_to_find_the_known_ones() {
     let shop = Shop::open();
+    let sessions = ["session", "list", "--user", "user_01M7ZZMBNVEP7TMCP4KZTGWZT8"];
     let nobody = "project_01M7ZZMBGZEXJTRRC87K87YW5F";
-    for command in [&["client", "list"][..], &["user", "list"], &["key", "list"], &["key", "rotate"]] {
+    for command in [&["client", "list"][..], &["user", "list"], &["key", "list"], &["key", "rotate"], &sessions] {
         run(shop.command(&[command, &["--project", nobody]].concat()))
             .refused(1, &["no project", "signet project list"]);
     }

@@ -48,6 +48,8 @@ fn every_command_has_help_with_examples() {
         "user create",
         "user set-password",
         "user list",
+        "session list",
+        "session revoke",
         "key rotate",
         "key list",
         "healthcheck",
@@ -99,6 +101,7 @@ fn stands_for(word: &str) -> &str {
     match word {
         "PROJECT" => "project_01M7ZZMBGZEXJTRRC87K87YW5F",
         "CLIENT" => "client_01M7ZZMBNVEP7TMCP4KZTGWZT8",
+        "SESSION" => "session_01M7ZZMBNVEP7TMCP4KZTGWZT8",
         "USER" => "user_01M7ZZMBNVEP7TMCP4KZTGWZT8",
         word => word,
     }

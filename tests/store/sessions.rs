@@ -3,9 +3,13 @@
 use chrono::Duration;
 use rstest::rstest;
 use sea_orm::ConnectionTrait as _;
-use signet::domain::{id::SessionId, session::SessionState};
+use signet::domain::{
+    id::SessionId,
+    page::Page,
+    session::{NotLive, SessionDuration, SessionState},
+};
 
-use super::support::{Engine, TestStore, now, project};
+use super::support::{Engine, TestStore, at_once, now, project};
 
 #[rstest]
 #[tokio::test]
@@ -82,4 +86,157 @@ async fn seventy_thousand_sessions_end_together(#[values(Engine::Sqlite, Engine:
     tx.commit().await.unwrap();
     assert_eq!(ended.len(), 70_000);
     assert_eq!(test.rows("sessions WHERE revoked_at IS NULL").await, 0);
+}
+
+fn an_hour() -> SessionDuration {
+    SessionDuration::parse(3600, 0).unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn only_a_live_session_of_the_project_is_extended(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let ada = test.user("ada").await;
+    let [mut live, mut revoked, mut idle, never] = [ada, ada, ada, ada].map(|user| test.session(user));
+    let later = now() + Duration::minutes(10);
+    idle.state = SessionState::Active { idle_expires_at: later, expires_at: later + Duration::days(1) };
+    let tx = test.store.begin().await.unwrap();
+    for session in [&live, &revoked, &idle] {
+        tx.sessions().insert(session).await.unwrap();
+    }
+    assert!(tx.sessions().revoke(test.project.id, revoked.id, now()).await.unwrap());
+    // As it was read before it was ended.
+    revoked.state = revoked.extended(now(), an_hour()).unwrap();
+    assert!(!tx.sessions().extend(&revoked, later).await.unwrap());
+    idle.state = idle.extended(now(), an_hour()).unwrap();
+    assert!(!tx.sessions().extend(&idle, later).await.unwrap(), "it has idled away meanwhile");
+    assert!(!tx.sessions().extend(&never, later).await.unwrap());
+    live.state = live.extended(later, an_hour()).unwrap();
+    let mut elsewhere = live.clone();
+    elsewhere.project_id = project().id;
+    assert!(!tx.sessions().extend(&elsewhere, later).await.unwrap());
+    assert!(tx.sessions().extend(&live, later).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let find = async |id| test.store.view().sessions().find(test.project.id, id).await.unwrap().unwrap();
+    let end = later + Duration::hours(1);
+    assert_eq!(find(live.id).await.state, SessionState::Active { idle_expires_at: end, expires_at: end });
+    assert_eq!(find(revoked.id).await.state, SessionState::Revoked { revoked_at: now() });
+    assert_eq!(find(revoked.id).await.extended(now(), an_hour()), Err(NotLive));
+    assert!(!find(idle.id).await.is_live_at(later));
+}
+
+/// Whichever comes first, the session is over in the end.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_that_is_ended_and_extended_together_is_never_revived(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (ada, project_id) = (test.user("ada").await, test.project.id);
+    for _ in 0..20 {
+        let mut session = test.session(ada);
+        let tx = test.store.begin().await.unwrap();
+        tx.sessions().insert(&session).await.unwrap();
+        tx.commit().await.unwrap();
+        session.state = session.extended(now(), an_hour()).unwrap();
+        let calls = at_once(6, |number| {
+            let (store, session) = (test.store.clone(), session.clone());
+            async move {
+                let tx = store.begin().await.unwrap();
+                let done = if number % 2 == 0 {
+                    tx.sessions().extend(&session, now()).await.unwrap();
+                    false
+                } else {
+                    tx.sessions().revoke(project_id, session.id, now()).await.unwrap()
+                };
+                tx.commit().await.unwrap();
+                done
+            }
+        });
+        assert_eq!(calls.await.into_iter().filter(|ended| *ended).count(), 1, "ended once");
+        let found = test.store.view().sessions().find(project_id, session.id).await.unwrap().unwrap();
+        assert_eq!(found.state, SessionState::Revoked { revoked_at: now() });
+    }
+    let tx = test.store.begin().await.unwrap();
+    assert_eq!(tx.sessions().delete_ended(now(), 100).await.unwrap(), 20, "no end was moved after that");
+    tx.commit().await.unwrap();
+}
+
+/// An extension that waits for the end of the session looks again.
+#[tokio::test]
+async fn on_postgres_an_extension_that_waits_for_a_revocation_comes_too_late() {
+    let Some(test) = TestStore::start(Engine::Postgres).await else { return };
+    let mut session = test.session(test.user("ada").await);
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().insert(&session).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let revoke = test.store.begin().await.unwrap();
+    assert!(revoke.sessions().revoke(test.project.id, session.id, now()).await.unwrap());
+    let extend = test.store.begin().await.unwrap();
+    session.state = session.extended(now(), an_hour()).unwrap();
+    let id = session.id;
+    let extended = tokio::spawn(async move {
+        let extended = extend.sessions().extend(&session, now()).await.unwrap();
+        extend.commit().await.unwrap();
+        extended
+    });
+    while test.waiting_for_locks().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    revoke.commit().await.unwrap();
+    assert!(!extended.await.unwrap());
+    let found = test.store.view().sessions().find(test.project.id, id).await.unwrap().unwrap();
+    assert_eq!(found.state, SessionState::Revoked { revoked_at: now() });
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_list_holds_the_live_sessions_of_one_user_of_the_project(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (ada, grace) = (test.user("ada").await, test.user("grace").await);
+    let [live, revoked, mut idle, of_grace] = [ada, ada, ada, grace].map(|user| test.session(user));
+    idle.state = SessionState::Active { idle_expires_at: now(), expires_at: now() + Duration::days(1) };
+    let tx = test.store.begin().await.unwrap();
+    for session in [&live, &revoked, &idle, &of_grace] {
+        tx.sessions().insert(session).await.unwrap();
+    }
+    tx.sessions().revoke(test.project.id, revoked.id, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = Page { size: 100, after: None };
+    let list = async |project_id| {
+        let view = test.store.view();
+        let listed = view.sessions().list_live(project_id, ada, page, now()).await.unwrap().items;
+        listed.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(test.project.id).await, [live.id]);
+    assert_eq!(list(project().id).await, []);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_cleared_away_is_found_by_the_last_possible_end_alone(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let ada = test.user("ada").await;
+    let day = |number| now() + Duration::days(number);
+    let [mut revoked, mut over, mut over_before] = [ada, ada, ada].map(|user| test.session(user));
+    for (session, end) in [(&mut revoked, 20), (&mut over, 20), (&mut over_before, 1)] {
+        session.state = SessionState::Active { idle_expires_at: day(1), expires_at: day(end) };
+    }
+    let tx = test.store.begin().await.unwrap();
+    for session in [&revoked, &over, &over_before] {
+        tx.sessions().insert(session).await.unwrap();
+    }
+    // One that is live, and one that is over, which keeps its end.
+    assert!(tx.sessions().revoke(test.project.id, revoked.id, day(0)).await.unwrap());
+    assert!(!tx.sessions().revoke(test.project.id, over_before.id, day(9)).await.unwrap());
+    for (at, rows) in [(day(0) - Duration::microseconds(1), 0), (day(0), 1), (day(1), 1), (day(19), 0), (day(20), 1)] {
+        assert_eq!(tx.sessions().delete_ended(at, 10).await.unwrap(), rows, "{at}");
+    }
+    tx.commit().await.unwrap();
 }

@@ -157,7 +157,7 @@ async fn prepare_user(services: &Services, call: &Call, demo: &DemoUser) -> anyh
     set_user_status(services, call, user.id, UserStatus::Active).await.map_err(explain)?;
     // Setting a password ends the sessions, which would be a nuisance at each start.
     if !has_password(services, call, &user, password.clone()).await? {
-        set_password(services, call, user.id, password).await.map_err(explain)?;
+        set_password(services, call, user.id, password, None).await.map_err(explain)?;
     }
     Ok(())
 }
