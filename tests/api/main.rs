@@ -12,6 +12,7 @@ mod keys;
 mod layers;
 mod observed;
 mod operators;
+mod password_reset;
 mod projects;
 mod sessions;
 mod sign_in;

@@ -17,6 +17,7 @@ use tonic::Status;
 
 use crate::{
     email_verification::begin,
+    password_reset::{allow_pages, start_by_link},
     sign_in::{claims_of, email, with_password},
     support::{Caller, Engine, PASSWORD, RawCall, TestApp, credentials, message, method, reason},
 };
@@ -71,6 +72,7 @@ async fn all_secrets(app: &TestApp) -> Vec<(&'static str, String)> {
     request.token_options = Some(TokenOptions { include_id_token: true, ..Default::default() });
     let with_id = app.back_end().auth.authenticate_password(request).await.unwrap().into_inner();
     let pending = begin(&app.back_end()).await;
+    allow_pages(app).await;
     let secret = |authorization| secrecy::ExposeSecret::expose_secret(&credentials(authorization).1).to_owned();
     vec![
         ("access_token", tokens.access_token),
@@ -80,6 +82,7 @@ async fn all_secrets(app: &TestApp) -> Vec<(&'static str, String)> {
         ("session_id", signed_in.session.unwrap().session_id),
         ("pending_authentication_token", pending),
         ("code", app.last_code_to("grace@example.com").await),
+        ("password_reset_token", start_by_link(app, "ada@example.com").await),
         ("client_secret", secret(&app.fixture.confidential)),
         ("operator_secret", secret(&app.fixture.operator)),
         ("password", PASSWORD.into()),
@@ -106,6 +109,7 @@ async fn a_secret_of_each_kind_is_worthless_in_every_place_but_its_own(
                 for field in fields.iter().filter(|field| field.containing_oneof().is_none()) {
                     request[field.name()] = match field.name() {
                         "code" | "password" | "pending_authentication_token" => json!(own(field.name())),
+                        "new_password" => json!("an entirely new one"),
                         "login_id" => json!("ada"),
                         "user_id" => json!(app.fixture.ada.to_string()),
                         "page_token" => json!(""),

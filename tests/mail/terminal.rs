@@ -83,6 +83,7 @@ async fn the_mailbox_shows_the_code_by_itself() {
             "text": mail.content.text,
             "html": mail.content.html,
             "code": CODE,
+            "link": null,
             "sent_at": kept["sent_at"],
         })
     );
