@@ -564,14 +564,14 @@ async fn resets_cannot_fill_a_mailbox(#[values(Engine::Sqlite, Engine::Postgres)
             let started = start(&app.public(), by_code(address)).await.unwrap();
             assert!(started.password_reset_token.starts_with("signet_pr_"), "the answer stays the same");
         }
+        app.last_mail_to(ADA).await;
         app.clock.advance(Duration::seconds(31));
     }
-    let mails = app.mails_waiting().await;
-    assert!((11..=16).contains(&mails), "forty starts in twenty minutes made {mails} mails");
     let events = app.events().await;
-    let throttled = u64::try_from(count(&events, "password_reset.failed (throttled)")).unwrap();
+    let mails = count(&events, "password_reset.started");
+    assert!((11..=16).contains(&mails), "forty starts in twenty minutes made {mails} mails");
+    let throttled = count(&events, "password_reset.failed (throttled)");
     assert_eq!(throttled, 2 * (40 - mails), "addresses that nobody has are slowed down the same way");
-    email_verification::begin(&app.back_end()).await;
     app.clock.advance(Duration::minutes(15));
     let (token, code) = start_by_code(&app, ADA).await;
     complete(&app.public(), &token, &code, NEW).await.unwrap();
