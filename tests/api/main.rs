@@ -13,6 +13,7 @@ mod layers;
 mod observed;
 mod operators;
 mod password_reset;
+mod password_reset_abuse;
 mod projects;
 mod sessions;
 mod sign_in;

@@ -8,7 +8,7 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 14] = [
+const INDEXES: [(&str, &str); 16] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
@@ -20,6 +20,8 @@ const INDEXES: [(&str, &str); 14] = [
     ("code by id", "challenges_pkey"),
     ("what waits for a code", "ix_challenges_code_id"),
     ("codes of a user", "ix_challenges_user_id"),
+    ("password reset by token", "ix_challenges_secret_hash"),
+    ("password resets of a user", "ix_challenges_user_id"),
     ("signing keys of a project", "ix_signing_keys_project_id"),
     ("failures of a subject", "throttles_pkey"),
     ("mails that are due", "ix_outbox_next_attempt_at"),
@@ -39,9 +41,16 @@ async fn a_query_without_its_index_is_found(#[values(Engine::Sqlite, Engine::Pos
     let Some(test) = TestStore::start(engine).await else { return };
     let raw = test.raw().await;
     let mut without = Vec::new();
-    for (query, index) in INDEXES.into_iter().filter(|(_, index)| index.starts_with("ix_")) {
+    let mut dropped = Vec::new();
+    for (_, index) in INDEXES.into_iter().filter(|(_, index)| index.starts_with("ix_")) {
+        // Some serve two queries.
+        if dropped.contains(&index) {
+            continue;
+        }
         raw.execute_unprepared(&format!("DROP INDEX {index}")).await.unwrap();
-        without.push(query);
+        dropped.push(index);
+        let queries = INDEXES.into_iter().filter(|(_, index)| dropped.contains(index));
+        without = queries.map(|(query, _)| query).collect();
         // A connection that was open before would plan with the schema it remembers.
         let store = Store::connect(&test.settings()).await.unwrap();
         assert_eq!(flawed(engine, &store).await, without, "without {index}");

@@ -72,7 +72,7 @@ impl Language {
                     ),
                     unasked:
                         "If you did not ask for a new password, you can ignore this mail: your password stays as it \
-                              is, and without the code nobody can change it."
+                              is as long as nobody else has the code."
                             .to_owned(),
                 }
             }
@@ -94,7 +94,7 @@ impl Language {
                     warning: "Do not pass this mail on: whoever has the link can take over your account.".to_owned(),
                     unasked:
                         "If you did not ask for a new password, you can ignore this mail: your password stays as it \
-                              is, and without the link nobody can change it."
+                              is as long as nobody else has the link."
                             .to_owned(),
                 }
             }
