@@ -43,6 +43,8 @@ pub struct CompletePasswordReset {
 struct Refusal {
     cause: &'static str,
     user_id: Option<UserId>,
+    /// From now on the user's resets are slowed down.
+    tripped: bool,
 }
 
 type Checked<T> = Result<T, Refusal>;
@@ -129,7 +131,7 @@ async fn find(
     token: &SecretHash,
     now: Timestamp,
 ) -> Result<Checked<(Challenge<PasswordReset>, User)>, Error> {
-    let unknown = Refusal { cause: "unknown_token", user_id: None };
+    let unknown = Refusal { cause: "unknown_token", user_id: None, tripped: false };
     let Some(reset) = tx.challenges().find_reset(project_id, token).await? else { return Ok(Err(unknown)) };
     let Some(user) = tx.users().lock(project_id, reset.user_id).await? else { return Ok(Err(unknown)) };
     let version = tx.credentials().version(project_id, user.id).await?;
@@ -144,7 +146,7 @@ async fn find(
     } else {
         return Ok(Ok((reset, user)));
     };
-    Ok(Err(Refusal { cause, user_id: Some(user.id) }))
+    Ok(Err(Refusal { cause, user_id: Some(user.id), tripped: false }))
 }
 
 /// Compares the code, and counts a wrong one against the reset's own budget and the user's. A link has no code.
@@ -155,7 +157,7 @@ async fn check_code(
     typed: Option<&Code>,
     now: Timestamp,
 ) -> Result<Checked<()>, Error> {
-    let refused = |cause| Ok(Err(Refusal { cause, user_id: Some(reset.user_id) }));
+    let refused = |cause| Ok(Err(Refusal { cause, user_id: Some(reset.user_id), tripped: false }));
     let (code_hash, typed) = match (&reset.detail.code_hash, typed) {
         (None, None) => return Ok(Ok(())),
         (None, Some(_)) => return refused("code_not_expected"),
@@ -175,8 +177,9 @@ async fn check_code(
     if services.master_key.code_matches(reset.id.into(), typed.digits(), code_hash) {
         return Ok(Ok(()));
     }
-    tx.throttles().count_failure(reset.project_id, kind, subject, now).await?;
-    refused("wrong_code")
+    let failures = tx.throttles().count_failure(reset.project_id, kind, subject, now).await?;
+    let tripped = failures.blocked_until(now).is_some();
+    Ok(Err(Refusal { cause: "wrong_code", user_id: Some(reset.user_id), tripped }))
 }
 
 /// Writes down why, and gives the one answer.
@@ -189,9 +192,12 @@ async fn refuse(
     now: Timestamp,
 ) -> Error {
     let written = async {
-        let mut event = Event::new(EventKind::PasswordResetFailed, call.client()?.project_id()).cause(refusal.cause);
-        event.user_id = refusal.user_id;
-        services.record(&tx, call, now, [event.ip_address(client_context.ip_address)]).await?;
+        let mut failed = Event::new(EventKind::PasswordResetFailed, call.client()?.project_id()).cause(refusal.cause);
+        failed.user_id = refusal.user_id;
+        failed.ip_address = client_context.ip_address;
+        let tripped = Event { kind: EventKind::ThrottleTripped, ..failed.clone() }.cause("password_reset");
+        let events = std::iter::once(failed).chain(refusal.tripped.then_some(tripped));
+        services.record(&tx, call, now, events).await?;
         Ok(tx.commit().await?)
     };
     written.await.err().unwrap_or(Error::PasswordResetInvalid)

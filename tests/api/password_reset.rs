@@ -3,6 +3,7 @@
 use chrono::Duration;
 use rstest::rstest;
 use signet::{
+    crypto::argon2_kernel::Argon2Cost,
     proto::{
         ClientContext, CompletePasswordResetRequest, CompletePasswordResetResponse, DeleteUserRequest,
         DisableUserRequest, EnableUserRequest, PasswordResetMethod, ProjectSettings, SetPasswordRequest,
@@ -282,6 +283,32 @@ async fn what_happens_in_between_kills_the_reset(
     assert_eq!(refusal(&app.public(), &link, "").await, INVALID);
     assert_eq!(refusal(&app.public(), &token, &code).await, INVALID);
     assert_eq!(count(&app.events().await, "password.set (reset)"), before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_happens_while_the_new_password_is_hashed_counts(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values("disabled", "address")] what: &str,
+) {
+    // Half a second or more a hash.
+    let cost = Argon2Cost { memory_kib: 64 * 1024, iterations: 8, parallelism: 1 };
+    let Some(app) = TestApp::start_with(engine, cost).await else { return };
+    let (token, code) = start_by_code(&app, ADA).await;
+    let caller = app.public();
+    let completion = tokio::spawn(async move { complete(&caller, &token, &code, NEW).await });
+    while !app.metrics.encode().contains("signet_lane_running 1") {
+        tokio::task::yield_now().await;
+    }
+    let user_id = app.fixture.ada.to_string();
+    if what == "disabled" {
+        app.back_end().users.disable_user(DisableUserRequest { user_id }).await.unwrap();
+    } else {
+        let user = UserUpdate { email: Some("lovelace@example.com".into()), ..Default::default() };
+        change_user(&app, user_id, user, "email").await;
+    }
+    assert_eq!(reason(&completion.await.unwrap().unwrap_err()), INVALID);
+    assert_eq!(count(&app.events().await, "password.set (reset)"), 0);
 }
 
 /// The rows of challenges outlive some of these changes; what refuses them then is what they are bound to.

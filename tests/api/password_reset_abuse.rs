@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use rstest::rstest;
-use signet::proto::{DisableUserRequest, StartPasswordResetRequest};
+use signet::proto::DisableUserRequest;
 use tonic::Code;
 
 use crate::{
@@ -160,6 +160,7 @@ async fn new_resets_bring_no_endless_guesses(#[values(Engine::Sqlite, Engine::Po
     }
     let looked_at = count(&app.events().await, "password_reset.failed (wrong_code)");
     assert_eq!(looked_at, 11, "ten guesses are free, the next one slows the user's resets down");
+    assert_eq!(count(&app.events().await, "throttle.tripped (password_reset)"), 1);
     assert!(signs_in(&app, ADA, PASSWORD).await, "but not their password");
     let (token, code) = start_by_code(&app, ADA).await;
     assert_eq!(refusal(&app.public(), &token, &code).await, INVALID);
