@@ -134,7 +134,7 @@ impl Tx {
 }
 
 impl<C: ConnectionTrait> Scope<C> {
-    /// Pending authentications and codes.
+    /// Pending authentications, codes and password resets.
     pub const fn challenges(&self) -> Challenges<'_, C> {
         Challenges(&self.connection)
     }

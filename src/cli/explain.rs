@@ -10,7 +10,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
             let fault = |fault: &crate::domain::violation::Violation| format!("{} {}", fault.field, fault.description);
             Usage(violations.iter().map(fault).collect::<Vec<_>>().join("; ")).into()
         }
-        Error::PasswordRejected(weaknesses) => {
+        Error::PasswordRejected { weaknesses, .. } => {
             let faults: Vec<_> = weaknesses.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("the password is not good enough: it {}; choose another one", faults.join(", and it "))
         }

@@ -16,6 +16,8 @@ pub enum SecretKind {
     ClientSecret,
     /// Secret of an operator.
     OperatorSecret,
+    /// Token of a password reset.
+    PasswordReset,
     /// Token of a pending authentication.
     PendingAuthentication,
 }
@@ -25,6 +27,7 @@ impl SecretKind {
         match self {
             Self::ClientSecret => "signet_cs_",
             Self::OperatorSecret => "signet_os_",
+            Self::PasswordReset => "signet_pr_",
             Self::PendingAuthentication => "signet_pa_",
         }
     }

@@ -21,12 +21,20 @@ pub const ATTEMPTS_MAX: u32 = 5;
 pub const CODE_DIGITS: usize = 6;
 /// Least time between two codes that are asked for.
 pub const RESEND_INTERVAL: Duration = Duration::seconds(30);
+/// How long the code of a password reset is valid.
+pub const RESET_CODE_LIFETIME: Duration = Duration::minutes(10);
+/// How long the link of a password reset is valid: a mail may take a while, and a link cannot be guessed.
+pub const RESET_LINK_LIFETIME: Duration = Duration::minutes(30);
+/// Password resets that a user can have open at once; the oldest make room.
+pub const RESETS_MAX: u64 = 5;
 
 /// What a challenge is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChallengeKind {
     /// Six digits mailed to an address.
     EmailCode,
+    /// A link or a code mailed to an address, with which its owner sets a new password.
+    PasswordReset,
     /// The password was right, a step is missing.
     PendingAuthentication,
 }
@@ -36,6 +44,7 @@ impl ChallengeKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EmailCode => "email_code",
+            Self::PasswordReset => "password_reset",
             Self::PendingAuthentication => "pending_authentication",
         }
     }
@@ -115,4 +124,13 @@ pub struct EmailCode {
     pub email: String,
     /// Keyed hash of the code.
     pub code_hash: [u8; 32],
+}
+
+/// A password reset on its way to a user. Bound to no client: a page may finish what an application began.
+#[derive(Clone, Debug)]
+pub struct PasswordReset {
+    /// Canonical address it was sent to: a changed address kills it.
+    pub email: String,
+    /// Keyed hash of the code; none for a link, whose token is the whole secret.
+    pub code_hash: Option<[u8; 32]>,
 }

@@ -25,6 +25,10 @@ pub enum EventKind {
     MailGivenUp,
     /// A password was checked and was wrong, or the user could not sign in.
     PasswordFailed,
+    /// A password reset was asked for in vain, or was not completed.
+    PasswordResetFailed,
+    /// A password reset was put into the outbox.
+    PasswordResetStarted,
     /// A password hash was made anew at sign-in, because parameters have risen.
     PasswordRehashed,
     /// A password was set.
@@ -72,6 +76,8 @@ impl EventKind {
             Self::EmailVerified => "email.verified",
             Self::MailGivenUp => "mail.given_up",
             Self::PasswordFailed => "password.failed",
+            Self::PasswordResetFailed => "password_reset.failed",
+            Self::PasswordResetStarted => "password_reset.started",
             Self::PasswordRehashed => "password.rehashed",
             Self::PasswordSet => "password.set",
             Self::PendingAuthenticationStarted => "pending_authentication.started",

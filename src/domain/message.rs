@@ -20,12 +20,36 @@ pub enum Message {
         /// BCP 47 tag of the reader's language.
         locale: Option<String>,
     },
+    /// The code that sets a new password.
+    PasswordResetCode {
+        /// Six digits.
+        code: String,
+        /// Name of the project.
+        project_name: String,
+        /// How long the code is good, in minutes.
+        valid_minutes: i64,
+        /// BCP 47 tag of the reader's language.
+        locale: Option<String>,
+    },
+    /// The link to the page that sets a new password.
+    PasswordResetLink {
+        /// Where to go. Holds the token.
+        link: String,
+        /// Name of the project.
+        project_name: String,
+        /// How long the link is good, in minutes.
+        valid_minutes: i64,
+        /// BCP 47 tag of the reader's language.
+        locale: Option<String>,
+    },
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::EmailVerificationCode { .. } => f.write_str("EmailVerificationCode"),
+            Self::PasswordResetCode { .. } => f.write_str("PasswordResetCode"),
+            Self::PasswordResetLink { .. } => f.write_str("PasswordResetLink"),
         }
     }
 }

@@ -22,6 +22,10 @@ pub enum ThrottleKind {
     EmailCode,
     /// Passwords.
     Password,
+    /// Six-digit codes of password resets.
+    PasswordReset,
+    /// Mails with a password reset: no guesses either.
+    PasswordResetMail,
 }
 
 impl ThrottleKind {
@@ -31,6 +35,8 @@ impl ThrottleKind {
             Self::CodeMail => "code_mail",
             Self::EmailCode => "email_code",
             Self::Password => "password",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordResetMail => "password_reset_mail",
         }
     }
 }

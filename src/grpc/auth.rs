@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, client_context, cookie_hints, id, locale, object_from, seconds_until, session_message, token_set,
-        user_message,
+        self, client_context, complete_password_reset_from, cookie_hints, id, locale, object_from, seconds_until,
+        session_message, start_password_reset_from, timestamp, token_set, user_message,
     },
     respond::{answer, open},
 };
@@ -40,10 +40,12 @@ use crate::{
         Error, Services,
         authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
+        complete_password_reset::complete_password_reset,
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
         sign_out::sign_out,
+        start_password_reset::start_password_reset,
     },
 };
 
@@ -146,16 +148,27 @@ impl AuthService for AuthApi {
         &self,
         request: Request<StartPasswordResetRequest>,
     ) -> Result<Response<StartPasswordResetResponse>, Status> {
-        let (call, _) = open(request);
-        answer(&call, async { Err(Error::NotSupported("")) }).await
+        let (call, body) = open(request);
+        let operation = async {
+            let started = start_password_reset(&self.0, &call, start_password_reset_from(body)?).await?;
+            Ok(StartPasswordResetResponse {
+                password_reset_token: started.token.map(|token| token.expose_secret().to_owned()).unwrap_or_default(),
+                expires_at: Some(timestamp(started.expires_at)),
+            })
+        };
+        answer(&call, operation).await
     }
 
     async fn complete_password_reset(
         &self,
         request: Request<CompletePasswordResetRequest>,
     ) -> Result<Response<CompletePasswordResetResponse>, Status> {
-        let (call, _) = open(request);
-        answer(&call, async { Err(Error::NotSupported("")) }).await
+        let (call, body) = open(request);
+        let operation = async {
+            let user = complete_password_reset(&self.0, &call, complete_password_reset_from(body)?).await?;
+            Ok(CompletePasswordResetResponse { user: Some(user_message(user)) })
+        };
+        answer(&call, operation).await
     }
 
     async fn authenticate_session(

@@ -1,5 +1,6 @@
 //! Between the messages of the API and the types of the domain.
 
+mod password_reset;
 mod project;
 mod session;
 mod user;
@@ -8,6 +9,7 @@ mod value;
 use prost_types::{Duration, Timestamp};
 
 pub(super) use self::{
+    password_reset::{complete_password_reset_from, start_password_reset_from},
     project::{client_message, project_message, secret_message, set_setting, settings_from},
     session::{cookie_hints, pending_authentication, session_message, token_set},
     user::user_message,

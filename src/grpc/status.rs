@@ -56,8 +56,8 @@ fn violations(error: &Error) -> Vec<Violation> {
         Error::PasswordResetUrlNotAllowed => {
             vec![Violation::new("reset_url", "is not one of the project's password_reset_urls")]
         }
-        Error::PasswordRejected(weaknesses) => {
-            weaknesses.iter().map(|weakness| Violation::new("password", weakness)).collect()
+        Error::PasswordRejected { field, weaknesses } => {
+            weaknesses.iter().map(|weakness| Violation::new(*field, weakness)).collect()
         }
         _ => Vec::new(),
     }
@@ -101,7 +101,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::InvalidFields(_) => ErrorReason::InvalidField,
         Error::NotSupported(_) => ErrorReason::NotSupported,
         Error::Overloaded { .. } => ErrorReason::Overloaded,
-        Error::PasswordRejected(_) => ErrorReason::PasswordRejected,
+        Error::PasswordRejected { .. } => ErrorReason::PasswordRejected,
         Error::PendingAuthenticationInvalid => ErrorReason::PendingAuthenticationInvalid,
         Error::PasswordResetInvalid => ErrorReason::PasswordResetInvalid,
         Error::PasswordResetUrlNotAllowed => ErrorReason::PasswordResetUrlNotAllowed,

@@ -34,6 +34,8 @@ pub struct KeptMail {
     pub html: String,
     /// The code it is about, if any.
     pub code: Option<String>,
+    /// The link it is about, if any.
+    pub link: Option<String>,
     /// When it was sent, RFC 3339, UTC.
     pub sent_at: String,
 }
@@ -61,6 +63,7 @@ impl Mailbox {
             text: mail.content.text.clone(),
             html: mail.content.html.clone(),
             code: mail.content.code.clone(),
+            link: mail.content.link.clone(),
             sent_at: mail.sent_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         });
     }

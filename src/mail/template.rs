@@ -1,7 +1,8 @@
 //! What mails look like: a text part and an HTML part with the same words.
 //!
-//! Nothing in a mail comes from a request except what the [`Message`] holds, and that is cleaned and escaped here. There
-//! are no links: a reader types the code where they were asked for it, and cannot be sent anywhere by a mail.
+//! Nothing in a mail comes from a request except what the [`Message`] holds, and that is cleaned and escaped here. Mails with
+//! a code have no links: a reader types the code where they were asked for it, and cannot be sent anywhere by the mail. A
+//! link leads to a page of the project's settings, and is shown as what it is.
 
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub struct RenderedMail {
     pub language: &'static str,
     /// The code by itself, if the mail is about one. For the mailbox of `signet dev`; never sent as such.
     pub code: Option<String>,
+    /// The link by itself, likewise.
+    pub link: Option<String>,
 }
 
 impl fmt::Debug for RenderedMail {
@@ -36,34 +39,56 @@ impl fmt::Debug for RenderedMail {
 
 /// Gives a message its words, in the reader's language where there is one.
 pub fn render(message: &Message) -> RenderedMail {
-    match message {
+    let (words, secret, name, minutes, locale): (fn(Language, &str, i64) -> Words, _, _, _, _) = match message {
         Message::EmailVerificationCode { code, project_name, valid_minutes, locale } => {
-            let language = Language::for_locale(locale.as_deref());
-            let code = one_line(code);
-            let project = Some(one_line(project_name)).filter(|name| !name.is_empty());
-            let words = language.email_verification_code(project.as_deref().unwrap_or(NAMELESS), *valid_minutes);
-            RenderedMail {
-                text: text(&words, &code),
-                html: html(&words, &code, language),
-                subject: words.subject,
-                language: language.tag(),
-                code: Some(code),
-            }
+            (Language::email_verification_code, Secret::Code(one_line(code)), project_name, valid_minutes, locale)
         }
-    }
+        Message::PasswordResetCode { code, project_name, valid_minutes, locale } => {
+            (Language::password_reset_code, Secret::Code(one_line(code)), project_name, valid_minutes, locale)
+        }
+        Message::PasswordResetLink { link, project_name, valid_minutes, locale } => {
+            (Language::password_reset_link, Secret::Link(one_line(link)), project_name, valid_minutes, locale)
+        }
+    };
+    let language = Language::for_locale(locale.as_deref());
+    let project = Some(one_line(name)).filter(|name| !name.is_empty());
+    let words = words(language, project.as_deref().unwrap_or(NAMELESS), *minutes);
+    let (text, html) = (text(&words, &secret), html(&words, &secret, language));
+    let (code, link) = match secret {
+        Secret::Code(code) => (Some(code), None),
+        Secret::Link(link) => (None, Some(link)),
+    };
+    RenderedMail { subject: words.subject, text, html, language: language.tag(), code, link }
 }
 
-fn text(words: &Words, code: &str) -> String {
+/// What a mail is about, on one line.
+enum Secret {
+    Code(String),
+    Link(String),
+}
+
+fn text(words: &Words, secret: &Secret) -> String {
     let Words { lead, instruction, warning, unasked, .. } = words;
-    format!("{lead}\n\n    {code}\n\n{instruction}\n\n{warning}\n\n{unasked}\n")
+    let (Secret::Code(secret) | Secret::Link(secret)) = secret;
+    format!("{lead}\n\n    {secret}\n\n{instruction}\n\n{warning}\n\n{unasked}\n")
 }
 
 /// Plain enough for every mail reader and screen reader: no tables, no images, nothing loaded from elsewhere, colours that
 /// keep their contrast in dark mode because there are none but the reader's own.
-fn html(words: &Words, code: &str, language: Language) -> String {
+fn html(words: &Words, secret: &Secret, language: Language) -> String {
     let Words { subject, lead, instruction, warning, unasked } = words;
-    let [subject, lead, code, instruction, warning, unasked] =
-        [subject, lead, code, instruction, warning, unasked].map(escape);
+    let [subject, lead, instruction, warning, unasked] = [subject, lead, instruction, warning, unasked].map(escape);
+    let secret = match secret {
+        Secret::Code(code) => format!(
+            r#"<p style="font-family:monospace;font-size:32px;font-weight:bold;letter-spacing:0.15em">{}</p>"#,
+            escape(code)
+        ),
+        // The text of the link is the link: a reader sees where it leads.
+        Secret::Link(link) => {
+            let link = escape(link);
+            format!(r#"<p style="overflow-wrap:anywhere"><a href="{link}">{link}</a></p>"#)
+        }
+    };
     let tag = language.tag();
     format!(
         r#"<!DOCTYPE html>
@@ -76,7 +101,7 @@ fn html(words: &Words, code: &str, language: Language) -> String {
 </head>
 <body style="margin:0 auto;max-width:32em;padding:1.5em;font-family:sans-serif;font-size:16px;line-height:1.5">
 <p>{lead}</p>
-<p style="font-family:monospace;font-size:32px;font-weight:bold;letter-spacing:0.15em">{code}</p>
+{secret}
 <p>{instruction}</p>
 <p>{warning}</p>
 <p>{unasked}</p>

@@ -1,5 +1,7 @@
 //! Table `challenges`. The kind is part of every look-up: a challenge of one kind is not found as another.
 
+pub(super) mod password_resets;
+
 use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, Select,
@@ -18,7 +20,7 @@ use crate::{
     },
 };
 
-/// Pending authentications and codes.
+/// Pending authentications, codes and password resets.
 #[derive(Debug)]
 pub struct Challenges<'c, C>(pub(super) &'c C);
 

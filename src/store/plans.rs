@@ -33,9 +33,11 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("page of a user's sessions", sessions::page_of(id.into(), id.into(), page, now).build(backend)),
         ("sessions to clear away", sessions::ended(now, 10).build(backend)),
         ("pending authentication by token", challenges::pending_by_secret(id.into(), &hash).build(backend)),
+        ("password reset by token", challenges::password_resets::reset_by_secret(id.into(), &hash).build(backend)),
         ("code by id", challenges::code_by_id(id.into()).build(backend)),
         ("what waits for a code", challenges::waiting_for(id.into()).build(backend)),
         ("codes of a user", challenges::codes_of_user(id.into()).build(backend)),
+        ("password resets of a user", challenges::password_resets::resets_of_user(id.into()).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
         (
             "failures of a subject",

@@ -33,6 +33,11 @@ impl Code {
         let fine = digits.len() == CODE_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit());
         if fine { Ok(Self(digits)) } else { Err(ParseCodeError) }
     }
+
+    /// The digits, to be compared.
+    pub(super) fn digits(&self) -> &str {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for Code {
@@ -149,7 +154,7 @@ async fn check_code(
     if !tx.challenges().take_attempt(code.id).await? {
         return Err(Error::CodeAttemptsExhausted { retry_after: None });
     }
-    if services.master_key.code_matches(code.id.into(), &typed.0, &code.detail.code_hash) {
+    if services.master_key.code_matches(code.id.into(), typed.digits(), &code.detail.code_hash) {
         tx.throttles().forget(code.project_id, kind, subject).await?;
         return Ok(());
     }

@@ -1,22 +1,19 @@
 //! Six-digit codes on their way to an email address.
 
-use uuid::Uuid;
-
-use super::{Call, Error, Services};
+use super::{Call, Error, Services, post_mail};
 use crate::{
     clock::Timestamp,
-    crypto::master_key::Purpose,
     domain::{
         challenge::{ATTEMPTS_MAX, CODE_DIGITS, Challenge, EmailCode, LIFETIME, RESEND_INTERVAL},
         event::{Event, EventKind},
-        id::{ChallengeId, MailId},
+        id::ChallengeId,
         identifier::Identifier,
         message::Message,
         project::Project,
         throttle::ThrottleKind,
         user::User,
     },
-    store::{NewMail, Subject, Tx},
+    store::{Subject, Tx},
 };
 
 /// Who gets a code, and where.
@@ -126,7 +123,8 @@ pub(super) async fn send_again(
     Ok(Sent { code_id: code.id, expires_at: code.expires_at })
 }
 
-fn digits(services: &Services) -> String {
+/// New digits for a code.
+pub(super) fn digits(services: &Services) -> String {
     (0..CODE_DIGITS).map(|_| char::from_digit(services.random.below(10), 10).unwrap_or('0')).collect()
 }
 
@@ -144,20 +142,7 @@ async fn post(
         valid_minutes: LIFETIME.num_minutes(),
         locale: letter.locale.clone().or_else(|| letter.user.profile.locale.clone()),
     };
-    let json = serde_json::to_vec(&message).map_err(|error| Error::Internal(Box::new(error)))?;
-    let json = zeroize::Zeroizing::new(json);
-    let id = MailId::generate(now, &services.random);
-    let mail = NewMail {
-        id,
-        project_id: letter.project.id,
-        user_id: Some(letter.user.id),
-        // Not the spelling as given: another spelling may be another mailbox, and this one is what gets verified.
-        recipient: letter.email.canonical().to_owned(),
-        sealed: services.master_key.seal(Purpose::Mail, Uuid::from(id), &json, &services.random),
-        expires_at: now + LIFETIME,
-        now,
-    };
-    tx.outbox().push(mail).await?;
+    post_mail::post(services, tx, letter.user, letter.email, &message, now..now + LIFETIME).await?;
     let event = Event::new(EventKind::EmailCodeSent, letter.project.id).user(letter.user.id);
     services.record(tx, call, now, [event]).await
 }

@@ -95,7 +95,12 @@ pub enum Error {
     },
     /// The password breaks rules of the policy.
     #[error("the password is too weak")]
-    PasswordRejected(Vec<PasswordWeakness>),
+    PasswordRejected {
+        /// Where it stands in the request.
+        field: &'static str,
+        /// The rules.
+        weaknesses: Vec<PasswordWeakness>,
+    },
     /// The pending authentication is unknown, expired, used or dead.
     #[error("the pending authentication is not valid")]
     PendingAuthenticationInvalid,

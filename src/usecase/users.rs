@@ -44,7 +44,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     let hash = match new.password {
         None => None,
         Some(password) => {
-            check_policy(project.settings.password_policy, &password, &identifiers)?;
+            check_policy(project.settings.password_policy, "password", &password, &identifiers)?;
             Some(services.lane.hash(call.ticket(), password).await?)
         }
     };
@@ -106,15 +106,16 @@ pub async fn delete_user(services: &Services, call: &Call, id: UserId) -> Result
     Ok(tx.commit().await?)
 }
 
-/// Refuses a password that breaks the project's policy.
+/// Refuses a password that breaks the project's policy; the error names the field of the request it stands in.
 pub(super) fn check_policy(
     policy: PasswordPolicy,
+    field: &'static str,
     password: &Password,
     identifiers: &[Identifier],
 ) -> Result<(), Error> {
     match policy.weaknesses(password, identifiers) {
         weaknesses if weaknesses.is_empty() => Ok(()),
-        weaknesses => Err(Error::PasswordRejected(weaknesses)),
+        weaknesses => Err(Error::PasswordRejected { field, weaknesses }),
     }
 }
 

@@ -89,6 +89,11 @@ async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)]
         for login_id in ["", " ", "a b", "@", "ada@", "+", "+1", "a\0", &"u".repeat(321)] {
             all.push(wrong("SignIn", json!({"login_id": login_id, "password": PASSWORD}), "login_id"));
         }
+        for (kind, text) in wrong_identifiers() {
+            if kind == "email" {
+                all.push(wrong("StartPasswordReset", json!({"email": text}), "email"));
+            }
+        }
         all.push(wrong("AuthenticatePassword", json!({"password": PASSWORD}), "identifier"));
         all.push(wrong("CreateUser", json!({"password": PASSWORD}), "email"));
         all.push(wrong("CreateUser", json!({"username": "x", "email_verified": true}), "email_verified"));
@@ -110,6 +115,8 @@ async fn passwords_that_cannot_be_are_named(#[values(Engine::Sqlite, Engine::Pos
             all.push(wrong("SignIn", with(&given, json!({"login_id": "ada"})), "password"));
             all.push(wrong("CreateUser", with(&given, json!({"username": "new"})), "password"));
             all.push(wrong("SetPassword", with(&given, json!({"user_id": user_id})), "password"));
+            let reset = json!({"password_reset_token": "x", "new_password": password});
+            all.push(wrong("CompletePasswordReset", reset, "new_password"));
         }
         all
     };
@@ -164,7 +171,13 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
         all.push(wrong("AuthenticateEmailVerification", json!({pending: "", "code": "123456"}), pending));
         for code in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", &"1".repeat(60_000)] {
             all.push(wrong("AuthenticateEmailVerification", json!({pending: "x", "code": code}), "code"));
+            if !code.is_empty() {
+                let reset = json!({"password_reset_token": "x", "code": code, "new_password": PASSWORD});
+                all.push(wrong("CompletePasswordReset", reset, "code"));
+            }
         }
+        let reset = "password_reset_token";
+        all.push(wrong("CompletePasswordReset", json!({reset: "", "new_password": PASSWORD}), reset));
         all
     };
     assert_refused(engine, requests).await;
@@ -228,6 +241,8 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
                 ("AuthenticatePassword", &by_password),
                 ("SignIn", &by_login),
                 ("AuthenticateEmailVerification", &verification),
+                ("StartPasswordReset", &json!({"email": "grace@example.com"})),
+                ("CompletePasswordReset", &json!({"password_reset_token": "x", "new_password": PASSWORD})),
             ];
             for (rpc, request) in requests {
                 all.push(wrong(rpc, with(request, context.clone()), "client_context.ip_address"));
@@ -254,6 +269,16 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
         }
         for locale in ["l".repeat(36), "e\0".into()] {
             all.push(wrong("SignIn", with(&by_login, json!({"options": {"locale": locale}})), "options.locale"));
+            let reset = json!({"email": "grace@example.com", "locale": locale});
+            all.push(wrong("StartPasswordReset", reset, "locale"));
+        }
+        for method in [-1, 3, i32::MAX] {
+            let reset = json!({"email": "grace@example.com", "method": method});
+            all.push(wrong("StartPasswordReset", reset, "method"));
+        }
+        for method in [0, 1] {
+            let reset = json!({"email": "grace@example.com", "method": method, "reset_url": "https://app.example/"});
+            all.push(wrong("StartPasswordReset", reset, "reset_url"));
         }
         all
     };
@@ -366,6 +391,14 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
     for token in ["x", "\0", "signet_pa_", &long] {
         let request = json!({"pending_authentication_token": token, "code": "123456"});
         cases.push(("AuthenticateEmailVerification", request, "PENDING_AUTHENTICATION_INVALID"));
+    }
+    for token in ["x", "\0", "signet_pr_", "signet_pa_", &long] {
+        let request = json!({"password_reset_token": token, "new_password": PASSWORD});
+        cases.push(("CompletePasswordReset", request, "PASSWORD_RESET_INVALID"));
+    }
+    for url in ["https://app.example/", "x", &long] {
+        let request = json!({"email": "ada@example.com", "method": 2, "reset_url": url});
+        cases.push(("StartPasswordReset", request, "PASSWORD_RESET_URL_NOT_ALLOWED"));
     }
     let of_user = json!({"user_id": id("user")});
     let update = with(&of_user, json!({"user": {"given_name": "x"}, "update_mask": "givenName"}));

@@ -18,12 +18,13 @@ use signet::{
 
 use crate::{
     email_verification::{begin, redeem},
+    password_reset::start_by_code,
     sign_in::{email, try_password, with_password},
     support::{Engine, PASSWORD, RawCall, Refused, TestApp, basic, contains, method, object, operator_call, reason},
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 4] = ["CreateUser", "GetJsonWebKeySet", "ListUsers", "SignOut"];
+const MAY_SUCCEED: [&str; 5] = ["CreateUser", "GetJsonWebKeySet", "ListUsers", "SignOut", "StartPasswordReset"];
 
 /// Everything a stranger could have got hold of.
 struct Victim {
@@ -33,6 +34,8 @@ struct Victim {
     session_token: String,
     pending_token: String,
     code: String,
+    reset_token: String,
+    reset_code: String,
     project_id: String,
     client_ids: Vec<String>,
     client_secret_id: String,
@@ -58,6 +61,7 @@ impl Victim {
         let by_app = app.public().auth.sign_in(login).await.unwrap().into_inner();
         let (first, second) = (by_back_end.tokens.unwrap(), by_app.tokens.unwrap());
         let pending_token = begin(&app.back_end()).await;
+        let (reset_token, reset_code) = start_by_code(app, "ada@example.com").await;
         let request = ListClientsRequest { project_id: fixture.project_id.to_string(), ..Default::default() };
         let clients = app.operator().projects.list_clients(request).await.unwrap().into_inner().clients;
         let page = ListUsersRequest { page_size: 1, ..Default::default() };
@@ -69,6 +73,8 @@ impl Victim {
             session_token: second.session_token.unwrap(),
             pending_token,
             code: app.last_code_to("grace@example.com").await,
+            reset_token,
+            reset_code,
             project_id: fixture.project_id.to_string(),
             client_secret_id: clients
                 .iter()
@@ -85,7 +91,13 @@ impl Victim {
     /// What must not stand in an answer to a stranger, unless they said it themselves.
     fn traits(&self) -> Vec<&str> {
         let mut all = vec!["ada@example.com", "grace@example.com", "+12025550123", "Victim-Given-Name"];
-        all.extend(["Victim-Metadata", &self.session_token, &self.pending_token, &self.refresh_token]);
+        all.extend([
+            "Victim-Metadata",
+            &self.session_token,
+            &self.pending_token,
+            &self.refresh_token,
+            &self.reset_token,
+        ]);
         let lists = [&self.user_ids, &self.session_ids, &self.access_tokens, &self.client_ids];
         all.extend(lists.into_iter().flatten().map(String::as_str));
         all
@@ -100,6 +112,7 @@ impl Victim {
             "access_token" => of(&self.access_tokens),
             "client_id" => of(&self.client_ids),
             "client_secret_id" => self.client_secret_id.clone(),
+            "code" if field.parent_message().name() == "CompletePasswordResetRequest" => self.reset_code.clone(),
             "code" => self.code.clone(),
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
@@ -107,9 +120,10 @@ impl Victim {
             "ip_address" => one("192.0.2.1"),
             "locale" => one("en"),
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
+            "device_token" | "organization_id" | "reset_url" => String::new(),
             "page_token" => of(&[String::new(), self.page_token.clone()]),
             "new_password" | "password" => one(PASSWORD),
-            "device_token" | "organization_id" | "password_reset_token" | "reset_url" => String::new(),
+            "password_reset_token" => self.reset_token.clone(),
             "pending_authentication_token" => self.pending_token.clone(),
             "phone_number" => one("+12025550123"),
             "project_id" => self.project_id.clone(),

@@ -12,6 +12,8 @@ mod keys;
 mod layers;
 mod observed;
 mod operators;
+mod password_reset;
+mod password_reset_abuse;
 mod projects;
 mod refresh;
 mod session_renewal;

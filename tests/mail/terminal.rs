@@ -5,9 +5,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use signet::mail::{
-    mailbox::{KEPT_MAX, Mailbox},
-    transport::{SendError, TerminalTransport, Transport},
+use signet::{
+    domain::message::Message,
+    mail::{
+        mailbox::{KEPT_MAX, Mailbox},
+        template,
+        transport::{SendError, TerminalTransport, Transport},
+    },
 };
 
 use crate::{CODE, mail_of};
@@ -83,11 +87,29 @@ async fn the_mailbox_shows_the_code_by_itself() {
             "text": mail.content.text,
             "html": mail.content.html,
             "code": CODE,
+            "link": null,
             "sent_at": kept["sent_at"],
         })
     );
     let sent_at = chrono::DateTime::parse_from_rfc3339(kept["sent_at"].as_str().unwrap()).unwrap();
     assert_eq!(sent_at, mail.sent_at);
+}
+
+#[tokio::test]
+async fn the_mailbox_shows_a_link_by_itself() {
+    let mailbox = Mailbox::default();
+    let transport = Transport::Terminal(TerminalTransport::with_sink(mailbox.clone(), io::sink()));
+    let mut mail = mail_of("Acme", "ada@example.com");
+    let link = "https://app.example/reset?token=signet_pr_x";
+    mail.content = template::render(&Message::PasswordResetLink {
+        link: link.to_owned(),
+        project_name: "Acme".to_owned(),
+        valid_minutes: 30,
+        locale: None,
+    });
+    transport.send(&mail).await.unwrap();
+    let kept = serde_json::to_value(mailbox.last_to("ada@example.com").unwrap()).unwrap();
+    assert_eq!((kept["code"].as_str(), kept["link"].as_str()), (None, Some(link)));
 }
 
 #[tokio::test]

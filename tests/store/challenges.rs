@@ -7,8 +7,9 @@ use signet::{
     crypto::secret_token::SecretHash,
     domain::{
         challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME},
-        id::UserId,
+        id::{ChallengeId, UserId},
     },
+    random::Random,
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -72,6 +73,19 @@ async fn a_challenge_of_one_kind_is_not_found_as_another(#[values(Engine::Sqlite
     assert!(view.challenges().code(code.id).await.unwrap().is_some());
     let tx = test.store.begin().await.unwrap();
     tx.challenges().consume(pending.id).await.unwrap();
+    // Neither is a password reset, nor is that one of them.
+    let (reset, reset_token) = test.reset(ada);
+    tx.challenges().insert_reset(&reset, &reset_token).await.unwrap();
+    tx.commit().await.unwrap();
+    let view = test.store.view();
+    for other in [token, as_token, SecretHash(reset.detail.code_hash.unwrap())] {
+        assert!(view.challenges().find_reset(test.project.id, &other).await.unwrap().is_none());
+    }
+    assert!(view.challenges().find_pending(test.project.id, &reset_token).await.unwrap().is_none());
+    assert!(view.challenges().code(reset.id).await.unwrap().is_none());
+    assert_eq!(view.challenges().newest_code(ada).await.unwrap().unwrap().id, code.id);
+    let tx = test.store.begin().await.unwrap();
+    assert!(tx.challenges().consume(reset.id).await.unwrap());
     tx.commit().await.unwrap();
     assert!(test.store.view().challenges().newest_code(ada).await.unwrap().is_some());
     assert_eq!(test.rows("challenges").await, 1);
@@ -84,6 +98,43 @@ async fn another_project_does_not_find_it(#[values(Engine::Sqlite, Engine::Postg
     let (_, token) = pending_and_code(&test, test.user("ada").await).await;
     let other = project();
     assert!(test.store.view().challenges().find_pending(other.id, &token).await.unwrap().is_none());
+    let (reset, token) = test.reset(test.user("grace").await);
+    let tx = test.store.begin().await.unwrap();
+    tx.challenges().insert_reset(&reset, &token).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(test.store.view().challenges().find_reset(test.project.id, &token).await.unwrap().is_some());
+    assert!(test.store.view().challenges().find_reset(other.id, &token).await.unwrap().is_none());
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_newest_living_resets_of_a_user_are_kept_and_nothing_else_is_touched(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (ada, grace) = (test.user("ada").await, test.user("grace").await);
+    pending_and_code(&test, ada).await;
+    // Ids begin with a time: the later, the newer. The newest of them has expired.
+    let mut tokens = Vec::new();
+    let tx = test.store.begin().await.unwrap();
+    for number in 0..4 {
+        let (mut reset, token) = test.reset(ada);
+        let made_at = now() + Duration::seconds(number);
+        reset.id = ChallengeId::generate(made_at, &Random::System);
+        reset.expires_at = if number == 3 { now() } else { now() + LIFETIME };
+        tx.challenges().insert_reset(&reset, &token).await.unwrap();
+        tokens.push(token);
+    }
+    let (hers, her_token) = test.reset(grace);
+    tx.challenges().insert_reset(&hers, &her_token).await.unwrap();
+    tx.challenges().keep_newest_resets(ada, 2, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut kept = Vec::new();
+    for token in tokens.iter().chain([&her_token]) {
+        kept.push(test.store.view().challenges().find_reset(test.project.id, token).await.unwrap().is_some());
+    }
+    assert_eq!(kept, [false, true, true, false, true]);
+    assert_eq!(test.rows("challenges").await, 5, "the code and what waits for it are still there");
 }
 
 #[rstest]

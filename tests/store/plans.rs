@@ -8,7 +8,7 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 16] = [
+const INDEXES: [(&str, &str); 18] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
@@ -19,9 +19,11 @@ const INDEXES: [(&str, &str); 16] = [
     ("page of a user's sessions", "ix_sessions_user_id"),
     ("sessions to clear away", "ix_sessions_expires_at"),
     ("pending authentication by token", "ix_challenges_secret_hash"),
+    ("password reset by token", "ix_challenges_secret_hash"),
     ("code by id", "challenges_pkey"),
     ("what waits for a code", "ix_challenges_code_id"),
     ("codes of a user", "ix_challenges_user_id"),
+    ("password resets of a user", "ix_challenges_user_id"),
     ("signing keys of a project", "ix_signing_keys_project_id"),
     ("failures of a subject", "throttles_pkey"),
     ("mails that are due", "ix_outbox_next_attempt_at"),

@@ -215,10 +215,19 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
         let tx = test.store.begin().await.unwrap();
         tx.challenges().insert_code(&code).await.unwrap();
         tx.challenges().insert_pending(&pending, &token).await.unwrap();
+        let (with_code, code_token) = test.reset(ada);
+        let (mut with_link, link_token) = test.reset(ada);
+        with_link.detail.code_hash = None;
+        (with_link.issued_at, with_link.expires_at) = (time, time + Duration::microseconds(1));
+        tx.challenges().insert_reset(&with_code, &code_token).await.unwrap();
+        tx.challenges().insert_reset(&with_link, &link_token).await.unwrap();
         tx.commit().await.unwrap();
         let view = test.store.view();
         same(&pending, &view.challenges().find_pending(test.project.id, &token).await.unwrap().unwrap());
         same(&code, &view.challenges().code(code.id).await.unwrap().unwrap());
+        for (reset, token) in [(with_code, code_token), (with_link, link_token)] {
+            same(&reset, &view.challenges().find_reset(test.project.id, &token).await.unwrap().unwrap());
+        }
     }
 }
 

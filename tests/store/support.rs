@@ -7,7 +7,7 @@ use signet::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
     domain::{
-        challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME, PendingAuthentication, SignInWishes},
+        challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME, PasswordReset, PendingAuthentication, SignInWishes},
         claims::CustomClaims,
         client::{Client, ClientType, RefreshTokenFormat},
         client_context::ClientContext,
@@ -131,6 +131,12 @@ impl TestStore {
     pub(crate) fn code(&self, user_id: UserId) -> Challenge<EmailCode> {
         let code_hash = Random::System.bytes();
         self.challenge(user_id, EmailCode { email: "ada@example.com".into(), code_hash })
+    }
+
+    /// A password reset of a user with a code, not yet stored, and the hash of its token.
+    pub(crate) fn reset(&self, user_id: UserId) -> (Challenge<PasswordReset>, SecretHash) {
+        let detail = PasswordReset { email: "ada@example.com".into(), code_hash: Some(Random::System.bytes()) };
+        (self.challenge(user_id, detail), SecretHash(Random::System.bytes()))
     }
 
     fn challenge<T>(&self, user_id: UserId, detail: T) -> Challenge<T> {

@@ -75,9 +75,76 @@ fn a_project_name_stays_on_its_line(#[case] name: &str, #[case] shown: &str) {
     assert_eq!(code_for(name, 10, None).subject, format!("Your verification code for {shown}"));
 }
 
+fn reset_code_for(project_name: &str) -> RenderedMail {
+    let (code, project_name) = ("012345".to_owned(), project_name.to_owned());
+    render(&Message::PasswordResetCode { code, project_name, valid_minutes: 10, locale: None })
+}
+
+fn reset_link_for(project_name: &str, link: &str) -> RenderedMail {
+    let (link, project_name) = (link.to_owned(), project_name.to_owned());
+    render(&Message::PasswordResetLink { link, project_name, valid_minutes: 30, locale: Some("de".into()) })
+}
+
 #[test]
-fn debug_shows_no_code() {
-    assert!(!format!("{:?}", code_for("Acme", 10, None)).contains("012345"));
+fn a_reset_by_code_says_what_for_how_long_and_what_if_unasked() {
+    let mail = reset_code_for("Acme");
+    assert_eq!((mail.code.as_deref(), mail.link), (Some("012345"), None));
+    insta::assert_snapshot!(mail.subject, @"Your code for a new password at Acme");
+    insta::assert_snapshot!(mail.text, @r"
+    This is your code to set a new password at Acme:
+
+        012345
+
+    Enter it where you asked for a new password. It is valid for 10 minutes and works once.
+
+    Do not pass it on: whoever has it can take over your account. Nobody from Acme will ever ask you for it.
+
+    If you did not ask for a new password, you can ignore this mail: your password stays as it is as long as nobody else has the code.
+    ");
+}
+
+#[test]
+fn a_reset_by_link_says_what_for_how_long_and_what_if_unasked() {
+    let mail = reset_link_for("Acme", "https://app.example/reset?a=1&token=signet_pr_x");
+    assert_eq!((mail.code, mail.link.as_deref()), (None, Some("https://app.example/reset?a=1&token=signet_pr_x")));
+    insta::assert_snapshot!(mail.subject, @"Set a new password at Acme");
+    insta::assert_snapshot!(mail.text, @r"
+    With this link you can set a new password at Acme:
+
+        https://app.example/reset?a=1&token=signet_pr_x
+
+    It is valid for 30 minutes and works once. Opening it changes nothing until you have chosen a new password.
+
+    Do not pass this mail on: whoever has the link can take over your account.
+
+    If you did not ask for a new password, you can ignore this mail: your password stays as it is as long as nobody else has the link.
+    ");
+}
+
+#[test]
+fn the_html_carries_the_link_escaped_and_shows_where_it_leads() {
+    let mail = reset_link_for("<Acme>", r#"https://app.example/r?a="><script>&b='"#);
+    assert!(!mail.html.contains("<script>") && !mail.html.contains("<Acme>"));
+    let escaped = "https://app.example/r?a=&quot;&gt;&lt;script&gt;&amp;b=&#39;";
+    let line = format!(r#"<p style="overflow-wrap:anywhere"><a href="{escaped}">{escaped}</a></p>"#);
+    assert!(mail.html.contains(&line), "{}", mail.html);
+    assert_eq!(mail.html.matches("<a ").count(), 1, "no other link");
+    assert!(mail.text.contains(r#"    https://app.example/r?a="><script>&b='"#));
+}
+
+#[test]
+fn no_link_breaks_out_of_its_line() {
+    let mail = reset_link_for("Acme", "https://app.example/\r\n\nCall +1 202 555 0123\u{202E}");
+    assert_eq!(mail.text.lines().count(), reset_link_for("Acme", "https://app.example/").text.lines().count());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let link = "https://app.example/?token=signet_pr_x";
+    for mail in [code_for("Acme", 10, None), reset_code_for("Acme"), reset_link_for("Acme", link)] {
+        let text = format!("{mail:?}");
+        assert!(!text.contains("012345") && !text.contains("signet_pr_"), "{text}");
+    }
 }
 
 proptest! {

@@ -7,7 +7,7 @@ pub(super) enum Language {
     English,
 }
 
-/// The paragraphs of a mail about a code.
+/// The paragraphs of a mail about a code or a link.
 pub(super) struct Words {
     pub(super) subject: String,
     pub(super) lead: String,
@@ -37,13 +37,13 @@ impl Language {
     pub(super) fn email_verification_code(self, project: &str, valid_minutes: i64) -> Words {
         match self {
             Self::English => {
-                let minutes = if valid_minutes == 1 { "minute" } else { "minutes" };
+                let valid = minutes_in_english(valid_minutes);
                 Words {
                     // Not the code: subjects are shown on locked screens and kept in the logs of mail servers.
                     subject: format!("Your verification code for {project}"),
                     lead: format!("This is your code to verify your email address for {project}:"),
                     instruction: format!(
-                        "Enter it where you were asked for it. It is valid for {valid_minutes} {minutes} and works once."
+                        "Enter it where you were asked for it. It is valid for {valid} and works once."
                     ),
                     warning: format!("Do not pass it on: nobody from {project} will ever ask you for it."),
                     unasked:
@@ -54,4 +54,54 @@ impl Language {
             }
         }
     }
+
+    /// The words of the mail with the code that sets a new password.
+    pub(super) fn password_reset_code(self, project: &str, valid_minutes: i64) -> Words {
+        match self {
+            Self::English => {
+                let valid = minutes_in_english(valid_minutes);
+                Words {
+                    subject: format!("Your code for a new password at {project}"),
+                    lead: format!("This is your code to set a new password at {project}:"),
+                    instruction: format!(
+                        "Enter it where you asked for a new password. It is valid for {valid} and works once."
+                    ),
+                    warning: format!(
+                        "Do not pass it on: whoever has it can take over your account. Nobody from {project} will ever \
+                         ask you for it."
+                    ),
+                    unasked:
+                        "If you did not ask for a new password, you can ignore this mail: your password stays as it \
+                              is as long as nobody else has the code."
+                            .to_owned(),
+                }
+            }
+        }
+    }
+
+    /// The words of the mail with the link to the page that sets a new password.
+    pub(super) fn password_reset_link(self, project: &str, valid_minutes: i64) -> Words {
+        match self {
+            Self::English => {
+                let valid = minutes_in_english(valid_minutes);
+                Words {
+                    subject: format!("Set a new password at {project}"),
+                    lead: format!("With this link you can set a new password at {project}:"),
+                    instruction: format!(
+                        "It is valid for {valid} and works once. Opening it changes nothing until you have chosen a new \
+                         password."
+                    ),
+                    warning: "Do not pass this mail on: whoever has the link can take over your account.".to_owned(),
+                    unasked:
+                        "If you did not ask for a new password, you can ignore this mail: your password stays as it \
+                              is as long as nobody else has the link."
+                            .to_owned(),
+                }
+            }
+        }
+    }
+}
+
+fn minutes_in_english(count: i64) -> String {
+    format!("{count} {}", if count == 1 { "minute" } else { "minutes" })
 }

@@ -1,0 +1,40 @@
+//! Mails on their way into the outbox.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{Error, Services};
+use crate::{
+    clock::Timestamp,
+    crypto::master_key::Purpose,
+    domain::{id::MailId, identifier::Identifier, message::Message, user::User},
+    store::{NewMail, Tx},
+};
+
+/// Puts a mail to one of the user's addresses into the outbox, in the transaction of what it tells about. What it says is
+/// encrypted: it holds a secret. `validity` is from now until the mail is pointless. Wake the worker after the commit.
+pub(super) async fn post(
+    services: &Services,
+    tx: &Tx,
+    user: &User,
+    address: &Identifier,
+    message: &Message,
+    validity: Range<Timestamp>,
+) -> Result<(), Error> {
+    let json = serde_json::to_vec(message).map_err(|error| Error::Internal(Box::new(error)))?;
+    let (now, json) = (validity.start, Zeroizing::new(json));
+    let id = MailId::generate(now, &services.random);
+    let mail = NewMail {
+        id,
+        project_id: user.project_id,
+        user_id: Some(user.id),
+        // Not the spelling as given: another spelling may be another mailbox, and this one is what gets verified.
+        recipient: address.canonical().to_owned(),
+        sealed: services.master_key.seal(Purpose::Mail, Uuid::from(id), &json, &services.random),
+        expires_at: validity.end,
+        now,
+    };
+    Ok(tx.outbox().push(mail).await?)
+}

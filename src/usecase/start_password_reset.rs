@@ -1,0 +1,187 @@
+//! The first step of a password reset: a link or a code on its way to an email address.
+
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use super::{Call, Error, Services, email_code, nobody::Nobody, post_mail};
+use crate::{
+    clock::Timestamp,
+    crypto::secret_token::{PlainSecret, SecretKind},
+    domain::{
+        challenge::{ATTEMPTS_MAX, Challenge, PasswordReset, RESET_CODE_LIFETIME, RESET_LINK_LIFETIME, RESETS_MAX},
+        client_context::ClientContext,
+        event::{Event, EventKind},
+        id::{ChallengeId, ProjectId, UserId},
+        identifier::{Identifier, IdentifierKind},
+        message::Message,
+        project::Project,
+        throttle::ThrottleKind,
+        user::User,
+    },
+    store::{Subject, Tx},
+};
+
+/// What to mail.
+#[derive(Clone, Debug)]
+pub enum ResetMethod {
+    /// Six digits.
+    Code,
+    /// A link.
+    Link {
+        /// Page it leads to; the project's first if none is named.
+        page: Option<String>,
+    },
+}
+
+/// Somebody who cannot sign in.
+#[derive(Debug)]
+pub struct StartPasswordReset {
+    /// Their email address.
+    pub email: Identifier,
+    /// What to mail.
+    pub method: ResetMethod,
+    /// Language of the mail.
+    pub locale: Option<String>,
+    /// The end user's connection.
+    pub client_context: ClientContext,
+}
+
+/// What is told of a reset that was started, or was not: the same.
+#[derive(Debug)]
+pub struct PasswordResetStarted {
+    /// Belongs to the code; none for a link, which holds it.
+    pub token: Option<SecretString>,
+    /// Code or link are worthless from then on.
+    pub expires_at: Timestamp,
+}
+
+/// Who gets the mail.
+struct Recipient {
+    user: User,
+    version: i32,
+}
+
+/// Mails what sets a new password to the owner of an address. Whoever calls learns nothing of whether there is one.
+pub async fn start_password_reset(
+    services: &Services,
+    call: &Call,
+    request: StartPasswordReset,
+) -> Result<PasswordResetStarted, Error> {
+    let (project, now) = (&call.client()?.project, services.clock.now());
+    let token = PlainSecret::generate(SecretKind::PasswordReset, &services.random);
+    let (link, lifetime) = match &request.method {
+        ResetMethod::Code => (None, RESET_CODE_LIFETIME),
+        ResetMethod::Link { page } => (Some(link(project, page.as_deref(), &token)?), RESET_LINK_LIFETIME),
+    };
+    let expires_at = now + lifetime;
+    let answer = PasswordResetStarted { token: link.is_none().then(|| token.expose().into()), expires_at };
+
+    let tx = services.store.begin().await?;
+    let nobody = Nobody::of(project.id, services, now);
+    let account = tx.credentials().find_account(project.id, &request.email).await?.map(|account| account.user_id);
+    let recipient = match account {
+        Some(user_id) => recipient(&tx, project.id, user_id, &request.email).await?,
+        None => nobody.look_for(&tx).await.map(|()| Err("unknown_user"))?,
+    };
+    let subject = account.map_or_else(|| Subject::unknown(&request.email), Subject::user);
+    let outcome = if count_mail(&tx, project.id, subject, now).await? {
+        match recipient {
+            Ok(recipient) => {
+                send(services, &tx, project, &request, &recipient, (&token, link), now..expires_at).await?;
+                Ok(())
+            }
+            Err(cause) => nobody.send_reset(&tx).await.map(|()| Err(cause))?,
+        }
+    } else {
+        Err("throttled")
+    };
+
+    let mut event = match outcome {
+        Ok(()) => Event::new(EventKind::PasswordResetStarted, project.id),
+        Err(cause) => Event::new(EventKind::PasswordResetFailed, project.id).cause(cause),
+    };
+    event.user_id = account;
+    services.record(&tx, call, now, [event.ip_address(request.client_context.ip_address)]).await?;
+    tx.commit().await?;
+    services.mail_waits.notify_one();
+    Ok(answer)
+}
+
+/// The page of the project with the token. Nothing of the request is in it, but the choice among the project's pages.
+fn link(project: &Project, page: Option<&str>, token: &PlainSecret) -> Result<String, Error> {
+    let pages = &project.settings.password_reset_urls;
+    let page = match page {
+        None => pages.first(),
+        Some(page) => pages.iter().find(|allowed| *allowed == page),
+    };
+    let page = page.ok_or(Error::PasswordResetUrlNotAllowed)?;
+    let mut link = Url::parse(page).map_err(|error| Error::Internal(Box::new(error)))?;
+    link.query_pairs_mut().append_pair("token", token.expose());
+    Ok(link.into())
+}
+
+/// Holds the user; says why they get no mail, if so.
+async fn recipient(
+    tx: &Tx,
+    project_id: ProjectId,
+    user_id: UserId,
+    email: &Identifier,
+) -> Result<Result<Recipient, &'static str>, Error> {
+    let user = tx.users().lock(project_id, user_id).await?;
+    let version = tx.credentials().version(project_id, user_id).await?;
+    // Deleted, or called something else, since the look-up.
+    let Some(user) = user.filter(|user| has_email(user, email.canonical())) else { return Ok(Err("unknown_user")) };
+    Ok(if user.is_active() { Ok(Recipient { user, version }) } else { Err("user_disabled") })
+}
+
+/// True if that is the user's email address.
+pub(super) fn has_email(user: &User, canonical: &str) -> bool {
+    user.identifier(IdentifierKind::Email).is_some_and(|email| email.identifier.canonical() == canonical)
+}
+
+/// Writes the reset and its mail.
+async fn send(
+    services: &Services,
+    tx: &Tx,
+    project: &Project,
+    request: &StartPasswordReset,
+    recipient: &Recipient,
+    (token, link): (&PlainSecret, Option<String>),
+    validity: std::ops::Range<Timestamp>,
+) -> Result<(), Error> {
+    let (user, id) = (&recipient.user, ChallengeId::generate(validity.start, &services.random));
+    let digits = link.is_none().then(|| email_code::digits(services));
+    let code_hash = digits.as_ref().map(|digits| services.master_key.hash_code(Uuid::from(id), digits));
+    let reset = Challenge {
+        id,
+        project_id: project.id,
+        user_id: user.id,
+        credential_version: recipient.version,
+        attempts_left: ATTEMPTS_MAX,
+        issued_at: validity.start,
+        expires_at: validity.end,
+        detail: PasswordReset { email: request.email.canonical().to_owned(), code_hash },
+    };
+    tx.challenges().keep_newest_resets(user.id, RESETS_MAX - 1, validity.start).await?;
+    tx.challenges().insert_reset(&reset, &token.hash()).await?;
+
+    let project_name = project.name.clone();
+    let valid_minutes = (validity.end - validity.start).num_minutes();
+    let locale = request.locale.clone().or_else(|| user.profile.locale.clone());
+    let message = match (link, digits.unwrap_or_default()) {
+        (Some(link), _) => Message::PasswordResetLink { link, project_name, valid_minutes, locale },
+        (None, code) => Message::PasswordResetCode { code, project_name, valid_minutes, locale },
+    };
+    post_mail::post(services, tx, user, &request.email, &message, validity).await
+}
+
+/// Counts a mail; false if there were too many of late. Anybody can ask for one, and must not fill a stranger's mailbox.
+async fn count_mail(tx: &Tx, project_id: ProjectId, subject: Subject, now: Timestamp) -> Result<bool, Error> {
+    let sent = tx.throttles().find(project_id, ThrottleKind::PasswordResetMail, subject, now).await?;
+    if sent.and_then(|sent| sent.blocked_until(now)).is_some() {
+        return Ok(false);
+    }
+    tx.throttles().count_failure(project_id, ThrottleKind::PasswordResetMail, subject, now).await?;
+    Ok(true)
+}
