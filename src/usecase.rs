@@ -9,6 +9,7 @@ mod email_code;
 mod error;
 pub mod json_web_keys;
 pub mod key_ring;
+pub mod key_rotation;
 mod mint_tokens;
 pub mod operators;
 pub mod projects;

@@ -27,7 +27,7 @@ impl Fixture {
         let master_key = MasterKey::new(&SecretBox::new(Box::new([1; 32])));
         let project = ProjectId::generate(now, &random);
         let key = generate(project, KeyUse::Jwt(algorithm), now, now, &master_key, &random).unwrap();
-        let keys = ProjectKeys::open(&master_key, vec![key]).unwrap();
+        let keys = ProjectKeys::open(&master_key, vec![key]);
         Self { keys, now, audiences: vec!["api".into()] }
     }
 

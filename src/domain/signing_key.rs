@@ -58,10 +58,48 @@ impl KeyUse {
         }
     }
 
+    /// What it is made for.
+    pub const fn purpose(self) -> KeyPurpose {
+        match self {
+            Self::RefreshTokenMac => KeyPurpose::RefreshTokens,
+            Self::Jwt(_) => KeyPurpose::Tokens,
+        }
+    }
+
     /// Reads the word from the database.
     pub fn from_word(word: &str) -> Option<Self> {
         let jwt = SigningAlgorithm::ALL.into_iter().map(Self::Jwt);
         jwt.chain([Self::RefreshTokenMac]).find(|key_use| key_use.as_str() == word)
+    }
+}
+
+/// What keys are made for, whatever their algorithm. Each purpose has successors of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyPurpose {
+    /// MACs of refresh tokens.
+    RefreshTokens,
+    /// Signatures of JWTs.
+    Tokens,
+}
+
+impl KeyPurpose {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::RefreshTokens, Self::Tokens];
+
+    /// The word for it, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshTokens => "refresh tokens",
+            Self::Tokens => "tokens",
+        }
+    }
+
+    /// What a key for it is used for, in a project whose JWTs have that algorithm.
+    pub const fn key_use(self, algorithm: SigningAlgorithm) -> KeyUse {
+        match self {
+            Self::RefreshTokens => KeyUse::RefreshTokenMac,
+            Self::Tokens => KeyUse::Jwt(algorithm),
+        }
     }
 }
 
@@ -120,6 +158,18 @@ impl StoredKey {
             (Some(replaced_at), _) if now >= replaced_at => KeyState::Retiring,
             _ => KeyState::Active,
         }
+    }
+
+    /// Ends its signing when `successor` begins to, and its life `kept_for` later. False if nothing changes: it is of another
+    /// purpose, or ends earlier.
+    pub fn end_with(&mut self, successor: &Self, kept_for: Duration) -> bool {
+        let ends_later = self.replaced_at.is_none_or(|end| end > successor.activates_at);
+        let is_followed = ends_later && self.key_use.purpose() == successor.key_use.purpose();
+        if is_followed {
+            self.replaced_at = Some(successor.activates_at);
+            self.retires_at = Some(successor.activates_at + kept_for);
+        }
+        is_followed
     }
 }
 

@@ -11,18 +11,25 @@ use super::Error;
 use crate::{
     clock::Timestamp,
     crypto::{master_key::MasterKey, project_keys::ProjectKeys},
-    domain::id::ProjectId,
+    domain::id::{ProjectId, SigningKeyId},
     store::Store,
 };
 
 /// How old keys may be before they are read again.
 const FRESH_FOR: Duration = Duration::seconds(5);
+/// How long after keys were read for the sake of an unknown one they are not read for another.
+const UNKNOWN_PAUSE: Duration = Duration::seconds(1);
 /// Projects whose keys are kept ready.
 const PROJECTS_MAX: usize = 1000;
 
+#[derive(Clone)]
 struct Ready {
     keys: Arc<ProjectKeys>,
     read_at: Timestamp,
+    /// When they were last read because somebody named one that was not among them.
+    asked_at: Option<Timestamp>,
+    /// Held while they are read for that reason, so that those who come meanwhile wait for the answer.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Keys that are ready for use.
@@ -39,25 +46,68 @@ impl KeyRing {
 
     /// The keys of a project; empty if there is no such project.
     pub async fn keys(&self, store: &Store, project_id: ProjectId, now: Timestamp) -> Result<Arc<ProjectKeys>, Error> {
-        if let Some(ready) = self.lock().get(&project_id)
-            // Not in the future either: a clock that is set back must not keep them for longer.
-            && (Duration::zero()..FRESH_FOR).contains(&(now - ready.read_at))
-        {
-            return Ok(Arc::clone(&ready.keys));
+        match self.find(project_id) {
+            Some(ready) if is_within(FRESH_FOR, ready.read_at, now) => Ok(ready.keys),
+            _ => self.read(store, project_id, now, None).await,
         }
+    }
+
+    /// The keys of a project for something that says it was made with the key `named`. If that is not among them it may be a
+    /// new one: they are read again, but at most once a second, so that made-up ids cost nothing. An error if the key is there
+    /// but cannot be read: what it made must not be called invalid.
+    ///
+    /// Takes a connection: call it outside of units of work.
+    pub async fn keys_for(
+        &self,
+        store: &Store,
+        project_id: ProjectId,
+        named: SigningKeyId,
+        now: Timestamp,
+    ) -> Result<Arc<ProjectKeys>, Error> {
+        let keys = self.keys(store, project_id, now).await?;
+        if keys.know(named)? {
+            return Ok(keys);
+        }
+        let Some(ready) = self.find(project_id) else { return Ok(keys) };
+        let _asking = ready.asking.lock().await;
+        // Somebody else may have asked while this one waited.
+        let Some(ready) = self.find(project_id) else { return Ok(keys) };
+        let is_asked_lately = ready.asked_at.is_some_and(|asked_at| is_within(UNKNOWN_PAUSE, asked_at, now));
+        if is_asked_lately || ready.keys.know(named)? {
+            return Ok(ready.keys);
+        }
+        let keys = self.read(store, project_id, now, Some(now)).await?;
+        keys.know(named)?;
+        Ok(keys)
+    }
+
+    async fn read(
+        &self,
+        store: &Store,
+        project_id: ProjectId,
+        now: Timestamp,
+        asked_at: Option<Timestamp>,
+    ) -> Result<Arc<ProjectKeys>, Error> {
         let stored = store.view().signing_keys().living(project_id, now).await?;
         // Anybody may ask for the keys of a project that does not exist: that must not push out those that do.
         let exists = !stored.is_empty();
-        let keys = Arc::new(ProjectKeys::open(&self.master_key, stored)?);
+        let keys = Arc::new(ProjectKeys::open(&self.master_key, stored));
         if !exists {
             return Ok(keys);
         }
         let mut ready = self.lock();
-        if ready.len() >= PROJECTS_MAX {
+        if ready.len() >= PROJECTS_MAX && !ready.contains_key(&project_id) {
             ready.clear();
         }
-        ready.insert(project_id, Ready { keys: Arc::clone(&keys), read_at: now });
+        let before = ready.remove(&project_id);
+        let asked_at = asked_at.or(before.as_ref().and_then(|before| before.asked_at));
+        let asking = before.map(|before| before.asking).unwrap_or_default();
+        ready.insert(project_id, Ready { keys: Arc::clone(&keys), read_at: now, asked_at, asking });
         Ok(keys)
+    }
+
+    fn find(&self, project_id: ProjectId) -> Option<Ready> {
+        self.lock().get(&project_id).cloned()
     }
 
     /// Forgets the keys of a project, so that they are read anew.
@@ -68,6 +118,11 @@ impl KeyRing {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ProjectId, Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// True if `time` is less than `span` ago. Not in the future either: a clock that is set back must not prolong anything.
+fn is_within(span: Duration, time: Timestamp, now: Timestamp) -> bool {
+    (Duration::zero()..span).contains(&(now - time))
 }
 
 #[cfg(test)]
