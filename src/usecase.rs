@@ -7,6 +7,7 @@ pub mod clients;
 mod complete_sign_in;
 mod email_code;
 mod error;
+pub mod issue_client_token;
 pub mod json_web_keys;
 pub mod key_ring;
 pub mod key_rotation;
