@@ -140,43 +140,90 @@ mod tests {
         store::DatabaseSettings,
     };
 
-    #[tokio::test]
-    async fn keys_are_read_again_soon_whichever_way_the_clock_goes() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}?mode=rwc", directory.path().join("signet.db").display());
-        let settings = DatabaseSettings {
-            url: url.into(),
-            connections_max: 1,
-            acquire_timeout: std::time::Duration::from_secs(5),
-        };
-        Store::migrate(&settings).await.unwrap();
-        let (store, random) = (Store::connect(&settings).await.unwrap(), Random::seeded(1));
-        let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([1; 32]))));
-        let now = Timestamp::from_timestamp_secs(1_800_000_000).unwrap();
-        let id = ProjectId::generate(now, &random);
-        let project =
-            Project { id, name: "x".into(), settings: ProjectSettings::default(), created_at: now, updated_at: now };
-        let tx = store.begin().await.unwrap();
-        tx.projects().insert(&project).await.unwrap();
-        tx.commit().await.unwrap();
-        // As another replica would do it.
-        let add_key = async || {
-            let key_use = KeyUse::Jwt(SigningAlgorithm::EdDsa);
-            let key = project_keys::generate(id, key_use, now, now, &master_key, &random).unwrap();
+    /// A database with one project that has no keys yet.
+    struct Fixture {
+        store: Store,
+        random: Random,
+        master_key: Arc<MasterKey>,
+        now: Timestamp,
+        id: ProjectId,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}?mode=rwc", directory.path().join("signet.db").display());
+            let settings = DatabaseSettings {
+                url: url.into(),
+                connections_max: 1,
+                acquire_timeout: std::time::Duration::from_secs(5),
+            };
+            Store::migrate(&settings).await.unwrap();
+            let (store, random) = (Store::connect(&settings).await.unwrap(), Random::seeded(1));
+            let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([1; 32]))));
+            let now = Timestamp::from_timestamp_secs(1_800_000_000).unwrap();
+            let id = ProjectId::generate(now, &random);
+            let project = Project {
+                id,
+                name: "x".into(),
+                settings: ProjectSettings::default(),
+                created_at: now,
+                updated_at: now,
+            };
             let tx = store.begin().await.unwrap();
+            tx.projects().insert(&project).await.unwrap();
+            tx.commit().await.unwrap();
+            Self { store, random, master_key, now, id, _directory: directory }
+        }
+
+        /// Adds a key as another replica would do it.
+        async fn add_key(&self) -> SigningKeyId {
+            let key_use = KeyUse::Jwt(SigningAlgorithm::EdDsa);
+            let key =
+                project_keys::generate(self.id, key_use, self.now, self.now, &self.master_key, &self.random).unwrap();
+            let tx = self.store.begin().await.unwrap();
             tx.signing_keys().insert(&key).await.unwrap();
             tx.commit().await.unwrap();
-        };
-        let ring = KeyRing::new(Arc::clone(&master_key));
-        let seen_at = async |at| ring.keys(&store, id, at).await.unwrap().json_web_keys(at).len();
+            key.id
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_are_read_again_soon_whichever_way_the_clock_goes() {
+        let fixture = Fixture::new().await;
+        let (ring, now) = (KeyRing::new(Arc::clone(&fixture.master_key)), fixture.now);
+        let seen_at = async |at| ring.keys(&fixture.store, fixture.id, at).await.unwrap().json_web_keys(at).len();
 
         assert_eq!(seen_at(now).await, 0);
-        add_key().await;
+        fixture.add_key().await;
         assert_eq!(seen_at(now).await, 1, "that there are none is not remembered");
-        add_key().await;
+        fixture.add_key().await;
         assert_eq!(seen_at(now + FRESH_FOR - Duration::microseconds(1)).await, 1, "remembered");
         assert_eq!(seen_at(now + FRESH_FOR).await, 2);
-        add_key().await;
+        fixture.add_key().await;
         assert_eq!(seen_at(now).await, 3, "the clock was set back");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_key_is_looked_for_at_once_but_once_a_second_only() {
+        let fixture = Fixture::new().await;
+        let (ring, now) = (KeyRing::new(Arc::clone(&fixture.master_key)), fixture.now);
+        let knows = async |id, at| ring.keys_for(&fixture.store, fixture.id, id, at).await.unwrap().know(id).unwrap();
+
+        let first = fixture.add_key().await;
+        assert!(knows(first, now).await);
+        let second = fixture.add_key().await;
+        assert!(knows(second, now).await, "read again at once");
+        let third = fixture.add_key().await;
+        let pause_ends = now + UNKNOWN_PAUSE;
+        assert!(!knows(third, pause_ends - Duration::microseconds(1)).await, "not a second time");
+        assert!(knows(second, now).await && knows(first, now).await, "what is known costs nothing");
+        assert!(knows(third, pause_ends).await);
+        let made_up = SigningKeyId::generate(now, &fixture.random);
+        assert!(!knows(made_up, pause_ends + UNKNOWN_PAUSE).await);
+        let fourth = fixture.add_key().await;
+        assert!(!knows(fourth, pause_ends + UNKNOWN_PAUSE).await, "an invented id has used up the second");
+        assert!(knows(fourth, pause_ends).await, "the clock was set back");
     }
 }

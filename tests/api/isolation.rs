@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 4] = ["CreateUser", "GetJsonWebKeySet", "ListUsers", "SignOut"];
+const MAY_SUCCEED: [&str; 5] = ["CreateUser", "GetJsonWebKeySet", "IssueClientToken", "ListUsers", "SignOut"];
 
 /// Everything a stranger could have got hold of.
 struct Victim {

@@ -29,7 +29,7 @@ use crate::{
 const ADA: &str = "ada@example.com";
 
 /// The key set of a project as JSON: all that a verifier gets to see.
-async fn key_set(routes: Routes, project_id: &str) -> Value {
+pub(crate) async fn key_set(routes: Routes, project_id: &str) -> Value {
     let request = GetJsonWebKeySetRequest { project_id: project_id.into() };
     let answer = AuthServiceClient::new(routes).get_json_web_key_set(request).await.unwrap().into_inner();
     let descriptor = method("/auth.v1.AuthService/GetJsonWebKeySet").output();
@@ -39,16 +39,16 @@ async fn key_set(routes: Routes, project_id: &str) -> Value {
     serde_json::to_value(message).unwrap()
 }
 
-fn kids(key_set: &Value) -> Vec<String> {
+pub(crate) fn kids(key_set: &Value) -> Vec<String> {
     key_set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-fn kid_of(token: &str) -> String {
+pub(crate) fn kid_of(token: &str) -> String {
     jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
 }
 
 /// Checks a token the way any back end would, with a stock library.
-fn verify(
+pub(crate) fn verify(
     key_set: &Value,
     token: &str,
     issuer: &str,
@@ -70,7 +70,7 @@ async fn sign_in(caller: &Caller) -> AuthenticatePasswordResponse {
     try_password(caller, email(ADA), PASSWORD).await.unwrap()
 }
 
-async fn access_token(caller: &Caller) -> String {
+pub(crate) async fn access_token(caller: &Caller) -> String {
     sign_in(caller).await.tokens.unwrap().access_token
 }
 
