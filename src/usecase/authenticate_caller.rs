@@ -60,13 +60,11 @@ async fn by_secret(services: &Services, client_id: &str, secret: &SecretString) 
 /// The token itself says whose it is, which is believed just enough to fetch that project's keys.
 async fn by_token(services: &Services, token: &SecretString) -> Result<Caller, Error> {
     let token = token.expose_secret();
-    let (Some(id), Some(key)) = (jwt::named_client(token), jwt::named_key(token)) else {
-        return Err(Error::CallerUnauthenticated);
-    };
+    let id = jwt::named_client(token).ok_or(Error::CallerUnauthenticated)?;
     let client = find(services, id, ClientType::Confidential).await?;
     let caller = in_its_project(services, client, ClientProof::Token).await?;
     let (project, now) = (&caller.project, services.clock.now());
-    let keys = services.key_ring.keys_for(&services.store, project.id, key, now).await?;
+    let keys = services.key_ring.keys_for(&services.store, project.id, jwt::named_key(token), now).await?;
     let (issuer, audiences) = (services.issuer(project), [project.id.to_string(), project.own_audience()]);
     let expected =
         Expected { kind: TokenKind::Client, issuer: &issuer, audiences: &audiences, now, expired_too: false };

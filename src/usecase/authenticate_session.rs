@@ -64,7 +64,7 @@ pub(super) async fn verify_token(
     expired_too: bool,
 ) -> Result<VerifiedToken, Error> {
     let project = &caller.project;
-    let named = jwt::named_key(token.expose_secret()).ok_or(Error::TokenInvalid)?;
+    let named = jwt::named_key(token.expose_secret());
     let keys = services.key_ring.keys_for(&services.store, project.id, named, now).await?;
     let mut audiences = vec![project.id.to_string()];
     if kind == TokenKind::Access {
