@@ -12,7 +12,12 @@ const BYTES_MAX: usize = 128;
 
 /// The caller's own id if it is well-formed, else a new one.
 pub fn of(headers: &HeaderMap, random: &Random) -> String {
-    headers.get(HEADER).and_then(well_formed).unwrap_or_else(|| Ulid::from_bytes(random.bytes()).to_string())
+    headers.get(HEADER).and_then(well_formed).unwrap_or_else(|| generate(random))
+}
+
+/// A new id, also for what this service does of its own accord.
+pub fn generate(random: &Random) -> String {
+    Ulid::from_bytes(random.bytes()).to_string()
 }
 
 /// Letters, digits, `-`, `_` and `.`: what can stand in a log, a table and a header as it is.

@@ -7,18 +7,21 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::clock_check::ClockCheck;
 use crate::{
     clock::Timestamp,
     metrics::Metrics,
-    usecase::{Services, sweep::sweep},
+    usecase::{Services, key_rotation::rotate_keys_of_age, sweep::sweep},
 };
 
 /// How often what has expired is cleared away.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// How often the newest key is looked up, and the clock compared.
 const KEY_INTERVAL: Duration = Duration::from_secs(30);
+/// How often a page of projects is looked through for keys that have come of age. Intervals are a day or longer.
+const ROTATION_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The housekeeping of one process. Nothing depends on it, so a failure is logged and the next round tries again.
 pub(super) struct Upkeep {
@@ -51,8 +54,11 @@ impl Upkeep {
     /// Runs until told to stop. The first round comes at once.
     pub(super) async fn run(self, stop: CancellationToken) {
         let (mut sweeps, mut keys) = (interval(SWEEP_INTERVAL), interval(KEY_INTERVAL));
+        let mut rotations = interval(ROTATION_INTERVAL);
+        let mut next_project = None;
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keys.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        rotations.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -61,6 +67,11 @@ impl Upkeep {
                     self.look_up_newest_key().await;
                     self.clock_check.run(&self.services).await;
                 }
+                _ = rotations.tick() => tokio::select! {
+                    // Many keys take a while. What is not committed has not happened.
+                    () = stop.cancelled() => return,
+                    next = self.rotate_keys(next_project) => next_project = next,
+                },
             }
         }
     }
@@ -73,6 +84,20 @@ impl Upkeep {
                 error = &error as &dyn std::error::Error,
                 "cannot clear away what has expired; will try again"
             ),
+        }
+    }
+
+    /// Gives where the next round goes on.
+    async fn rotate_keys(&self, after: Option<Uuid>) -> Option<Uuid> {
+        match rotate_keys_of_age(&self.services, after).await {
+            Ok(round) => round.next,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot look for signing keys that have come of age; will try again"
+                );
+                after
+            }
         }
     }
 

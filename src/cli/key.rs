@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         id::ProjectId,
-        signing_key::{KeyUse, StoredKey},
+        signing_key::{KeyPurpose, StoredKey},
     },
     usecase::signing_keys::{Activation, list_signing_keys, rotate_signing_key},
 };
@@ -20,10 +20,12 @@ const ROTATE_EXAMPLES: &str = "\
 Examples:
   signet key rotate --project PROJECT
   signet key rotate --project PROJECT --now      # when verifiers need not be waited for
+  signet key rotate --project PROJECT --use refresh-tokens
 
 A new key is published ten minutes before it signs, so that verifiers have fetched it by then. With --now it signs at once: \
 verifiers that cache the key set refuse new tokens until they fetch it again. Either way tokens of the older keys stay valid \
-until they expire.";
+until they expire. A key of refresh tokens is never published, yet it too waits ten minutes, so that every replica knows it by \
+then. Where no key of that use can sign, the new one does at once.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -37,13 +39,16 @@ pub(super) enum KeyCommand {
     List(ListArgs),
 }
 
-/// Make a new key for tokens; the older ones retire once their last tokens have expired
+/// Make a new key; the older ones of the same use retire once their last tokens have expired
 #[derive(clap::Args, Debug)]
 #[command(after_help = ROTATE_EXAMPLES)]
 pub(super) struct RotateArgs {
     /// The project
     #[arg(long, value_parser = ProjectId::parse)]
     project: ProjectId,
+    /// What the key is for
+    #[arg(long = "use", value_enum, default_value_t, value_name = "USE")]
+    key_use: PurposeArg,
     /// Sign with the new key at once instead of in ten minutes
     #[arg(long)]
     now: bool,
@@ -66,6 +71,25 @@ pub(super) struct ListArgs {
     database: DatabaseArgs,
 }
 
+/// What a key is for, as it is typed.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum PurposeArg {
+    /// Signatures of access, ID, session and client tokens, and of refresh tokens that are JWTs
+    #[default]
+    Tokens,
+    /// Opaque refresh tokens
+    RefreshTokens,
+}
+
+impl From<PurposeArg> for KeyPurpose {
+    fn from(purpose: PurposeArg) -> Self {
+        match purpose {
+            PurposeArg::RefreshTokens => Self::RefreshTokens,
+            PurposeArg::Tokens => Self::Tokens,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct KeyRecord {
     key_id: String,
@@ -85,10 +109,7 @@ impl KeyRecord {
     fn at(now: Timestamp, key: &StoredKey) -> Self {
         Self {
             key_id: key.id.to_string(),
-            key_use: match key.key_use {
-                KeyUse::Jwt(_) => "tokens",
-                KeyUse::RefreshTokenMac => "refresh tokens",
-            },
+            key_use: key.key_use.purpose().as_str(),
             algorithm: key.key_use.as_str(),
             state: key.state_at(now).as_str(),
             created_at: time(key.created_at),
@@ -126,7 +147,8 @@ pub(super) async fn run(command: KeyCommand) -> anyhow::Result<()> {
 async fn rotate(args: RotateArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
     let activation = if args.now { Activation::Now } else { Activation::AfterPublication };
-    let rotated = rotate_signing_key(&services, &operator_call(&services), args.project, activation).await;
+    let (call, purpose) = (operator_call(&services), args.key_use.into());
+    let rotated = rotate_signing_key(&services, &call, args.project, purpose, activation).await;
     let note =
         "Running processes take the key up within seconds. `signet key list` shows what becomes of the older ones.";
     Ok(args.output.record(&KeyRecord::at(services.clock.now(), &rotated.map_err(explain)?), note)?)

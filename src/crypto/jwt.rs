@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Validation;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         claims::CustomClaims,
-        id::{SessionId, UserId},
+        id::{ClientId, SessionId, SigningKeyId, UserId},
         session::AuthenticationMethod,
         signing_key::SigningAlgorithm,
     },
@@ -29,6 +29,8 @@ pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 pub enum TokenKind {
     /// Access token of a user.
     Access,
+    /// Access token of a client: stands for the client itself, never for a user.
+    Client,
     /// ID token: tells a client who signed in, opens nothing.
     Id,
     /// Refresh token, for clients that ask for it in this form.
@@ -41,7 +43,7 @@ impl TokenKind {
     /// The `typ` of the header; `at+jwt` is RFC 9068, section 2.1.
     const fn typ(self) -> &'static str {
         match self {
-            Self::Access => "at+jwt",
+            Self::Access | Self::Client => "at+jwt",
             Self::Id | Self::Refresh | Self::Session => "JWT",
         }
     }
@@ -101,6 +103,55 @@ pub struct SessionClaims {
     /// Claims from the application.
     #[serde(default, skip_serializing_if = "CustomClaims::is_empty")]
     pub custom_claims: CustomClaims,
+}
+
+/// Claims of the access token of a client (RFC 9068, section 2.2).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ClientClaims {
+    /// Issuer.
+    pub iss: String,
+    /// The client: there is no user.
+    pub sub: String,
+    /// Audience.
+    pub aud: String,
+    /// The client.
+    pub client_id: String,
+    /// Time of issue, in seconds since 1970.
+    pub iat: i64,
+    /// Not valid before.
+    pub nbf: i64,
+    /// Not valid from then on.
+    pub exp: i64,
+    /// Id of the token.
+    pub jti: String,
+    /// Always [`TokenKind::Client`].
+    pub token_kind: TokenKind,
+}
+
+/// The claims by which it is decided whether a token is taken, of whatever kind.
+struct Decisive<'c> {
+    iss: &'c str,
+    aud: &'c str,
+    nbf: i64,
+    exp: i64,
+    token_kind: TokenKind,
+}
+
+/// Claims of a token that opens something.
+trait BearerClaims: DeserializeOwned {
+    fn decisive(&self) -> Decisive<'_>;
+}
+
+impl BearerClaims for ClientClaims {
+    fn decisive(&self) -> Decisive<'_> {
+        Decisive { iss: &self.iss, aud: &self.aud, nbf: self.nbf, exp: self.exp, token_kind: self.token_kind }
+    }
+}
+
+impl BearerClaims for SessionClaims {
+    fn decisive(&self) -> Decisive<'_> {
+        Decisive { iss: &self.iss, aud: &self.aud, nbf: self.nbf, exp: self.exp, token_kind: self.token_kind }
+    }
 }
 
 /// Claims of an ID token.
@@ -183,8 +234,45 @@ pub fn access_token_hash(algorithm: SigningAlgorithm, access_token: &str) -> Opt
     }
 }
 
+/// The key that a token says it was made with. Nothing of it has been checked.
+pub fn named_key(token: &str) -> Option<SigningKeyId> {
+    let is_short = token.len() <= TOKEN_BYTES_MAX;
+    let header = is_short.then(|| jsonwebtoken::decode_header(token).ok()).flatten()?;
+    SigningKeyId::parse(&header.kid?).ok()
+}
+
+/// The client that a token says it belongs to. Nothing of it has been checked: this tells whose keys to check it with.
+pub fn named_client(token: &str) -> Option<ClientId> {
+    #[derive(Deserialize)]
+    struct Named {
+        client_id: String,
+    }
+    let claims = token.split('.').nth(1).filter(|_| token.len() <= TOKEN_BYTES_MAX)?;
+    let named: Named = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    ClientId::parse(&named.client_id).ok()
+}
+
 /// Reads an access, session or refresh token, whatever it claims to be checked against what is expected.
 pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<VerifiedToken, TokenError> {
+    let claims: SessionClaims = verified_claims(token, keys, expected)?;
+    let malformed = || TokenError::Malformed(None);
+    Ok(VerifiedToken {
+        session_id: SessionId::parse(&claims.sid).map_err(|_| malformed())?,
+        user_id: UserId::parse(&claims.sub).map_err(|_| malformed())?,
+        refresh_generation: claims.refresh_generation,
+        expires_at: Timestamp::from_timestamp_secs(claims.exp).ok_or_else(malformed)?,
+    })
+}
+
+/// Reads the access token of a client, checked likewise: gives the client.
+pub fn verify_client(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<ClientId, TokenError> {
+    let claims: ClientClaims = verified_claims(token, keys, expected)?;
+    let client_id = ClientId::parse(&claims.client_id).map_err(|_| TokenError::Malformed(None))?;
+    if claims.sub == claims.client_id { Ok(client_id) } else { Err(TokenError::NotForThisUse("sub")) }
+}
+
+/// The claims of a token of any kind, once everything about it is as expected.
+fn verified_claims<C: BearerClaims>(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<C, TokenError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(TokenError::Malformed(None));
     }
@@ -200,27 +288,21 @@ pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Resul
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    let claims = jsonwebtoken::decode::<SessionClaims>(token, &key.key, &validation)
+    let claims = jsonwebtoken::decode::<C>(token, &key.key, &validation)
         .map_err(|error| TokenError::Malformed(Some(error)))?
         .claims;
 
-    let now = expected.now.timestamp();
-    if (now >= claims.exp && !expected.expired_too) || now < claims.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()) {
+    let (now, said) = (expected.now.timestamp(), claims.decisive());
+    if (now >= said.exp && !expected.expired_too) || now < said.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()) {
         return Err(TokenError::Expired);
     }
     let wrong = [
-        (claims.token_kind != expected.kind, "token_kind"),
-        (claims.iss != expected.issuer, "iss"),
-        (!expected.audiences.contains(&claims.aud), "aud"),
+        (said.token_kind != expected.kind, "token_kind"),
+        (said.iss != expected.issuer, "iss"),
+        (!expected.audiences.iter().any(|audience| audience == said.aud), "aud"),
     ];
     if let Some((_, claim)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
         return Err(TokenError::NotForThisUse(claim));
     }
-    let malformed = || TokenError::Malformed(None);
-    Ok(VerifiedToken {
-        session_id: SessionId::parse(&claims.sid).map_err(|_| malformed())?,
-        user_id: UserId::parse(&claims.sub).map_err(|_| malformed())?,
-        refresh_generation: claims.refresh_generation,
-        expires_at: Timestamp::from_timestamp_secs(claims.exp).ok_or_else(malformed)?,
-    })
+    Ok(claims)
 }

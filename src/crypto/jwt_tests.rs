@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     crypto::jwt::{self, Expected, TokenError, TokenKind},
     domain::{
-        id::{SessionId, UserId},
+        id::{ClientId, SessionId, UserId},
         signing_key::SigningAlgorithm,
     },
 };
@@ -27,7 +27,7 @@ impl Fixture {
         let master_key = MasterKey::new(&SecretBox::new(Box::new([1; 32])));
         let project = ProjectId::generate(now, &random);
         let key = generate(project, KeyUse::Jwt(algorithm), now, now, &master_key, &random).unwrap();
-        let keys = ProjectKeys::open(&master_key, vec![key]).unwrap();
+        let keys = ProjectKeys::open(&master_key, vec![key]);
         Self { keys, now, audiences: vec!["api".into()] }
     }
 
@@ -56,6 +56,21 @@ impl Fixture {
         };
         jwt::verify(token, &self.keys, &expected).map(drop)
     }
+
+    fn client_token(&self) -> String {
+        let (mut claims, id) = (self.claims(), ClientId::generate(self.now, &Random::seeded(3)).to_string());
+        claims["sub"] = json!(id);
+        claims["client_id"] = json!(id);
+        claims["token_kind"] = json!("client");
+        jwt::sign(self.keys.signer(self.now).unwrap(), TokenKind::Client, &claims).unwrap()
+    }
+
+    fn verify_client(&self, token: &str) -> Result<(), TokenError> {
+        let issuer = "https://auth.example/p";
+        let (audiences, now) = (&self.audiences, self.now);
+        let expected = Expected { kind: TokenKind::Client, issuer, audiences, now, expired_too: false };
+        jwt::verify_client(token, &self.keys, &expected).map(drop)
+    }
 }
 
 const ALL: [SigningAlgorithm; 3] = SigningAlgorithm::ALL;
@@ -72,9 +87,13 @@ fn a_token_verifies_with_every_algorithm() {
 fn a_token_cut_anywhere_is_refused() {
     for algorithm in ALL {
         let fixture = Fixture::new(algorithm);
-        let token = fixture.sign(&fixture.claims());
+        let (token, of_client) = (fixture.sign(&fixture.claims()), fixture.client_token());
+        fixture.verify_client(&of_client).unwrap();
         for cut in 0..token.len() {
             assert!(fixture.verify(&token[..cut]).is_err(), "{algorithm:?} cut at {cut}");
+        }
+        for cut in 0..of_client.len() {
+            assert!(fixture.verify_client(&of_client[..cut]).is_err(), "{algorithm:?} cut at {cut}");
         }
     }
 }
@@ -83,12 +102,14 @@ fn a_token_cut_anywhere_is_refused() {
 fn a_token_with_any_bit_flipped_is_refused() {
     for algorithm in ALL {
         let fixture = Fixture::new(algorithm);
-        let token = fixture.sign(&fixture.claims());
-        for bit in 0..token.len() * 8 {
-            let mut bytes = token.clone().into_bytes();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(flipped) = String::from_utf8(bytes) {
-                assert!(fixture.verify(&flipped).is_err(), "{algorithm:?} bit {bit}");
+        let (token, of_client) = (fixture.sign(&fixture.claims()), fixture.client_token());
+        for (token, is_client) in [(token, false), (of_client, true)] {
+            for bit in 0..token.len() * 8 {
+                let mut bytes = token.clone().into_bytes();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let Ok(flipped) = String::from_utf8(bytes) else { continue };
+                let outcome = if is_client { fixture.verify_client(&flipped) } else { fixture.verify(&flipped) };
+                assert!(outcome.is_err(), "{algorithm:?} bit {bit}");
             }
         }
     }
@@ -105,7 +126,8 @@ fn a_token_with_any_bit_flipped_is_refused() {
 #[case::audience("aud", json!("other"))]
 #[case::kind("token_kind", json!("session"))]
 #[case::kind_of_an_id_token("token_kind", json!("id"))]
-#[case::unknown_kind("token_kind", json!("client"))]
+#[case::kind_of_a_client_token("token_kind", json!("client"))]
+#[case::unknown_kind("token_kind", json!("other"))]
 #[case::session("sid", json!("session_x"))]
 #[case::user("sub", json!(7))]
 fn a_signed_token_with_a_wrong_claim_is_refused(#[case] claim: &str, #[case] value: Value) {
@@ -177,6 +199,41 @@ fn of_two_keys_that_become_active_together_every_replica_takes_the_same() {
     // One that is pending does not sign as long as another does.
     one.keys.jwt[0].stored.activates_at += Duration::seconds(1);
     assert_eq!(one.keys.signer(one.now).unwrap().signing.algorithm(), SigningAlgorithm::EdDsa);
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_replaced_by_the_one_before_and_says_nothing_of_what_it_made() {
+    let (random, now) = (Random::seeded(1), Timestamp::from_timestamp_secs(1_800_000_000).unwrap());
+    let master_key = MasterKey::new(&SecretBox::new(Box::new([1; 32])));
+    let project = ProjectId::generate(now, &random);
+    let make = |key_use, minute| {
+        let at = now + Duration::minutes(minute);
+        generate(project, key_use, at, at, &master_key, &random).unwrap()
+    };
+    for key_use in [KeyUse::RefreshTokenMac, KeyUse::Jwt(SigningAlgorithm::EdDsa)] {
+        let (mut first, mut second, mut third) = (make(key_use, 0), make(key_use, 1), make(key_use, 2));
+        first.end_with(&second, Duration::hours(1));
+        second.end_with(&third, Duration::hours(1));
+        third.sealed.truncate(20);
+        let keys = ProjectKeys::open(&master_key, vec![first.clone(), second.clone(), third.clone()]);
+        let can_sign = |keys: &ProjectKeys, now| match key_use {
+            KeyUse::RefreshTokenMac => keys.refresh_token_key(now).is_ok(),
+            KeyUse::Jwt(_) => keys.signer(now).is_ok(),
+        };
+        assert!(can_sign(&keys, now + Duration::minutes(62) - Duration::microseconds(1)));
+        assert!(!can_sign(&keys, now + Duration::minutes(62)), "the last one that can be read has retired");
+        assert!(keys.know(second.id).unwrap());
+        assert!(!keys.know(make(key_use, 3).id).unwrap());
+        assert!(matches!(keys.know(third.id), Err(ProjectKeysError::Unreadable(_))));
+        if let KeyUse::Jwt(_) = key_use {
+            let signer = keys.signer(now + Duration::minutes(3)).unwrap();
+            assert_eq!(signer.json_web_key.kid, second.id.to_string(), "the one right before");
+        }
+        let only = ProjectKeys::open(&master_key, vec![third]);
+        assert!(!can_sign(&only, now + Duration::minutes(3)));
+        let retired = ProjectKeys::open(&master_key, vec![first, second]);
+        assert!(!can_sign(&retired, now + Duration::minutes(3)), "without a successor that is lost nothing is overdue");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         id::{ProjectId, SigningKeyId},
-        signing_key::{KeyState, KeyUse, StoredKey},
+        signing_key::{KeyPurpose, KeyState, KeyUse, StoredKey},
     },
     random::Random,
 };
@@ -38,6 +38,9 @@ pub enum ProjectKeysError {
     /// The project has no key that may be used now.
     #[error("the project has no active key for {0}; make one with `signet key rotate`")]
     NoActiveKey(&'static str),
+    /// The key cannot be read, so that nothing can be said about what was made with it.
+    #[error("signing key {0} cannot be read")]
+    Unreadable(SigningKeyId),
 }
 
 /// A key for JWTs.
@@ -54,42 +57,83 @@ pub struct JwtKey {
 pub struct ProjectKeys {
     jwt: Vec<JwtKey>,
     refresh_token: Vec<(StoredKey, RefreshTokenKey)>,
+    /// Those that cannot be used.
+    unreadable: Vec<StoredKey>,
 }
 
 impl ProjectKeys {
-    /// Decrypts and parses stored keys.
-    pub fn open(master_key: &MasterKey, stored: Vec<StoredKey>) -> Result<Self, ProjectKeysError> {
-        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new() };
+    /// Decrypts and parses stored keys. One that cannot be read is logged and left aside: the others go on working.
+    pub fn open(master_key: &MasterKey, stored: Vec<StoredKey>) -> Self {
+        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new(), unreadable: Vec::new() };
         for key in stored {
-            let secret = master_key
-                .open(Purpose::SigningKey, key.id.into(), &key.sealed)
-                .map_err(|source| ProjectKeysError::Open { id: key.id, source })?;
-            match key.key_use {
-                KeyUse::RefreshTokenMac => {
-                    let refresh_token_key = RefreshTokenKey::new(key.id, &secret);
-                    keys.refresh_token.push((key, refresh_token_key));
-                }
-                KeyUse::Jwt(algorithm) => {
-                    let signing = SigningKey::from_pkcs8(algorithm, &secret)?;
-                    let public = signing.public_key();
-                    let verifying = VerifyingKey::new(algorithm, &public)?;
-                    let json_web_key = JsonWebKey { kid: key.id.to_string(), alg: algorithm, key_use: "sig", public };
-                    keys.jwt.push(JwtKey { stored: key, signing, json_web_key, verifying });
-                }
+            if let Err(error) = keys.add(master_key, &key) {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    project = %key.project_id,
+                    key = %key.id,
+                    "a signing key cannot be read; replace it with `signet key rotate --now`"
+                );
+                keys.unreadable.push(key);
             }
         }
-        Ok(keys)
+        keys
+    }
+
+    fn add(&mut self, master_key: &MasterKey, key: &StoredKey) -> Result<(), ProjectKeysError> {
+        let secret = master_key
+            .open(Purpose::SigningKey, key.id.into(), &key.sealed)
+            .map_err(|source| ProjectKeysError::Open { id: key.id, source })?;
+        match key.key_use {
+            KeyUse::RefreshTokenMac => {
+                self.refresh_token.push((key.clone(), RefreshTokenKey::new(key.id, &secret)));
+            }
+            KeyUse::Jwt(algorithm) => {
+                let signing = SigningKey::from_pkcs8(algorithm, &secret)?;
+                let public = signing.public_key();
+                let verifying = VerifyingKey::new(algorithm, &public)?;
+                let json_web_key = JsonWebKey { kid: key.id.to_string(), alg: algorithm, key_use: "sig", public };
+                self.jwt.push(JwtKey { stored: key.clone(), signing, json_web_key, verifying });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the key with that id is one of them, of whatever use and state.
+    pub fn know(&self, id: SigningKeyId) -> Result<bool, ProjectKeysError> {
+        if self.unreadable.iter().any(|key| key.id == id) {
+            return Err(ProjectKeysError::Unreadable(id));
+        }
+        let mut stored = self.jwt.iter().map(|key| &key.stored).chain(self.refresh_token.iter().map(|(key, _)| key));
+        Ok(stored.any(|key| key.id == id))
     }
 
     /// The key that signs JWTs at that time.
     pub fn signer(&self, now: Timestamp) -> Result<&JwtKey, ProjectKeysError> {
-        newest_active(&self.jwt, |key| &key.stored, now).ok_or(ProjectKeysError::NoActiveKey("tokens"))
+        let signer = self.signing(&self.jwt, |key| &key.stored, KeyPurpose::Tokens, now);
+        signer.ok_or(ProjectKeysError::NoActiveKey("tokens"))
     }
 
     /// The key for refresh tokens at that time.
     pub fn refresh_token_key(&self, now: Timestamp) -> Result<&RefreshTokenKey, ProjectKeysError> {
-        let newest = newest_active(&self.refresh_token, |(stored, _)| stored, now);
+        let newest = self.signing(&self.refresh_token, |(stored, _)| stored, KeyPurpose::RefreshTokens, now);
         newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
+    }
+
+    /// The key that signs. If that cannot be read, its predecessor goes on in its place, for as long as it is published: its
+    /// tokens are still taken anyway, so that nothing is gained by signing in nobody.
+    fn signing<'k, K>(
+        &self,
+        keys: &'k [K],
+        stored: impl Fn(&K) -> &StoredKey,
+        purpose: KeyPurpose,
+        now: Timestamp,
+    ) -> Option<&'k K> {
+        newest_active(keys, &stored, now).or_else(|| {
+            let is_lost = |key: &StoredKey| key.key_use.purpose() == purpose && key.state_at(now) == KeyState::Active;
+            let retiring = keys.iter().filter(|key| stored(key).state_at(now) == KeyState::Retiring);
+            let last = retiring.max_by_key(|key| (stored(key).replaced_at, stored(key).activates_at, stored(key).id));
+            last.filter(|_| self.unreadable.iter().any(is_lost))
+        })
     }
 
     /// The key with that `kid`, unless it has retired or does not sign yet.

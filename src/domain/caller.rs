@@ -19,6 +19,17 @@ pub enum Caller {
     OperatorOf(Box<Project>),
 }
 
+/// How a client has shown who it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientProof {
+    /// Not at all: a public client has nothing to show but its id.
+    Nothing,
+    /// With its secret.
+    Secret,
+    /// With an access token of its own.
+    Token,
+}
+
 /// A client that calls, with the project it belongs to.
 #[derive(Clone, Debug)]
 pub struct ClientCaller {
@@ -26,6 +37,8 @@ pub struct ClientCaller {
     pub client: Client,
     /// Its project. Nothing outside of it can be seen or touched.
     pub project: Project,
+    /// How it has shown who it is.
+    pub proof: ClientProof,
 }
 
 impl ClientCaller {

@@ -40,6 +40,13 @@ impl Project {
             audience => audience.to_owned(),
         }
     }
+
+    /// The audience of tokens with which clients call this service itself: the default one, unless that is also a resource
+    /// that can be asked for. What was given to a resource must not open this service to it.
+    pub fn own_audience(&self) -> String {
+        let audience = self.default_audience();
+        if self.settings.allowed_resources.contains(&audience) { self.id.to_string() } else { audience }
+    }
 }
 
 /// Settings of a project. Stored as JSON; a member that an older version wrote without takes its default.

@@ -58,10 +58,48 @@ impl KeyUse {
         }
     }
 
+    /// What it is made for.
+    pub const fn purpose(self) -> KeyPurpose {
+        match self {
+            Self::RefreshTokenMac => KeyPurpose::RefreshTokens,
+            Self::Jwt(_) => KeyPurpose::Tokens,
+        }
+    }
+
     /// Reads the word from the database.
     pub fn from_word(word: &str) -> Option<Self> {
         let jwt = SigningAlgorithm::ALL.into_iter().map(Self::Jwt);
         jwt.chain([Self::RefreshTokenMac]).find(|key_use| key_use.as_str() == word)
+    }
+}
+
+/// What keys are made for, whatever their algorithm. Each purpose has successors of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyPurpose {
+    /// MACs of refresh tokens.
+    RefreshTokens,
+    /// Signatures of JWTs.
+    Tokens,
+}
+
+impl KeyPurpose {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::RefreshTokens, Self::Tokens];
+
+    /// The word for it, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshTokens => "refresh tokens",
+            Self::Tokens => "tokens",
+        }
+    }
+
+    /// What a key for it is used for, in a project whose JWTs have that algorithm.
+    pub const fn key_use(self, algorithm: SigningAlgorithm) -> KeyUse {
+        match self {
+            Self::RefreshTokens => KeyUse::RefreshTokenMac,
+            Self::Tokens => KeyUse::Jwt(algorithm),
+        }
     }
 }
 
@@ -121,26 +159,59 @@ impl StoredKey {
             _ => KeyState::Active,
         }
     }
+
+    /// Ends its signing when `successor` begins to, and its life `kept_for` later. False if nothing changes: it is of another
+    /// purpose, or ends earlier.
+    pub fn end_with(&mut self, successor: &Self, kept_for: Duration) -> bool {
+        let ends_later = self.replaced_at.is_none_or(|end| end > successor.activates_at);
+        let is_followed = ends_later && self.key_use.purpose() == successor.key_use.purpose();
+        if is_followed {
+            self.replaced_at = Some(successor.activates_at);
+            self.retires_at = Some(successor.activates_at + kept_for);
+        }
+        is_followed
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{KeyState::*, *};
 
-    #[test]
-    fn a_key_goes_through_its_states() {
-        let start = Timestamp::from_timestamp_secs(1_800_000_000).unwrap();
-        let at = |minutes| start + Duration::minutes(minutes);
-        let key = StoredKey {
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_timestamp_secs(1_800_000_000).unwrap() + Duration::minutes(minutes)
+    }
+
+    fn key_from(key_use: KeyUse, activates_at: Timestamp) -> StoredKey {
+        StoredKey {
             id: uuid::Uuid::nil().into(),
             project_id: uuid::Uuid::nil().into(),
-            key_use: KeyUse::Jwt(SigningAlgorithm::Rs256),
+            key_use,
             sealed: Vec::new(),
             created_at: at(0),
-            activates_at: at(10),
-            replaced_at: Some(at(20)),
-            retires_at: Some(at(30)),
-        };
+            activates_at,
+            replaced_at: None,
+            retires_at: None,
+        }
+    }
+
+    const RS256: KeyUse = KeyUse::Jwt(SigningAlgorithm::Rs256);
+
+    #[test]
+    fn a_key_ends_with_its_first_successor_of_the_same_purpose() {
+        let (mut key, kept_for) = (key_from(RS256, at(0)), Duration::minutes(60));
+        assert!(!key.end_with(&key_from(KeyUse::RefreshTokenMac, at(1)), kept_for));
+        assert_eq!((key.replaced_at, key.retires_at), (None, None));
+        assert!(key.end_with(&key_from(KeyUse::Jwt(SigningAlgorithm::Es256), at(10)), kept_for), "of any algorithm");
+        assert_eq!((key.replaced_at, key.retires_at), (Some(at(10)), Some(at(70))));
+        assert!(!key.end_with(&key_from(RS256, at(10)), kept_for), "a later one changes nothing");
+        assert!(key.end_with(&key_from(RS256, at(5)), kept_for), "one that signs before does");
+        assert_eq!((key.replaced_at, key.retires_at), (Some(at(5)), Some(at(65))));
+    }
+
+    #[test]
+    fn a_key_goes_through_its_states() {
+        let mut key = key_from(RS256, at(10));
+        (key.replaced_at, key.retires_at) = (Some(at(20)), Some(at(30)));
         let states = [0, 9, 10, 19, 20, 29, 30].map(|minute| key.state_at(at(minute)));
         assert_eq!(states, [Pending, Pending, Active, Active, Retiring, Retiring, Retired]);
     }

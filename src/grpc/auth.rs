@@ -41,6 +41,7 @@ use crate::{
         authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         complete_password_reset::complete_password_reset,
+        issue_client_token::issue_client_token,
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
@@ -140,8 +141,17 @@ impl AuthService for AuthApi {
         &self,
         request: Request<IssueClientTokenRequest>,
     ) -> Result<Response<IssueClientTokenResponse>, Status> {
-        let (call, _) = open(request);
-        answer(&call, async { Err(Error::NotSupported("")) }).await
+        let (call, body) = open(request);
+        let operation = async {
+            let issued_at = self.0.clock.now();
+            let issued = issue_client_token(&self.0, &call, resource("resource", body.resource)?).await?;
+            Ok(IssueClientTokenResponse {
+                access_token: issued.token.expose_secret().to_owned(),
+                expires_in_seconds: convert::seconds_until(issued_at, issued.expires_at),
+                token_type: "Bearer".into(),
+            })
+        };
+        answer(&call, operation).await
     }
 
     async fn start_password_reset(
@@ -238,13 +248,19 @@ fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn,
 
 fn token_wishes(options: Option<proto::TokenOptions>) -> Result<TokenWishes, Error> {
     let options = options.unwrap_or_default();
-    let resource = Some(options.resource).filter(|resource| !resource.is_empty());
-    if let Some(resource) = &resource {
-        parse_resource(resource).in_field("token_options.resource")?;
-    }
+    let resource = resource("token_options.resource", options.resource)?;
     let field = "token_options.claims";
     let claims = ClaimsRequest::parse(object_from(field, options.claims)?).in_field(field)?;
     Ok(TokenWishes { id_token: options.include_id_token, session_token: false, resource, claims })
+}
+
+/// A resource indicator, if there is one.
+fn resource(field: &'static str, text: String) -> Result<Option<String>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    parse_resource(&text).in_field(field)?;
+    Ok(Some(text))
 }
 
 fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {

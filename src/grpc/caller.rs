@@ -12,15 +12,18 @@ use crate::{
     },
 };
 
-/// Longest header that is looked at, in bytes.
-const HEADER_BYTES_MAX: usize = 1024;
+/// Longest id and secret that are looked at, encoded, in bytes.
+const BASIC_BYTES_MAX: usize = 1024;
+/// Longest token of a client that is looked at, in bytes. With an issuer and an audience of 512 bytes each and an RSA signature
+/// one comes to less than 3 KiB; an audience that JSON has to escape makes it longer.
+const TOKEN_BYTES_MAX: usize = 4096;
 
 /// Finds out who is calling an RPC that is open to `kind`, and refuses those it is not open to.
 pub(super) async fn caller_for(services: &Services, kind: CallerKind, headers: &HeaderMap) -> Result<Caller, Error> {
     if kind == CallerKind::Anyone {
         return Ok(Caller::Anonymous);
     }
-    let credentials = basic(headers).ok_or(Error::CallerUnauthenticated)?;
+    let credentials = credentials(headers).ok_or(Error::CallerUnauthenticated)?;
     let caller = authenticate_caller(services, &credentials).await?;
     if is_open_to(kind, &caller) { Ok(caller) } else { Err(Error::CallerNotPermitted) }
 }
@@ -38,15 +41,27 @@ fn is_open_to(kind: CallerKind, caller: &Caller) -> bool {
     }
 }
 
-/// `Basic base64(id:secret)` (RFC 7617). Exactly one header, or none counts.
-fn basic(headers: &HeaderMap) -> Option<CallerCredentials> {
+/// What the `authorization` header holds. Exactly one header, or none counts.
+fn credentials(headers: &HeaderMap) -> Option<CallerCredentials> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
-    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > HEADER_BYTES_MAX {
+    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("basic") {
+        basic(credentials)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        let is_short = credentials.len() <= TOKEN_BYTES_MAX;
+        is_short.then(|| CallerCredentials::Token(credentials.trim_start_matches(' ').into()))
+    } else {
+        None
+    }
+}
+
+/// `base64(id:secret)` (RFC 7617).
+fn basic(encoded: &str) -> Option<CallerCredentials> {
+    if encoded.len() > BASIC_BYTES_MAX {
         return None;
     }
     let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
     let (client_id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(CallerCredentials { client_id: client_id.to_owned(), client_secret: secret.to_owned().into() })
+    Some(CallerCredentials::Secret { client_id: client_id.to_owned(), client_secret: secret.to_owned().into() })
 }

@@ -50,8 +50,8 @@ fn violations(error: &Error) -> Vec<Violation> {
         Error::InvalidFields(violations) => violations.clone(),
         Error::NotSupported(field) => vec![Violation::new(*field, "is not supported by this version; leave it unset")],
         Error::IdentifierTaken { field, .. } => vec![Violation::new(field, "belongs to another user")],
-        Error::ResourceNotAllowed => {
-            vec![Violation::new("token_options.resource", "is not one of the project's allowed_resources")]
+        Error::ResourceNotAllowed(field) => {
+            vec![Violation::new(*field, "is not one of the project's allowed_resources")]
         }
         Error::PasswordResetUrlNotAllowed => {
             vec![Violation::new("reset_url", "is not one of the project's password_reset_urls")]
@@ -107,7 +107,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::PasswordResetUrlNotAllowed => ErrorReason::PasswordResetUrlNotAllowed,
         Error::ProjectNotFound => ErrorReason::ProjectNotFound,
         Error::RefreshTokenReused => ErrorReason::RefreshTokenReused,
-        Error::ResourceNotAllowed => ErrorReason::ResourceNotAllowed,
+        Error::ResourceNotAllowed(_) => ErrorReason::ResourceNotAllowed,
         Error::SessionNotFound => ErrorReason::SessionNotFound,
         Error::SessionNotActive => ErrorReason::SessionNotActive,
         Error::TokenInvalid => ErrorReason::TokenInvalid,

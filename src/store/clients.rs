@@ -68,6 +68,14 @@ impl<C: ConnectionTrait> Clients<'_, C> {
         Ok(Listed::from_rows(clients, page, |client: &Client| client.id.into()))
     }
 
+    /// True if refresh tokens of some client of the project are JWTs.
+    pub async fn any_with_jwt_refresh_tokens(&self, project_id: ProjectId) -> Result<bool, StoreError> {
+        let query = client::Entity::find()
+            .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
+            .filter(client::Column::RefreshTokenFormat.eq(RefreshTokenFormat::Jwt.as_str()));
+        Ok(query.limit(1).one(self.0).await?.is_some())
+    }
+
     /// Deletes a client with all that hangs on it; false if there is none.
     pub async fn delete(&self, project_id: ProjectId, id: ClientId) -> Result<bool, StoreError> {
         let query = client::Entity::delete_by_id(Uuid::from(id));

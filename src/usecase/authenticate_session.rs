@@ -114,7 +114,8 @@ pub(super) async fn verify_token(
     now: Timestamp,
     expired_too: bool,
 ) -> Result<VerifiedToken, Error> {
-    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
+    let named = jwt::named_key(token.expose_secret());
+    let keys = services.key_ring.keys_for(&services.store, caller.project_id(), named, now).await?;
     verify_with(services, caller, &keys, kind, token, now, expired_too)
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Call, Error, Services, projects::check_name};
+use super::{Call, Error, Services, projects::check_name, signing_keys::keep_for_refresh_tokens};
 use crate::{
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
@@ -58,6 +58,11 @@ pub async fn create_client(
     let id = ClientId::generate(now, &services.random);
     let client = Client { id, project_id, name, client_type, refresh_token_format, created_at: now };
     let tx = services.store.begin().await?;
+    if refresh_token_format == RefreshTokenFormat::Jwt {
+        // Held, so that no successor is made meanwhile by somebody who does not see the client yet.
+        tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
+        keep_for_refresh_tokens(&tx, project_id, now).await?;
+    }
     tx.clients().insert(&client).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ClientCreated, project_id).client(client.id)]).await?;
     let secret = match client_type {
@@ -65,6 +70,9 @@ pub async fn create_client(
         ClientType::Public => None,
     };
     tx.commit().await?;
+    if refresh_token_format == RefreshTokenFormat::Jwt {
+        services.key_ring.forget(project_id);
+    }
     Ok((client, secret))
 }
 

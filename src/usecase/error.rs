@@ -116,9 +116,9 @@ pub enum Error {
     /// The refresh token is a copy; its session has ended.
     #[error("the refresh token had been replaced")]
     RefreshTokenReused,
-    /// The resource is not one of the project's.
-    #[error("the resource is not allowed")]
-    ResourceNotAllowed,
+    /// The resource is not one of the project's. Names the field of the request.
+    #[error("the resource in `{0}` is not allowed")]
+    ResourceNotAllowed(&'static str),
     /// The session is unknown or over, or its user may not sign in.
     #[error("the session is not active")]
     SessionNotActive,

@@ -9,7 +9,7 @@ use crate::domain::{
     id::ProjectId,
     page::{Listed, Page},
     project::{NAME_BYTES_MAX, Project, ProjectSettings},
-    signing_key::{KeyUse, PUBLISH_LEAD},
+    signing_key::{KeyUse, PUBLISH_LEAD, StoredKey},
     violation::Violation,
 };
 
@@ -39,16 +39,13 @@ pub async fn create_project(
     let id = ProjectId::generate(now, &services.random);
     let jwt = KeyUse::Jwt(settings.signing_algorithm);
     let project = Project { id, name, settings, created_at: now, updated_at: now };
-    let keys = [
-        generate(services, id, jwt, now, now).await?,
-        generate(services, id, KeyUse::RefreshTokenMac, now, now).await?,
-    ];
+    let keys = [generate(services, id, jwt, now).await?, generate(services, id, KeyUse::RefreshTokenMac, now).await?];
 
     let tx = services.store.begin().await?;
     tx.projects().insert(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectCreated, id)]).await?;
     for key in &keys {
-        insert_successor(services, call, &tx, &project, key, now).await?;
+        insert_successor(services, call, &tx, key, now).await?;
     }
     tx.commit().await?;
     Ok(project)
@@ -86,12 +83,13 @@ pub async fn update_project(
     let key = if algorithm == before.settings.signing_algorithm {
         None
     } else {
-        Some(generate(services, id, KeyUse::Jwt(algorithm), now + PUBLISH_LEAD, now).await?)
+        let key = generate(services, id, KeyUse::Jwt(algorithm), now).await?;
+        Some(StoredKey { activates_at: now + PUBLISH_LEAD, ..key })
     };
     tx.projects().update(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
     if let Some(key) = &key {
-        insert_successor(services, call, &tx, &project, key, now).await?;
+        insert_successor(services, call, &tx, key, now).await?;
     }
     tx.commit().await?;
     services.key_ring.forget(id);

@@ -1,5 +1,7 @@
 //! New tokens for a refresh token (ARCHITECTURE.md, "A refresh, step by step").
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::{
-        jwt::TokenKind,
+        jwt::{self, TokenKind},
         project_keys::ProjectKeys,
         refresh_token::{RefreshGrant, SealedRefreshToken},
     },
@@ -55,9 +57,7 @@ pub struct Refreshed {
 pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
     let project_id = caller.project_id();
-    // Before the transaction, for the same reason as at a sign-in.
-    let keys = services.key_ring.keys(&services.store, project_id, now).await?;
-    let grant = read_refresh_token(services, caller, &keys, &request.token, now, false).ok_or(Error::TokenInvalid)?;
+    let (grant, keys) = read_refresh_token(services, caller, &request.token, now, false).await?;
 
     let tx = services.store.begin().await?;
     let Some(session) = step(services, call, caller, &tx, grant, &request.wishes, now).await? else {
@@ -127,23 +127,34 @@ fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
 fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
     let allowed = &caller.project.settings.allowed_resources;
     let resource = wishes.resource.as_ref().or(session.resource.as_ref());
-    if resource.is_none_or(|resource| allowed.contains(resource)) { Ok(()) } else { Err(Error::ResourceNotAllowed) }
+    if resource.is_none_or(|resource| allowed.contains(resource)) {
+        Ok(())
+    } else {
+        Err(Error::ResourceNotAllowed("token_options.resource"))
+    }
 }
 
-/// What a refresh token stands for, in either form; none if it is not one of this project's.
-pub(super) fn read_refresh_token(
+/// What a refresh token stands for, in either form, and the keys it was checked with. Takes a connection, so it comes before the
+/// unit of work: whoever holds one connection must not wait for another.
+pub(super) async fn read_refresh_token(
     services: &Services,
     caller: &ClientCaller,
-    keys: &ProjectKeys,
     token: &SecretString,
     now: Timestamp,
     expired_too: bool,
-) -> Option<RefreshGrant> {
-    if let Some(sealed) = SealedRefreshToken::parse(token.expose_secret()) {
-        return keys.open_refresh_token(&sealed, now);
-    }
-    let claims = verify_with(services, caller, keys, TokenKind::Refresh, token, now, expired_too).ok()?;
-    Some(RefreshGrant { session_id: claims.session_id, generation: claims.refresh_generation? })
+) -> Result<(RefreshGrant, Arc<ProjectKeys>), Error> {
+    let sealed = SealedRefreshToken::parse(token.expose_secret());
+    let named = sealed.as_ref().map(SealedRefreshToken::key_id).or_else(|| jwt::named_key(token.expose_secret()));
+    let keys = services.key_ring.keys_for(&services.store, caller.project_id(), named, now).await?;
+    let grant = match sealed {
+        Some(sealed) => keys.open_refresh_token(&sealed, now),
+        None => {
+            let claims = verify_with(services, caller, &keys, TokenKind::Refresh, token, now, expired_too)?;
+            let session_id = claims.session_id;
+            claims.refresh_generation.map(|generation| RefreshGrant { session_id, generation })
+        }
+    };
+    Ok((grant.ok_or(Error::TokenInvalid)?, keys))
 }
 
 #[cfg(test)]

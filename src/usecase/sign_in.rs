@@ -69,7 +69,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     let caller = call.client()?;
     let resource = request.wishes.tokens.resource.as_ref();
     if resource.is_some_and(|resource| !caller.project.settings.allowed_resources.contains(resource)) {
-        return Err(Error::ResourceNotAllowed);
+        return Err(Error::ResourceNotAllowed("token_options.resource"));
     }
 
     let candidate = look_up(services, caller, &request.identifier).await?;

@@ -18,8 +18,7 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
         }
         SessionCredential::Id(id) => id,
         SessionCredential::RefreshToken(token) => {
-            let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
-            read_refresh_token(services, caller, &keys, &token, now, true).ok_or(Error::TokenInvalid)?.session_id
+            read_refresh_token(services, caller, &token, now, true).await?.0.session_id
         }
         SessionCredential::Token(kind, token) => {
             verify_token(services, caller, kind, &token, now, true).await?.session_id

@@ -6,7 +6,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 use prost_types::Struct;
 use rstest::rstest;
 use signet::{
-    domain::id::ProjectId,
+    domain::{id::ProjectId, signing_key::KeyPurpose},
     proto::{
         AuthenticateSessionRequest, CallerKind, ClientType, CreateClientRequest, CreateProjectRequest,
         CreateUserRequest, DeleteUserRequest, GetJsonWebKeySetRequest, GetUserRequest, ListClientsRequest,
@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 5] = ["CreateUser", "GetJsonWebKeySet", "ListUsers", "SignOut", "StartPasswordReset"];
+const MAY_SUCCEED: [&str; 6] =
+    ["CreateUser", "GetJsonWebKeySet", "IssueClientToken", "ListUsers", "SignOut", "StartPasswordReset"];
 
 /// Everything a stranger could have got hold of.
 struct Victim {
@@ -426,7 +427,9 @@ async fn a_key_set_holds_no_key_of_another_project(#[values(Engine::Sqlite, Engi
     let mut seen = BTreeSet::new();
     for project_id in &projects {
         let id = ProjectId::parse(project_id).unwrap();
-        rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
+        rotate_signing_key(&app.services, &operator_call(), id, KeyPurpose::Tokens, Activation::AfterPublication)
+            .await
+            .unwrap();
     }
     for project_id in projects {
         let request = GetJsonWebKeySetRequest { project_id };

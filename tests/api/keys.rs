@@ -8,7 +8,10 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use rstest::rstest;
 use serde_json::Value;
 use signet::{
-    domain::{id::ProjectId, signing_key::KeyUse},
+    domain::{
+        id::ProjectId,
+        signing_key::{KeyPurpose, KeyUse},
+    },
     proto::{
         AuthenticatePasswordResponse, GetJsonWebKeySetRequest, ProjectSettings, SigningAlgorithm, TokenOptions,
         auth_service_client::AuthServiceClient,
@@ -26,7 +29,7 @@ use crate::{
 const ADA: &str = "ada@example.com";
 
 /// The key set of a project as JSON: all that a verifier gets to see.
-async fn key_set(routes: Routes, project_id: &str) -> Value {
+pub(crate) async fn key_set(routes: Routes, project_id: &str) -> Value {
     let request = GetJsonWebKeySetRequest { project_id: project_id.into() };
     let answer = AuthServiceClient::new(routes).get_json_web_key_set(request).await.unwrap().into_inner();
     let descriptor = method("/auth.v1.AuthService/GetJsonWebKeySet").output();
@@ -36,16 +39,16 @@ async fn key_set(routes: Routes, project_id: &str) -> Value {
     serde_json::to_value(message).unwrap()
 }
 
-fn kids(key_set: &Value) -> Vec<String> {
+pub(crate) fn kids(key_set: &Value) -> Vec<String> {
     key_set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-fn kid_of(token: &str) -> String {
+pub(crate) fn kid_of(token: &str) -> String {
     jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
 }
 
 /// Checks a token the way any back end would, with a stock library.
-fn verify(
+pub(crate) fn verify(
     key_set: &Value,
     token: &str,
     issuer: &str,
@@ -67,7 +70,7 @@ async fn sign_in(caller: &Caller) -> AuthenticatePasswordResponse {
     try_password(caller, email(ADA), PASSWORD).await.unwrap()
 }
 
-async fn access_token(caller: &Caller) -> String {
+pub(crate) async fn access_token(caller: &Caller) -> String {
     sign_in(caller).await.tokens.unwrap().access_token
 }
 
@@ -158,7 +161,9 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_t
         sets.remove(0)
     };
     let old = published().await;
-    let new = rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
+    let new = rotate_signing_key(&app.services, &operator_call(), id, KeyPurpose::Tokens, Activation::AfterPublication)
+        .await
+        .unwrap();
     let (old, new) = (old[0].clone(), new.id.to_string());
     let mut both = vec![old.clone(), new.clone()];
     both.sort();
@@ -196,8 +201,11 @@ async fn a_key_can_be_replaced_at_once(#[values(Engine::Sqlite, Engine::Postgres
     let id = ProjectId::parse(&project.project_id).unwrap();
     let before = access_token(&caller).await;
     // Even while another one waits for its time.
-    rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
-    let new = rotate_signing_key(&app.services, &operator_call(), id, Activation::Now).await.unwrap();
+    rotate_signing_key(&app.services, &operator_call(), id, KeyPurpose::Tokens, Activation::AfterPublication)
+        .await
+        .unwrap();
+    let new =
+        rotate_signing_key(&app.services, &operator_call(), id, KeyPurpose::Tokens, Activation::Now).await.unwrap();
     for minutes in [0, 5, 10] {
         app.clock.advance(Duration::minutes(minutes));
         assert_eq!(kid_of(&access_token(&caller).await), new.id.to_string());
@@ -213,9 +221,9 @@ async fn of_keys_that_are_made_together_one_is_the_last(#[values(Engine::Sqlite,
     let rotations = (0..24).map(|_| {
         let services = Arc::clone(&app.services);
         let call = operator_call();
-        tokio::spawn(
-            async move { rotate_signing_key(&services, &call, id, Activation::AfterPublication).await.unwrap() },
-        )
+        tokio::spawn(async move {
+            rotate_signing_key(&services, &call, id, KeyPurpose::Tokens, Activation::AfterPublication).await.unwrap()
+        })
     });
     for rotation in rotations.collect::<Vec<_>>() {
         rotation.await.unwrap();
@@ -254,7 +262,9 @@ async fn a_longer_lifetime_keeps_a_key_that_is_about_to_be_replaced(
     let Some(app) = TestApp::start(engine).await else { return };
     let (project, caller) = project_with(&app, quick()).await;
     let id = ProjectId::parse(&project.project_id).unwrap();
-    rotate_signing_key(&app.services, &operator_call(), id, Activation::AfterPublication).await.unwrap();
+    rotate_signing_key(&app.services, &operator_call(), id, KeyPurpose::Tokens, Activation::AfterPublication)
+        .await
+        .unwrap();
     let longer = ProjectSettings { access_token_lifetime: Some(seconds(86_400)), ..Default::default() };
     update(&app, &project.project_id, longer, &["access_token_lifetime"]).await.unwrap();
     app.clock.advance(Duration::minutes(9));

@@ -4,10 +4,13 @@
 mod bad_input;
 mod bounds;
 mod caller;
+mod client_token;
 mod duplicates;
 mod email_verification;
+mod forgery;
 mod garbage;
 mod isolation;
+mod key_rotation;
 mod keys;
 mod layers;
 mod observed;

@@ -31,7 +31,10 @@ fn defaults() -> ProjectSettings {
         default_audience: String::new(),
         allowed_resources: Vec::new(),
         issuer: String::new(),
-        ..Default::default()
+        rotate_refresh_tokens: Some(true),
+        refresh_grace_period: Some(seconds(30)),
+        key_rotation_interval: Some(seconds(0)),
+        password_reset_urls: Vec::new(),
     }
 }
 
@@ -48,11 +51,14 @@ fn wishes() -> ProjectSettings {
         default_audience: "api".into(),
         allowed_resources: vec!["https://a.example/".into(), "urn:b".into()],
         issuer: "https://login.example/".into(),
-        ..Default::default()
+        rotate_refresh_tokens: Some(false),
+        refresh_grace_period: Some(seconds(0)),
+        key_rotation_interval: Some(seconds(30 * 86_400)),
+        password_reset_urls: vec!["https://app.example/reset".into()],
     }
 }
 
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 14] = [
     "signing_algorithm",
     "password_policy",
     "require_email_verification",
@@ -63,6 +69,10 @@ const SETTINGS: [&str; 10] = [
     "default_audience",
     "allowed_resources",
     "issuer",
+    "rotate_refresh_tokens",
+    "refresh_grace_period",
+    "key_rotation_interval",
+    "password_reset_urls",
 ];
 
 /// `settings` with one setting taken from `other`.
@@ -79,6 +89,10 @@ fn with_one(settings: &ProjectSettings, name: &str, other: &ProjectSettings) -> 
         "default_audience" => settings.default_audience = other.default_audience,
         "allowed_resources" => settings.allowed_resources = other.allowed_resources,
         "issuer" => settings.issuer = other.issuer,
+        "rotate_refresh_tokens" => settings.rotate_refresh_tokens = other.rotate_refresh_tokens,
+        "refresh_grace_period" => settings.refresh_grace_period = other.refresh_grace_period,
+        "key_rotation_interval" => settings.key_rotation_interval = other.key_rotation_interval,
+        "password_reset_urls" => settings.password_reset_urls = other.password_reset_urls,
         _ => panic!("{name} is no setting"),
     }
     settings

@@ -93,6 +93,11 @@ impl TestApp {
         self.replica_with(CONNECTIONS).await
     }
 
+    /// What the use cases of another replica work with.
+    pub(crate) async fn replica_services(&self) -> Arc<Services> {
+        services(self.database.url(), CHEAP, &Metrics::new(), &self.clock).await
+    }
+
     /// The same with as many connections to the database as wanted.
     pub(crate) async fn replica_with(&self, connections_max: u32) -> Routes {
         let metrics = Metrics::new();

@@ -279,6 +279,25 @@ fn a_new_key_is_published_before_it_signs_unless_it_is_wanted_now() {
 }
 
 #[test]
+fn the_key_of_refresh_tokens_is_replaced_when_it_is_named() {
+    let shop = Shop::open();
+    let states = |key_use: &str| {
+        let keys = shop.run(&["key", "list", "--json"]).json_lines();
+        let mut states: Vec<_> =
+            keys.iter().filter(|key| key["use"] == key_use).map(|key| key["state"].clone()).collect();
+        states.sort_by_key(ToString::to_string);
+        states
+    };
+    let rotated = shop.run(&["key", "rotate", "--use", "refresh-tokens", "--json"]).json();
+    assert_eq!((&rotated["use"], &rotated["state"]), (&Value::from("refresh tokens"), &Value::from("pending")));
+    shop.run(&["key", "rotate", "--use", "refresh-tokens", "--now"]);
+    assert_eq!(states("refresh tokens"), ["active", "pending", "retiring"]);
+    assert_eq!(states("tokens"), ["active"]);
+    run(shop.command(&["key", "rotate", "--use", "passwords"])).refused(64, &["tokens, refresh-tokens"]);
+    assert_eq!(shop.running.terminate().code, 0);
+}
+
+#[test]
 fn an_unknown_project_is_refused_with_the_way_to_find_the_known_ones() {
     let shop = Shop::open();
     let sessions = ["session", "list", "--user", "user_01M7ZZMBNVEP7TMCP4KZTGWZT8"];

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use signet::{
     clock::ManualClock,
     domain::{
-        caller::{Caller, ClientCaller},
+        caller::{Caller, ClientCaller, ClientProof},
         client::{Client, ClientType, RefreshTokenFormat},
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
@@ -93,7 +93,8 @@ async fn make(services: &Services) -> Fixture {
     let (_, stranger) = new_client(services, &other, ClientType::Confidential).await;
     let (operator_id, operator_secret) = create_operator(services, &operator_call(), "test".into()).await.unwrap();
 
-    let caller = Caller::Client(Box::new(ClientCaller { client: back_end, project: project.clone() }));
+    let client = ClientCaller { client: back_end, project: project.clone(), proof: ClientProof::Secret };
+    let caller = Caller::Client(Box::new(client));
     let call = Call { caller, ..operator_call() };
     let user = async |identifiers: &[(IdentifierKind, &str, bool)], password: Option<&str>| {
         let vouched = |(kind, text, verified): &(IdentifierKind, &str, bool)| VouchedIdentifier {

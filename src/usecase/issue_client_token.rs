@@ -1,0 +1,47 @@
+//! Access tokens of clients themselves (RFC 6749, section 4.4; RFC 9068).
+
+use chrono::Duration;
+use ulid::Ulid;
+
+use super::{Call, Error, IssuedToken, Services};
+use crate::{
+    crypto::jwt::{self, ClientClaims, TokenKind},
+    domain::caller::ClientProof,
+};
+
+/// Lifetime of a client's token. It cannot be refreshed, and costs no more than a signature to get anew; an hour is what client
+/// libraries reckon with. It outlives the secret it was got with by so much, but not its client.
+const LIFETIME: Duration = Duration::hours(1);
+
+/// Gives the calling client a token of its own: for a resource, or for its calls to this service.
+pub async fn issue_client_token(
+    services: &Services,
+    call: &Call,
+    resource: Option<String>,
+) -> Result<IssuedToken, Error> {
+    let (caller, now) = (call.client()?, services.clock.now());
+    // A token that could get the next one would be good for ever.
+    if caller.proof != ClientProof::Secret {
+        return Err(Error::CallerNotPermitted);
+    }
+    let project = &caller.project;
+    if resource.as_ref().is_some_and(|resource| !project.settings.allowed_resources.contains(resource)) {
+        return Err(Error::ResourceNotAllowed("resource"));
+    }
+    let expires_at = now + LIFETIME;
+    let client_id = caller.client.id.to_string();
+    let claims = ClientClaims {
+        iss: services.issuer(project),
+        sub: client_id.clone(),
+        aud: resource.unwrap_or_else(|| project.own_audience()),
+        client_id,
+        iat: now.timestamp(),
+        nbf: now.timestamp(),
+        exp: expires_at.timestamp(),
+        jti: Ulid::from_bytes(services.random.bytes()).to_string(),
+        token_kind: TokenKind::Client,
+    };
+    let keys = services.key_ring.keys(&services.store, project.id, now).await?;
+    let token = jwt::sign(keys.signer(now)?, TokenKind::Client, &claims)?;
+    Ok(IssuedToken { token: token.into(), expires_at })
+}
