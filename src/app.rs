@@ -1,6 +1,7 @@
 //! Builds the parts of the service from its settings, and runs them until told to stop.
 
 mod cgroup;
+mod clock_check;
 mod error;
 mod listeners;
 mod master_key;

@@ -30,6 +30,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     refreshes: Mutex<Vec<Refresh>>,
+    clock_offset: Seconds,
     connections: Family<State, Gauge>,
     hash_duration: Timed<Scheme>,
     key_age: Seconds,
@@ -82,6 +83,7 @@ impl Metrics {
         let mut inner = Inner {
             registry: Registry::with_prefix("signet"),
             refreshes: Mutex::default(),
+            clock_offset: Gauge::default(),
             connections: Family::default(),
             hash_duration: Family::new_with_constructor(durations),
             key_age: Gauge::default(),
@@ -147,6 +149,11 @@ impl Metrics {
         self.0.key_age.set(seconds);
     }
 
+    /// The clock of this machine is so far ahead of the database's; negative if it is behind.
+    pub fn clock_offset(&self, seconds: f64) {
+        self.0.clock_offset.set(seconds);
+    }
+
     /// Calls `refresh` before every [`Self::encode`], for numbers that are read rather than counted, such as the state
     /// of the pool. It must not hold these metrics itself: it is handed them.
     pub fn refresh_with(&self, refresh: impl Fn(&Self) + Send + Sync + 'static) {
@@ -182,6 +189,12 @@ impl Inner {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec());
         let registry = &mut self.registry;
         registry.register("build", "The running program", build);
+        registry.register_with_unit(
+            "clock_offset",
+            "How far the clock of this machine is ahead of the database's",
+            Unit::Seconds,
+            self.clock_offset.clone(),
+        );
         registry.register("database_connections", "Connections to the database, by state", self.connections.clone());
         registry.register_with_unit(
             "hash_duration",
@@ -242,6 +255,7 @@ mod tests {
         metrics.mail_finished("given_up");
         metrics.pool(10, 4);
         metrics.newest_key_age(86_400.5);
+        metrics.clock_offset(-1.5);
 
         let page = metrics.encode();
         for line in [
@@ -257,6 +271,7 @@ mod tests {
             "signet_database_connections{state=\"idle\"} 4",
             "signet_database_connections{state=\"used\"} 6",
             "signet_signing_key_age_seconds 86400.5",
+            "signet_clock_offset_seconds -1.5",
             "# EOF",
         ] {
             assert_has(&page, line);

@@ -19,7 +19,9 @@ mod signing_keys;
 mod throttles;
 mod users;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait as _,
+};
 use tracing::Instrument as _;
 
 pub use self::{
@@ -37,6 +39,8 @@ pub use self::{
     throttles::{Subject, Throttles},
     users::{NewUser, Users},
 };
+
+use crate::clock::Timestamp;
 
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -103,6 +107,16 @@ impl Store {
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.reader.ping().await?)
+    }
+
+    /// The time of day of the database's machine; none for SQLite, whose machine is ours.
+    pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.reader.get_database_backend() == DbBackend::Sqlite {
+            return Ok(None);
+        }
+        let query = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
+        let row = self.reader.query_one_raw(query).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 
     /// Closes the connections.

@@ -12,6 +12,7 @@ pub mod key_ring;
 mod mint_tokens;
 pub mod operators;
 pub mod projects;
+pub mod refresh_tokens;
 pub mod send_email_verification;
 pub mod set_password;
 pub mod set_user_status;

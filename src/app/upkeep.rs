@@ -8,6 +8,7 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::clock_check::ClockCheck;
 use crate::{
     clock::Timestamp,
     metrics::Metrics,
@@ -16,7 +17,7 @@ use crate::{
 
 /// How often what has expired is cleared away.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
-/// How often the newest key is looked up.
+/// How often the newest key is looked up, and the clock compared.
 const KEY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The housekeeping of one process. Nothing depends on it, so a failure is logged and the next round tries again.
@@ -24,20 +25,23 @@ pub(super) struct Upkeep {
     services: Arc<Services>,
     /// When the newest signing key was made, once it is known.
     newest_key: Arc<Mutex<Option<Timestamp>>>,
+    clock_check: ClockCheck,
 }
 
 impl Upkeep {
     pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services, newest_key: Arc::default() }
+        Self { services, newest_key: Arc::default(), clock_check: ClockCheck::default() }
     }
 
     /// Shows numbers that are read rather than counted.
     pub(super) fn refresh_metrics(&self, metrics: &Metrics) {
         let (store, clock) = (self.services.store.clone(), self.services.clock.clone());
         let newest_key = Arc::clone(&self.newest_key);
+        let clock_check = self.clock_check.clone();
         metrics.refresh_with(move |metrics| {
             let (open, idle) = store.pool();
             metrics.pool(open, idle);
+            clock_check.show(metrics);
             if let Some(made_at) = *newest_key.lock().unwrap_or_else(PoisonError::into_inner) {
                 metrics.newest_key_age((clock.now() - made_at).as_seconds_f64());
             }
@@ -53,7 +57,10 @@ impl Upkeep {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = sweeps.tick() => self.sweep().await,
-                _ = keys.tick() => self.look_up_newest_key().await,
+                _ = keys.tick() => {
+                    self.look_up_newest_key().await;
+                    self.clock_check.run(&self.services).await;
+                }
             }
         }
     }

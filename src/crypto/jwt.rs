@@ -31,6 +31,8 @@ pub enum TokenKind {
     Access,
     /// ID token: tells a client who signed in, opens nothing.
     Id,
+    /// Refresh token, for clients that ask for it in this form.
+    Refresh,
     /// Session token: what an application shows to its own back end.
     Session,
 }
@@ -40,7 +42,7 @@ impl TokenKind {
     const fn typ(self) -> &'static str {
         match self {
             Self::Access => "at+jwt",
-            Self::Id | Self::Session => "JWT",
+            Self::Id | Self::Refresh | Self::Session => "JWT",
         }
     }
 }
@@ -66,7 +68,7 @@ struct Header<'a> {
     kid: &'a str,
 }
 
-/// Claims of access and session tokens. Absent members are left out.
+/// Claims of access, session and refresh tokens. Absent members are left out.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SessionClaims {
     /// Issuer.
@@ -93,6 +95,9 @@ pub struct SessionClaims {
     pub amr: Vec<AuthenticationMethod>,
     /// What the token is for.
     pub token_kind: TokenKind,
+    /// Which of the session's refresh tokens it is; only in a refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_generation: Option<u32>,
     /// Claims from the application.
     #[serde(default, skip_serializing_if = "CustomClaims::is_empty")]
     pub custom_claims: CustomClaims,
@@ -134,6 +139,8 @@ pub struct VerifiedToken {
     pub session_id: SessionId,
     /// The user.
     pub user_id: UserId,
+    /// Which of the session's refresh tokens it is.
+    pub refresh_generation: Option<u32>,
     /// Its end.
     pub expires_at: Timestamp,
 }
@@ -176,7 +183,7 @@ pub fn access_token_hash(algorithm: SigningAlgorithm, access_token: &str) -> Opt
     }
 }
 
-/// Reads an access or session token, whatever it claims to be checked against what is expected.
+/// Reads an access, session or refresh token, whatever it claims to be checked against what is expected.
 pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<VerifiedToken, TokenError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(TokenError::Malformed(None));
@@ -213,6 +220,7 @@ pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Resul
     Ok(VerifiedToken {
         session_id: SessionId::parse(&claims.sid).map_err(|_| malformed())?,
         user_id: UserId::parse(&claims.sub).map_err(|_| malformed())?,
+        refresh_generation: claims.refresh_generation,
         expires_at: Timestamp::from_timestamp_secs(claims.exp).ok_or_else(malformed)?,
     })
 }

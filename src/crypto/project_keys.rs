@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     json_web_key::JsonWebKey,
     master_key::{MasterKey, OpenError, Purpose},
-    refresh_token::RefreshTokenKey,
+    refresh_token::{RefreshGrant, RefreshTokenKey, SealedRefreshToken},
     signing_key::{SigningKey, SigningKeyError, VerifyingKey},
 };
 use crate::{
@@ -94,19 +94,31 @@ impl ProjectKeys {
 
     /// The key with that `kid`, unless it has retired or does not sign yet.
     pub fn verifier(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        let may_have_signed = |stored: &StoredKey| match stored.state_at(now) {
-            KeyState::Active | KeyState::Retiring => true,
-            KeyState::Pending => stored.state_at(now + CLOCK_SKEW_MAX) == KeyState::Active,
-            KeyState::Retired => false,
-        };
-        let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_signed(&key.stored);
+        let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_signed(&key.stored, now);
         self.jwt.iter().find(usable).map(|key| &key.verifying)
+    }
+
+    /// What an opaque refresh token stands for, if a key that has not retired made it.
+    pub fn open_refresh_token(&self, token: &SealedRefreshToken, now: Timestamp) -> Option<RefreshGrant> {
+        let id = token.key_id();
+        let usable = |(stored, _): &&(StoredKey, RefreshTokenKey)| stored.id == id && may_have_signed(stored, now);
+        let (_, key) = self.refresh_token.iter().find(usable)?;
+        key.open(token)
     }
 
     /// The public keys to publish: those that sign, soon will, or lately did.
     pub fn json_web_keys(&self, now: Timestamp) -> Vec<JsonWebKey> {
         let published = self.jwt.iter().filter(|key| key.stored.state_at(now) != KeyState::Retired);
         published.map(|key| key.json_web_key.clone()).collect()
+    }
+}
+
+/// True if a token of that key may be about. The clock of the replica that made it may run ahead.
+fn may_have_signed(stored: &StoredKey, now: Timestamp) -> bool {
+    match stored.state_at(now) {
+        KeyState::Active | KeyState::Retiring => true,
+        KeyState::Pending => stored.state_at(now + CLOCK_SKEW_MAX) == KeyState::Active,
+        KeyState::Retired => false,
     }
 }
 

@@ -80,6 +80,17 @@ impl Session {
         SessionState::Active { idle_expires_at: idle_expires_at.min(expires_at), expires_at }
     }
 
+    /// The state after it was used: the idle end moves on, but never back and never past the end in any case.
+    pub fn used(&self, now: Timestamp, settings: &ProjectSettings) -> SessionState {
+        match self.state {
+            SessionState::Active { idle_expires_at, expires_at } => {
+                let idle_from_now = now + Duration::seconds(settings.session_idle_lifetime_seconds.into());
+                SessionState::Active { idle_expires_at: idle_from_now.max(idle_expires_at).min(expires_at), expires_at }
+            }
+            revoked @ SessionState::Revoked { .. } => revoked,
+        }
+    }
+
     /// True if it can be used at that time.
     pub fn is_live_at(&self, now: Timestamp) -> bool {
         self.ends_at().is_some_and(|end| now < end)

@@ -36,6 +36,7 @@ use crate::{
         authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, authenticate_session},
         json_web_keys::json_web_keys,
+        refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
         sign_out::sign_out,
     },
@@ -110,8 +111,22 @@ impl AuthService for AuthApi {
         &self,
         request: Request<RefreshTokensRequest>,
     ) -> Result<Response<RefreshTokensResponse>, Status> {
-        let (call, _) = open(request);
-        answer(&call, async { Err(Error::NotSupported("")) }).await
+        let (call, body) = open(request);
+        let operation = async {
+            if body.refresh_token.is_empty() {
+                return Err(Error::field("refresh_token", "must not be empty"));
+            }
+            let wishes = TokenWishes { session_token: body.include_session_token, ..token_wishes(body.token_options)? };
+            let request = Refresh { token: body.refresh_token.into(), wishes };
+            let refreshed = refresh_tokens(&self.0, &call, request).await?;
+            Ok(RefreshTokensResponse {
+                tokens: Some(token_set(&refreshed.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&refreshed.tokens)),
+                user: Some(user_message(refreshed.user)),
+                session: Some(session_message(refreshed.session)),
+            })
+        };
+        answer(&call, operation).await
     }
 
     async fn issue_client_token(
@@ -236,6 +251,7 @@ fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
 
 /// What stands for a session, as both messages spell it.
 enum Presented {
+    RefreshToken(String),
     Token(&'static str, TokenKind, String),
     Id(String),
 }
@@ -258,7 +274,7 @@ impl From<sign_out_request::Credential> for Presented {
             Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
             Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
             Credential::SessionId(id) => Self::Id(id),
-            Credential::RefreshToken(token) => Self::Token("refresh_token", TokenKind::Session, token),
+            Credential::RefreshToken(token) => Self::RefreshToken(token),
         }
     }
 }
@@ -266,6 +282,10 @@ impl From<sign_out_request::Credential> for Presented {
 fn session_credential(presented: Option<Presented>) -> Result<SessionCredential, Error> {
     match presented {
         None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
+        Some(Presented::RefreshToken(token)) if token.is_empty() => {
+            Err(Error::field("refresh_token", "must not be empty"))
+        }
+        Some(Presented::RefreshToken(token)) => Ok(SessionCredential::RefreshToken(token.into())),
         Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
         Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token.into())),
         Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),

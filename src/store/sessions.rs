@@ -70,6 +70,29 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         by_id(project_id, id).one(self.0).await?.map(TryInto::try_into).transpose()
     }
 
+    /// Reads a session and holds the row until the unit of work ends.
+    pub async fn lock(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        by_id(project_id, id).lock_exclusive().one(self.0).await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Writes what a refresh has changed, unless another one or an end came between: `from` is the generation it was decided on.
+    /// False if so, and nothing is written then.
+    pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
+        let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
+        let column = |generation: u32| i32::try_from(generation).unwrap_or(i32::MAX);
+        let written = session::Entity::update_many()
+            .col_expr(session::Column::RefreshGeneration, Expr::value(column(session.refresh.generation)))
+            .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
+            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+            .filter(session::Column::Id.eq(Uuid::from(session.id)))
+            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+            .filter(session::Column::RefreshGeneration.eq(column(from)))
+            .filter(session::Column::RevokedAt.is_null())
+            .exec(self.0)
+            .await?;
+        Ok(written.rows_affected == 1)
+    }
+
     /// Ends a session; false if it has been ended before, or is not there.
     pub async fn revoke(&self, project_id: ProjectId, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let revoked = session::Entity::update_many()

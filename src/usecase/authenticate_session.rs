@@ -5,13 +5,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Call, Error, Services};
 use crate::{
     clock::Timestamp,
-    crypto::jwt::{self, Expected, TokenKind, VerifiedToken},
+    crypto::{
+        jwt::{self, Expected, TokenKind, VerifiedToken},
+        project_keys::ProjectKeys,
+    },
     domain::{caller::ClientCaller, id::SessionId, session::Session, user::User},
 };
 
 /// What stands for a session.
 #[derive(Debug)]
 pub enum SessionCredential {
+    /// A refresh token, in either form: enough to end its session, not to use it.
+    RefreshToken(SecretString),
     /// A JWT of that kind.
     Token(TokenKind, SecretString),
     /// Its id.
@@ -38,6 +43,7 @@ pub async fn authenticate_session(
     let (caller, now) = (call.client()?, services.clock.now());
     let (session_id, token) = match credential {
         SessionCredential::Id(id) => (id, None),
+        SessionCredential::RefreshToken(_) => return Err(Error::TokenInvalid),
         SessionCredential::Token(kind, token) => {
             let token = verify_token(services, caller, kind, &token, now, false).await?;
             (token.session_id, Some(token))
@@ -63,8 +69,21 @@ pub(super) async fn verify_token(
     now: Timestamp,
     expired_too: bool,
 ) -> Result<VerifiedToken, Error> {
+    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
+    verify_with(services, caller, &keys, kind, token, now, expired_too)
+}
+
+/// The same with keys that are there already.
+pub(super) fn verify_with(
+    services: &Services,
+    caller: &ClientCaller,
+    keys: &ProjectKeys,
+    kind: TokenKind,
+    token: &SecretString,
+    now: Timestamp,
+    expired_too: bool,
+) -> Result<VerifiedToken, Error> {
     let project = &caller.project;
-    let keys = services.key_ring.keys(&services.store, project.id, now).await?;
     let mut audiences = vec![project.id.to_string()];
     if kind == TokenKind::Access {
         audiences.push(project.default_audience());
@@ -72,7 +91,7 @@ pub(super) async fn verify_token(
     }
     let issuer = services.issuer(project);
     let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, expired_too };
-    jwt::verify(token.expose_secret(), &keys, &expected).map_err(|error| {
+    jwt::verify(token.expose_secret(), keys, &expected).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid
     })

@@ -10,8 +10,12 @@ use crate::{
     crypto::{
         jwt::{self, IdClaims, SessionClaims, TokenKind},
         project_keys::ProjectKeys,
+        refresh_token::RefreshGrant,
     },
-    domain::{challenge::TokenWishes, identifier::IdentifierKind, project::Project, session::Session, user::User},
+    domain::{
+        challenge::TokenWishes, claims::CustomClaims, client::RefreshTokenFormat, identifier::IdentifierKind,
+        project::Project, session::Session, user::User,
+    },
     random::Random,
 };
 
@@ -59,12 +63,14 @@ pub(super) fn mint_tokens(
     let bearer = |kind, audience: String, lifetime: chrono::Duration| {
         // No token outlives its session.
         let expires_at = (now + lifetime).min(session_end);
-        let claims = session_claims(subject, kind, audience, now, expires_at, random);
+        let jti = Ulid::from_bytes(random.bytes()).to_string();
+        let claims = session_claims(subject, kind, audience, now, expires_at, jti);
         let token = jwt::sign(key, kind, &claims)?;
         Ok::<_, Error>(IssuedToken { token: token.into(), expires_at })
     };
 
-    let audience = session.resource.clone().unwrap_or_else(|| subject.project.default_audience());
+    let resource = wishes.resource.as_ref().or(session.resource.as_ref());
+    let audience = resource.cloned().unwrap_or_else(|| subject.project.default_audience());
     let access = bearer(TokenKind::Access, audience, settings.access_token_lifetime())?;
     let session_token = wishes
         .session_token
@@ -75,14 +81,44 @@ pub(super) fn mint_tokens(
         claims.at_hash = jwt::access_token_hash(key.signing.algorithm(), access_token);
         jwt::sign(key, TokenKind::Id, &claims).map(SecretString::from)
     });
-    let refresh = keys.refresh_token_key(now)?.mint(session.id, session.refresh.generation);
     Ok(Tokens {
         access,
         id: id.transpose()?,
         session: session_token.transpose()?,
-        refresh: IssuedToken { token: refresh, expires_at: session_end },
+        refresh: mint_refresh_token(keys, subject, now)?,
         issued_at: now,
     })
+}
+
+/// The refresh token of the session's generation: the same one however often it is asked for. So it is made as of the moment in
+/// which that generation began, with the key of then.
+fn mint_refresh_token(keys: &ProjectKeys, subject: &Subject<'_>, now: Timestamp) -> Result<IssuedToken, Error> {
+    let Subject { project, session, .. } = subject;
+    let expires_at = session.ends_at().unwrap_or(now);
+    let grant = RefreshGrant { session_id: session.id, generation: session.refresh.generation };
+    let made_at = if project.settings.rotate_refresh_tokens {
+        session.refresh.rotated_at.unwrap_or(session.created_at)
+    } else {
+        // It stays good for as long as its session, which may be longer than the key of its first day is kept.
+        now
+    };
+    let token = match session.refresh_token_format {
+        RefreshTokenFormat::Opaque => {
+            keys.refresh_token_key(made_at).or_else(|_| keys.refresh_token_key(now))?.mint(grant)
+        }
+        RefreshTokenFormat::Jwt => {
+            let key = keys.signer(made_at).or_else(|_| keys.signer(now))?;
+            let audience = project.id.to_string();
+            let jti = format!("{}.{}", session.id, grant.generation);
+            let claims = SessionClaims {
+                refresh_generation: Some(grant.generation),
+                custom_claims: CustomClaims::default(),
+                ..session_claims(subject, TokenKind::Refresh, audience, made_at, expires_at, jti)
+            };
+            jwt::sign(key, TokenKind::Refresh, &claims)?.into()
+        }
+    };
+    Ok(IssuedToken { token, expires_at })
 }
 
 fn session_claims(
@@ -91,7 +127,7 @@ fn session_claims(
     audience: String,
     now: Timestamp,
     expires_at: Timestamp,
-    random: &Random,
+    jti: String,
 ) -> SessionClaims {
     let session = subject.session;
     SessionClaims {
@@ -102,11 +138,12 @@ fn session_claims(
         iat: now.timestamp(),
         nbf: now.timestamp(),
         exp: expires_at.timestamp(),
-        jti: Ulid::from_bytes(random.bytes()).to_string(),
+        jti,
         sid: session.id.to_string(),
         auth_time: session.authenticated_at.timestamp(),
         amr: session.methods.clone(),
         token_kind,
+        refresh_generation: None,
         custom_claims: session.custom_claims.clone(),
     }
 }

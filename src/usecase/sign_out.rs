@@ -3,6 +3,7 @@
 use super::{
     Call, Error, Services,
     authenticate_session::{SessionCredential, verify_token},
+    refresh_tokens::read_refresh_token,
 };
 use crate::domain::{
     client::ClientType,
@@ -18,6 +19,10 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
             return Err(Error::CallerNotPermitted);
         }
         SessionCredential::Id(id) => id,
+        SessionCredential::RefreshToken(token) => {
+            let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
+            read_refresh_token(services, caller, &keys, &token, now, true).ok_or(Error::TokenInvalid)?.session_id
+        }
         SessionCredential::Token(kind, token) => {
             verify_token(services, caller, kind, &token, now, true).await?.session_id
         }

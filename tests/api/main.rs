@@ -13,6 +13,7 @@ mod layers;
 mod observed;
 mod operators;
 mod projects;
+mod refresh;
 mod sessions;
 mod sign_in;
 mod support;

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
-use signet::store::{DatabaseSettings, Store, StoreError};
+use signet::{
+    clock::Clock,
+    store::{DatabaseSettings, Store, StoreError},
+};
 
 use super::support::{Engine, TestStore};
 
@@ -84,4 +87,14 @@ async fn a_deadlock_is_unavailable_for_one_and_nothing_for_the_other() {
 
 fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_time_of_the_database_is_that_of_its_machine(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let theirs = test.store.time().await.unwrap();
+    // This machine is theirs, too.
+    let is_close = theirs.map(|theirs| (Clock::System.now() - theirs).num_seconds().abs() < 10);
+    assert_eq!(is_close, (engine == Engine::Postgres).then_some(true));
 }

@@ -1,0 +1,158 @@
+//! New tokens for a refresh token (ARCHITECTURE.md, "A refresh, step by step").
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    Call, Error, Services, Tokens,
+    authenticate_session::verify_with,
+    mint_tokens::{Subject, mint_tokens},
+};
+use crate::{
+    clock::Timestamp,
+    crypto::{
+        jwt::TokenKind,
+        project_keys::ProjectKeys,
+        refresh_token::{RefreshGrant, SealedRefreshToken},
+    },
+    domain::{
+        caller::ClientCaller,
+        challenge::TokenWishes,
+        client::ClientType,
+        event::{Event, EventKind},
+        refresh::{RefreshOutcome, RefreshState},
+        session::Session,
+        user::User,
+    },
+    store::Tx,
+};
+
+/// How often a decision is taken anew because the session changed in between. The row is held, so once is more than enough.
+const DECISIONS_MAX: usize = 3;
+
+/// A refresh.
+#[derive(Debug)]
+pub struct Refresh {
+    /// The refresh token.
+    pub token: SecretString,
+    /// Which tokens to issue.
+    pub wishes: TokenWishes,
+}
+
+/// A session that goes on.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// Its user.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+/// Gives the tokens that follow. Everything is read again in the transaction that writes: a session that was revoked, or whose
+/// user may not sign in, ends here.
+pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
+    let (caller, now) = (call.client()?, services.clock.now());
+    let project_id = caller.project_id();
+    // Before the transaction, for the same reason as at a sign-in.
+    let keys = services.key_ring.keys(&services.store, project_id, now).await?;
+    let grant = read_refresh_token(services, caller, &keys, &request.token, now, false).ok_or(Error::TokenInvalid)?;
+
+    let tx = services.store.begin().await?;
+    let Some(session) = step(services, call, caller, &tx, grant, &request.wishes, now).await? else {
+        // What was found out is written down, or the copy would stay good.
+        tx.commit().await?;
+        return Err(Error::RefreshTokenReused);
+    };
+    let user = tx.users().find(project_id, session.user_id).await?;
+    let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
+    let issuer = services.issuer(&caller.project);
+    let subject = Subject { project: &caller.project, issuer: &issuer, user: &user, session: &session };
+    let tokens = mint_tokens(&keys, &subject, &request.wishes, now, &services.random)?;
+    tx.commit().await?;
+    Ok(Refreshed { user, session, tokens })
+}
+
+/// Moves the session on; none if the token is a copy, which has ended it.
+async fn step(
+    services: &Services,
+    call: &Call,
+    caller: &ClientCaller,
+    tx: &Tx,
+    grant: RefreshGrant,
+    wishes: &TokenWishes,
+    now: Timestamp,
+) -> Result<Option<Session>, Error> {
+    let settings = &caller.project.settings;
+    for _ in 0..DECISIONS_MAX {
+        let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
+        let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
+        check_client(caller, &session)?;
+        check_resource(caller, &session, wishes)?;
+        let from = session.refresh.generation;
+        let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
+        match session.refresh.present(grant.generation, settings.refresh_policy(), now) {
+            RefreshOutcome::Reuse => {
+                tx.sessions().revoke(session.project_id, session.id, now).await?;
+                let revoked = event(EventKind::SessionRevoked).cause("refresh_token_reuse");
+                services.record(tx, call, now, [event(EventKind::RefreshReused), revoked]).await?;
+                return Ok(None);
+            }
+            RefreshOutcome::Repeat => {
+                services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
+                return Ok(Some(session));
+            }
+            RefreshOutcome::Keep => {}
+            RefreshOutcome::Rotate { to } => {
+                session.refresh = RefreshState { generation: to, rotated_at: Some(now) };
+            }
+        }
+        session.state = session.used(now, settings);
+        if tx.sessions().refreshed(&session, from).await? {
+            return Ok(Some(session));
+        }
+    }
+    // Not "over": whoever reads that signs the user out.
+    Err(Error::Internal("a session changed while its row was held".into()))
+}
+
+/// A refresh token belongs to the client it was issued to (RFC 6749, section 6). A back end of the project may stand in for its
+/// applications: it could end or prolong their sessions anyway.
+fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
+    let fine = session.client_id == caller.client.id || caller.client.client_type == ClientType::Confidential;
+    if fine { Ok(()) } else { Err(Error::TokenInvalid) }
+}
+
+/// A resource that the project has given up gets no more tokens.
+fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
+    let allowed = &caller.project.settings.allowed_resources;
+    let resource = wishes.resource.as_ref().or(session.resource.as_ref());
+    if resource.is_none_or(|resource| allowed.contains(resource)) { Ok(()) } else { Err(Error::ResourceNotAllowed) }
+}
+
+/// What a refresh token stands for, in either form; none if it is not one of this project's.
+pub(super) fn read_refresh_token(
+    services: &Services,
+    caller: &ClientCaller,
+    keys: &ProjectKeys,
+    token: &SecretString,
+    now: Timestamp,
+    expired_too: bool,
+) -> Option<RefreshGrant> {
+    if let Some(sealed) = SealedRefreshToken::parse(token.expose_secret()) {
+        return keys.open_refresh_token(&sealed, now);
+    }
+    let claims = verify_with(services, caller, keys, TokenKind::Refresh, token, now, expired_too).ok()?;
+    Some(RefreshGrant { session_id: claims.session_id, generation: claims.refresh_generation? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let refresh = Refresh { token: "signet_rt_secret".into(), wishes: TokenWishes::default() };
+        assert!(!format!("{refresh:?}").contains("signet_rt"));
+    }
+}
