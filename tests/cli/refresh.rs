@@ -79,6 +79,9 @@ async fn a_client_loses_nothing_by_processes_that_are_killed(#[case] engine: Eng
     }
     let Client { kills, lost, .. } = client;
     assert!(lost > 0, "none of {kills} kills hit a refresh");
+    // The client asks twice after a loss: both are repetitions if the commit had been made, else the second.
+    let repeated = installation.events("refresh.repeated").await;
+    assert!((lost..=2 * lost).contains(&repeated), "{repeated} repetitions after {lost} losses");
     assert_eq!(installation.events("refresh.reused").await, 0);
     let generation = i32::try_from(REFRESHES).unwrap() + 1;
     assert_eq!(installation.session_row().await, SessionRow { generation, is_revoked: false });
@@ -95,7 +98,7 @@ struct Client<'a> {
     /// A kill comes within this time. Follows what a refresh takes, so that about every second kill hits one.
     kill_within: Duration,
     kills: u32,
-    lost: u32,
+    lost: i64,
 }
 
 impl<'a> Client<'a> {

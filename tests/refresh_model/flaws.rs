@@ -18,13 +18,13 @@ pub(crate) fn assert_broken(promise: Claim, protocol: Protocol) {
 }
 
 #[rstest]
-#[case(Flaw::NoGracePeriod, NOT_SIGNED_OUT)]
-#[case(Flaw::NoReuseDetection, NOT_OUTLIVED)]
-#[case(Flaw::NoReuseDetection, NOT_OVERLOOKED)]
-#[case(Flaw::RepeatProlongsWindow, NOT_OUTLIVED)]
-#[case(Flaw::RepeatProlongsWindow, NOT_OVERLOOKED)]
-#[case(Flaw::UnconditionalRotation, ONE_SUCCESSOR)]
-#[case(Flaw::RotationOfRevoked, OVER_AFTER_REUSE)]
+#[case::no_grace_period(Flaw::NoGracePeriod, NOT_SIGNED_OUT)]
+#[case::no_reuse_detection_and_the_thief_stays(Flaw::NoReuseDetection, NOT_OUTLIVED)]
+#[case::no_reuse_detection_and_the_owner_joins_the_thief(Flaw::NoReuseDetection, NOT_OVERLOOKED)]
+#[case::prolonged_window_and_the_thief_stays(Flaw::RepeatProlongsWindow, NOT_OUTLIVED)]
+#[case::prolonged_window_and_the_owner_joins_the_thief(Flaw::RepeatProlongsWindow, NOT_OVERLOOKED)]
+#[case::unconditional_rotation(Flaw::UnconditionalRotation, ONE_SUCCESSOR)]
+#[case::rotation_of_a_revoked_session(Flaw::RotationOfRevoked, OVER_AFTER_REUSE)]
 fn a_mistake_in_the_service_breaks_a_promise(#[case] flaw: Flaw, #[case] promise: Claim) {
     assert_broken(promise, Protocol { service: Service { grace: GRACE, flaw: Some(flaw) }, ..PROTOCOL });
 }

@@ -6,7 +6,8 @@
 //!   write*, between which anything may happen. Each request has a replica of its own, so there are as many as it takes;
 //! - requests and replies that are delayed or lost, and replicas that die before a write, or between a write and its reply;
 //! - the owner: two tabs over one stored token, each with a request under way;
-//! - a thief who copies the stored token once, presents whatever it holds whenever it likes, and keeps what it gets.
+//! - a thief who copies the stored token once, presents whatever it holds whenever it likes, one
+//!   request at a time, and keeps what it gets.
 //!
 //! # What is promised
 //! 1. The owner is not signed out by accident: until a thief presents something, no request of the owner is refused.
