@@ -55,12 +55,12 @@ pub struct Refreshed {
 /// Gives the tokens that follow. Everything is read again in the transaction that writes: a session that was revoked, or whose
 /// user may not sign in, ends here.
 pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
-    let (caller, now) = (call.client()?, services.clock.now());
+    let caller = call.client()?;
     let project_id = caller.project_id();
-    let (grant, keys) = read_refresh_token(services, caller, &request.token, now, false).await?;
+    let (grant, keys) = read_refresh_token(services, caller, &request.token, services.clock.now(), false).await?;
 
     let tx = services.store.begin().await?;
-    let Some(session) = step(services, call, caller, &tx, grant, &request.wishes, now).await? else {
+    let Some((session, now)) = step(services, call, caller, &tx, grant, &request.wishes).await? else {
         // What was found out is written down, or the copy would stay good.
         tx.commit().await?;
         return Err(Error::RefreshTokenReused);
@@ -74,7 +74,7 @@ pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) 
     Ok(Refreshed { user, session, tokens })
 }
 
-/// Moves the session on; none if the token is a copy, which has ended it.
+/// Moves the session on, and says when; none if the token is a copy, which has ended it.
 async fn step(
     services: &Services,
     call: &Call,
@@ -82,11 +82,12 @@ async fn step(
     tx: &Tx,
     grant: RefreshGrant,
     wishes: &TokenWishes,
-    now: Timestamp,
-) -> Result<Option<Session>, Error> {
+) -> Result<Option<(Session, Timestamp)>, Error> {
     let settings = &caller.project.settings;
     for _ in 0..DECISIONS_MAX {
         let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
+        // Only now: who waited long for the row would else open a grace period that is over already.
+        let now = services.clock.now();
         let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
         check_client(caller, &session)?;
         check_resource(caller, &session, wishes)?;
@@ -100,7 +101,7 @@ async fn step(
             }
             RefreshOutcome::Repeat => {
                 services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
-                return Ok(Some(session));
+                return Ok(Some((session, now)));
             }
             RefreshOutcome::Keep => {}
             RefreshOutcome::Rotate { to } => {
@@ -109,7 +110,7 @@ async fn step(
         }
         session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
         if tx.sessions().refreshed(&session, from).await? {
-            return Ok(Some(session));
+            return Ok(Some((session, now)));
         }
     }
     // Not "over": whoever reads that signs the user out.

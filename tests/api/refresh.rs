@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::Duration;
 use rstest::rstest;
-use signet::proto::{
-    AuthenticateSessionRequest, DisableUserRequest, ProjectSettings, RefreshTokensRequest, RefreshTokensResponse,
-    SignInRequest, SignInResponse, SignOutRequest, TokenOptions, UpdateProjectRequest,
-    authenticate_session_request::Credential, sign_out_request,
+use signet::{
+    domain::id::SessionId,
+    proto::{
+        AuthenticateSessionRequest, DisableUserRequest, ProjectSettings, RefreshTokensRequest, RefreshTokensResponse,
+        SignInRequest, SignInResponse, SignOutRequest, TokenOptions, UpdateProjectRequest,
+        authenticate_session_request::Credential, sign_out_request,
+    },
 };
 use tokio::task::JoinSet;
 use tonic::Status;
@@ -326,6 +329,31 @@ async fn an_access_token_can_be_for_another_resource_but_for_no_resource_that_wa
     let request = with(&next.refresh_token, "https://api.example/");
     assert_eq!(reason(&app.public().auth.refresh_tokens(request).await.unwrap_err()), "RESOURCE_NOT_ALLOWED");
     successor(&app.public(), &next.refresh_token).await;
+}
+
+/// The grace period begins when the session moves on, not when the call came in: a refresh that had to wait would else open one
+/// that is over already.
+#[rstest]
+#[tokio::test]
+async fn a_refresh_that_waited_long_for_the_database_can_be_repeated(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let signed_in = sign_in(&app.public()).await;
+    let token = signed_in.tokens.unwrap().refresh_token;
+    let id = SessionId::parse(&signed_in.session.unwrap().session_id).unwrap();
+    let holder = app.services.store.begin().await.unwrap();
+    holder.sessions().lock(app.fixture.project_id, id).await.unwrap();
+    let waiting = tokio::spawn({
+        let (caller, token) = (app.public(), token.clone());
+        async move { successor(&caller, &token).await }
+    });
+    // Long enough to get there. If it does not, the test proves nothing, but does not fail either.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    app.clock.advance(Duration::seconds(GRACE) * 2);
+    drop(holder);
+    let next = waiting.await.unwrap();
+    assert_eq!(successor(&app.public(), &token).await, next);
 }
 
 /// A failover to a copy of the database that lacks the last moments must not sign out whoever refreshed in them.

@@ -12,9 +12,9 @@ use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
     AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, ListProjectsRequest,
-    PendingAuthentication, auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
-    authenticate_session_request::Credential, project_service_client::ProjectServiceClient,
-    user_service_client::UserServiceClient,
+    PendingAuthentication, RefreshTokensRequest, auth_service_client::AuthServiceClient,
+    authenticate_password_request::Identifier, authenticate_session_request::Credential,
+    project_service_client::ProjectServiceClient, user_service_client::UserServiceClient,
 };
 use tonic::{Request, Status, transport::Channel};
 
@@ -60,6 +60,14 @@ impl BackEnd {
             ..AuthenticatePasswordRequest::default()
         });
         self.client.authenticate_password(request).await.map(tonic::Response::into_inner).map_err(Box::new)
+    }
+
+    /// The refresh token that follows.
+    pub(crate) async fn refresh(&mut self, token: &str) -> Result<String, Box<Status>> {
+        let refresh_token = token.to_owned();
+        let request = self.request(RefreshTokensRequest { refresh_token, ..RefreshTokensRequest::default() });
+        let answer = self.client.refresh_tokens(request).await.map_err(Box::new)?;
+        Ok(answer.into_inner().tokens.unwrap().refresh_token)
     }
 
     pub(crate) async fn create_user(&mut self, username: &str) {

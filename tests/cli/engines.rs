@@ -1,22 +1,15 @@
 //! From an empty database to a sign-in, on both engines.
 
-use std::{path::Path, process::Command};
-
 use rstest::rstest;
 use serde_json::Value;
 use signet_test_support::{Engine, TestDatabase};
 
 use crate::{
-    FREE_PORTS, MASTER_KEY,
+    FREE_PORTS,
     calls::BackEnd,
-    process::{Running, run, run_with_input, signet},
+    installation::command,
+    process::{Running, run, run_with_input},
 };
-
-fn command(directory: &Path, url: &str, args: &[&str]) -> Command {
-    let mut command = signet(directory, args);
-    command.env("SIGNET_DATABASE_URL", url).env("SIGNET_MASTER_KEY", MASTER_KEY);
-    command
-}
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

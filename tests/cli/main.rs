@@ -6,9 +6,12 @@ mod commands;
 mod dev;
 mod engines;
 mod help;
+mod installation;
 mod process;
+mod refresh;
 mod serve;
 mod settings;
+mod severing_proxy;
 mod tls;
 
 /// A master key that no two projects share.
