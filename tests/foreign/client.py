@@ -66,13 +66,53 @@ def verify(service, project_id, token, audience):
     return jwt.decode(token, key.key, algorithms=[key.algorithm_name], audience=audience, options={"require": ["exp", "iss"]})
 
 
+def refresh(service, task, token):
+    """A refresh, its repetition as after a lost reply, and the end of the session by way of the session service."""
+    answer = service.call("auth.v1.AuthService/RefreshTokens", {"refresh_token": token})
+    verify(service, task["project_id"], answer["tokens"]["access_token"], task["project_id"])
+    again = service.call("auth.v1.AuthService/RefreshTokens", {"refresh_token": token})
+    equal(again["tokens"]["refresh_token"], answer["tokens"]["refresh_token"])
+    session_id, user_id = answer["session"]["session_id"], answer["user"]["user_id"]
+    listed = service.call("auth.v1.SessionService/ListSessions", {"user_id": user_id})
+    assert session_id in [session["session_id"] for session in listed["sessions"]], listed
+    service.call("auth.v1.SessionService/RevokeSession", {"session_id": session_id})
+    code, details = service.refused("auth.v1.AuthService/RefreshTokens", {"refresh_token": token})
+    equal(details["google.rpc.ErrorInfo"]["reason"], "SESSION_NOT_ACTIVE")
+
+
+def reset_password(service, user):
+    """A new password by a mailed code; the one of before is none any more."""
+    started = service.call("auth.v1.AuthService/StartPasswordReset", {"email": user["email"]})
+    print(json.dumps({"code_for": user["email"]}), flush=True)
+    reset = {
+        "password_reset_token": started["password_reset_token"],
+        "code": sys.stdin.readline().strip(),
+        "new_password": "a bird, a window",
+    }
+    service.call("auth.v1.AuthService/CompletePasswordReset", reset)
+    code, details = service.refused("auth.v1.AuthService/AuthenticatePassword", user)
+    equal(details["google.rpc.ErrorInfo"]["reason"], "INVALID_CREDENTIALS")
+    user["password"] = reset["new_password"]
+
+
+def client_token(service, task):
+    """A token of the client itself, which stands in for its secret."""
+    answer = service.call("auth.v1.AuthService/IssueClientToken", {})
+    claims = verify(service, task["project_id"], answer["access_token"], task["project_id"])
+    equal((claims["sub"], answer["expires_in_seconds"]), (task["client_id"], 3600))
+    bearer = Service(task["grpc"], [("authorization", f"Bearer {answer['access_token']}")])
+    assert bearer.call("auth.v1.UserService/ListUsers", {})["users"]
+    code, details = service.refused("auth.v1.AuthService/AuthenticateSession", {"access_token": answer["access_token"]})
+    equal(details["google.rpc.ErrorInfo"]["reason"], "TOKEN_INVALID")
+
+
 def main():
     task = json.loads(sys.stdin.readline())
     basic = base64.b64encode(f"{task['client_id']}:{task['client_secret']}".encode()).decode()
     service = Service(task["grpc"], [("authorization", f"Basic {basic}")])
     equal(
         sorted(name for name in service.database.get_services() if name.startswith("auth.v1.")),
-        ["auth.v1.AuthService", "auth.v1.ProjectService", "auth.v1.UserService"],
+        ["auth.v1.AuthService", "auth.v1.ProjectService", "auth.v1.SessionService", "auth.v1.UserService"],
     )
 
     user = {"email": task["user"]["email"], "password": task["user"]["password"]}
@@ -103,6 +143,10 @@ def main():
     answer = service.call("auth.v1.AuthService/AuthenticateEmailVerification", step)
     equal((answer["user"]["email_verified"], answer["first_seen"]), (True, True))
     verify(service, task["project_id"], answer["tokens"]["access_token"], task["project_id"])
+
+    refresh(service, task, answer["tokens"]["refresh_token"])
+    reset_password(service, user)
+    client_token(service, task)
 
     answer = service.call("auth.v1.AuthService/SignIn", {"login_id": user["email"], "password": user["password"]})
     verify(service, task["project_id"], answer["tokens"]["session_token"], task["project_id"])

@@ -102,6 +102,12 @@ Sign in, as an application does, with a client that has no secret:
   grpcurl -plaintext -H "$app" -d '{{"login_id":"{username}","password":"{password}"}}' \
     {grpc} auth.v1.AuthService/SignIn
 
+Get new tokens for the refresh token. Safe to repeat: for half a minute the same token gets the same successor:
+
+  refresh=$(grpcurl -plaintext -H "$app" -d '{{"login_id":"{username}","password":"{password}"}}' \
+    {grpc} auth.v1.AuthService/SignIn | grep -o 'signet_rt_[A-Za-z0-9_-]*')
+  grpcurl -plaintext -H "$app" -d "{{\"refresh_token\":\"$refresh\"}}" {grpc} auth.v1.AuthService/RefreshTokens
+
 Fetch the keys that verify the tokens:
 
   curl http://{rest}/projects/{project_id}/.well-known/jwks.json
