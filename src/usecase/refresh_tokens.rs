@@ -147,13 +147,12 @@ pub(super) async fn read_refresh_token(
     let sealed = SealedRefreshToken::parse(token.expose_secret());
     let named = sealed.as_ref().map(SealedRefreshToken::key_id).or_else(|| jwt::named_key(token.expose_secret()));
     let keys = services.key_ring.keys_for(&services.store, caller.project_id(), named, now).await?;
-    let grant = match sealed {
-        Some(sealed) => keys.open_refresh_token(&sealed, now),
-        None => {
-            let claims = verify_with(services, caller, &keys, TokenKind::Refresh, token, now, expired_too)?;
-            let session_id = claims.session_id;
-            claims.refresh_generation.map(|generation| RefreshGrant { session_id, generation })
-        }
+    let grant = if let Some(sealed) = sealed {
+        keys.open_refresh_token(&sealed, now)
+    } else {
+        let claims = verify_with(services, caller, &keys, TokenKind::Refresh, token, now, expired_too)?;
+        let session_id = claims.session_id;
+        claims.refresh_generation.map(|generation| RefreshGrant { session_id, generation })
     };
     Ok((grant.ok_or(Error::TokenInvalid)?, keys))
 }
