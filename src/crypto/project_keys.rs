@@ -4,6 +4,7 @@ use chrono::Duration;
 use uuid::Uuid;
 
 use super::{
+    device_token::{DeviceTokenKey, key_id_of},
     json_web_key::JsonWebKey,
     master_key::{MasterKey, OpenError, Purpose},
     refresh_token::RefreshTokenKey,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{ProjectId, SigningKeyId},
+        id::{DeviceId, ProjectId, SigningKeyId, UserId},
         signing_key::{KeyState, KeyUse, StoredKey},
     },
     random::Random,
@@ -54,18 +55,21 @@ pub struct JwtKey {
 pub struct ProjectKeys {
     jwt: Vec<JwtKey>,
     refresh_token: Vec<(StoredKey, RefreshTokenKey)>,
+    /// The same keys at another work.
+    device_token: Vec<(StoredKey, DeviceTokenKey)>,
 }
 
 impl ProjectKeys {
     /// Decrypts and parses stored keys.
     pub fn open(master_key: &MasterKey, stored: Vec<StoredKey>) -> Result<Self, ProjectKeysError> {
-        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new() };
+        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new(), device_token: Vec::new() };
         for key in stored {
             let secret = master_key
                 .open(Purpose::SigningKey, key.id.into(), &key.sealed)
                 .map_err(|source| ProjectKeysError::Open { id: key.id, source })?;
             match key.key_use {
                 KeyUse::RefreshTokenMac => {
+                    keys.device_token.push((key.clone(), DeviceTokenKey::new(key.id, &secret)));
                     let refresh_token_key = RefreshTokenKey::new(key.id, &secret);
                     keys.refresh_token.push((key, refresh_token_key));
                 }
@@ -92,14 +96,24 @@ impl ProjectKeys {
         newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
     }
 
+    /// The key for device tokens at that time.
+    pub fn device_token_key(&self, now: Timestamp) -> Result<&DeviceTokenKey, ProjectKeysError> {
+        let newest = newest_active(&self.device_token, |(stored, _)| stored, now);
+        newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("device tokens"))
+    }
+
+    /// The device that a token stands for, if it was made for that user no longer ago than `lifetime`.
+    pub fn known_device(&self, token: &str, user: UserId, now: Timestamp, lifetime: Duration) -> Option<DeviceId> {
+        let id = key_id_of(token)?;
+        let (_, key) = self.device_token.iter().find(|(stored, _)| stored.id == id && may_have_made(stored, now))?;
+        let verified = key.verify(token, user)?;
+        let age = now - verified.issued_at;
+        (-CLOCK_SKEW_MAX <= age && age < lifetime).then_some(verified.device)
+    }
+
     /// The key with that `kid`, unless it has retired or does not sign yet.
     pub fn verifier(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        let may_have_signed = |stored: &StoredKey| match stored.state_at(now) {
-            KeyState::Active | KeyState::Retiring => true,
-            KeyState::Pending => stored.state_at(now + CLOCK_SKEW_MAX) == KeyState::Active,
-            KeyState::Retired => false,
-        };
-        let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_signed(&key.stored);
+        let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_made(&key.stored, now);
         self.jwt.iter().find(usable).map(|key| &key.verifying)
     }
 
@@ -107,6 +121,15 @@ impl ProjectKeys {
     pub fn json_web_keys(&self, now: Timestamp) -> Vec<JsonWebKey> {
         let published = self.jwt.iter().filter(|key| key.stored.state_at(now) != KeyState::Retired);
         published.map(|key| key.json_web_key.clone()).collect()
+    }
+}
+
+/// True if a token of that key can be good: also one of a key that another replica's clock has seen become active already.
+fn may_have_made(stored: &StoredKey, now: Timestamp) -> bool {
+    match stored.state_at(now) {
+        KeyState::Active | KeyState::Retiring => true,
+        KeyState::Pending => stored.state_at(now + CLOCK_SKEW_MAX) == KeyState::Active,
+        KeyState::Retired => false,
     }
 }
 

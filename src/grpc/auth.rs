@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{self, client_context, cookie_hints, id, locale, object_from, session_message, token_set, user_message},
+    convert::{self, cookie_hints, end_user, id, locale, object_from, session_message, token_set, user_message},
     respond::{answer, open},
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         jwt::TokenKind,
     },
     domain::{
+        bucket::Guarded,
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
         id::{ProjectId, SessionId},
@@ -57,7 +59,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -75,7 +77,7 @@ impl AuthService for AuthApi {
             let step = EmailVerification {
                 code: Code::parse(&body.code).in_field("code")?,
                 pending_token: body.pending_authentication_token.into(),
-                client_context: client_context(body.client_context)?,
+                end_user: end_user(body.client_context)?,
             };
             let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
             Ok(AuthenticateEmailVerificationResponse {
@@ -84,7 +86,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -100,7 +102,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -194,7 +196,8 @@ fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn,
         identifier: Identifier::parse(kind, &text).in_field(kind.as_str())?,
         password: Password::parse(&body.password).in_field("password")?,
         wishes: SignInWishes { tokens: token_wishes(body.token_options)?, ..SignInWishes::default() },
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
+        guarded: Guarded::AuthenticatePassword,
     })
 }
 
@@ -230,7 +233,8 @@ fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
         identifier: Identifier::parse_login_id(&body.login_id).in_field("login_id")?,
         password: Password::parse(&body.password).in_field("password")?,
         wishes,
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
+        guarded: Guarded::SignIn,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::{
     Call, Error, Services, Tokens,
     mint_tokens::{Subject, mint_tokens},
@@ -14,7 +16,7 @@ use crate::{
         challenge::SignInWishes,
         client_context::ClientContext,
         event::{Event, EventKind},
-        id::SessionId,
+        id::{DeviceId, SessionId},
         refresh::RefreshState,
         session::{AuthenticationMethod, Session},
         user::User,
@@ -31,6 +33,8 @@ pub struct SignedIn {
     pub session: Session,
     /// Its tokens.
     pub tokens: Tokens,
+    /// Proof for later sign-ins that this one was on the same device.
+    pub device_token: SecretString,
     /// True if the user had never signed in before.
     pub first_seen: bool,
 }
@@ -43,6 +47,8 @@ pub(super) struct Completion {
     pub(super) methods: Vec<AuthenticationMethod>,
     pub(super) wishes: SignInWishes,
     pub(super) client_context: ClientContext,
+    /// The device, if it was known before.
+    pub(super) device: Option<DeviceId>,
 }
 
 /// Opens a session and makes its tokens. Always a new session: an id known before the sign-in is never taken over.
@@ -55,7 +61,7 @@ pub(super) async fn complete_sign_in(
     completion: Completion,
     now: Timestamp,
 ) -> Result<SignedIn, Error> {
-    let Completion { keys, mut user, methods, wishes, client_context } = completion;
+    let Completion { keys, mut user, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
     let session = Session {
         id: SessionId::generate(now, &services.random),
@@ -91,5 +97,7 @@ pub(super) async fn complete_sign_in(
     let issuer = services.issuer(project);
     let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
     let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
-    Ok(SignedIn { user, session, tokens, first_seen })
+    let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
+    let device_token = keys.device_token_key(now)?.mint(user.id, device, now);
+    Ok(SignedIn { user, session, tokens, device_token, first_seen })
 }

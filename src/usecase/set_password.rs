@@ -1,15 +1,11 @@
 //! Setting a password.
 
-use super::{Call, Error, Services, users::check_policy};
-use crate::{
-    domain::{
-        event::{Event, EventKind},
-        id::UserId,
-        password::Password,
-        throttle::ThrottleKind,
-        user::User,
-    },
-    store::Subject,
+use super::{Call, Error, Services, attempt, users::check_policy};
+use crate::domain::{
+    event::{Event, EventKind},
+    id::UserId,
+    password::Password,
+    user::User,
 };
 
 /// Sets a user's password. Ends their sessions and kills what was begun with the old one.
@@ -26,7 +22,7 @@ pub async fn set_password(services: &Services, call: &Call, id: UserId, password
     let mut user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
     tx.credentials().set(project_id, id, &hash, now).await?;
     tx.challenges().delete_of_user(id).await?;
-    tx.throttles().forget(project_id, ThrottleKind::Password, Subject::user(id)).await?;
+    attempt::forgive_passwords(&tx, project_id, id, now).await?;
     let ended = tx.sessions().revoke_all(id, None, now).await?;
     user.updated_at = now;
     user.has_password = true;
