@@ -241,33 +241,41 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
 
 /// The first is being hashed and counts, the second waits for the lane and does not.
 #[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_calls_that_go_away_those_count_whose_password_was_looked_at(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
-    let cost = Argon2Cost { memory_kib: 64 * 1024, iterations: 4, parallelism: 1 };
+    // A second or more a hash: both calls have gone away before the first is done.
+    let cost = Argon2Cost { memory_kib: 64 * 1024, iterations: 16, parallelism: 1 };
     let Some(app) = TestApp::start_with(engine, cost).await else { return };
-    let start = async |in_flight: u32| {
-        let caller = app.back_end();
-        let call = tokio::spawn(async move { try_password(&caller, email(ADA), WRONG).await });
-        while counted(&app, Guarded::AuthenticatePassword).await.reservations.is_none_or(|held| held.count < in_flight)
-        {
-            tokio::task::yield_now().await;
-        }
-        call
+    let held = async || {
+        let held = counted(&app, Guarded::AuthenticatePassword).await.reservations;
+        held.map_or(0, |held| held.count)
     };
-    let first = start(1).await;
-    while !app.metrics.encode().contains("signet_lane_running 1") {
-        tokio::task::yield_now().await;
-    }
-    let second = start(2).await;
+    let start = async || {
+        let caller = app.back_end();
+        tokio::spawn(async move { try_password(&caller, email(ADA), WRONG).await })
+    };
+    let first = start().await;
+    until("it is hashed", async || app.metrics.encode().contains("signet_lane_running 1")).await;
+    let second = start().await;
+    until("both are reserved", async || held().await == 2).await;
     first.abort();
     second.abort();
-    while counted(&app, Guarded::AuthenticatePassword).await.reservations.is_some() {
-        tokio::task::yield_now().await;
-    }
+    until("both are settled", async || held().await == 0).await;
     assert_eq!(counted(&app, Guarded::AuthenticatePassword).await.failures.unwrap().count, 1);
     assert_eq!(said(&app, "password.failed (caller_left)").await, 1);
+}
+
+/// Waits for something that comes by itself.
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
+            // The threads that hash have a low priority: whoever asks all the time starves them.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect(what);
 }
 
 #[rstest]
