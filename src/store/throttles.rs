@@ -113,7 +113,7 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         let mut delete = Query::delete();
         delete
             .from_table(throttle::Entity)
-            .and_where(Expr::tuple(keys.map(|key| Expr::col(key).into())).in_subquery(batch.into_query()))
+            .and_where(Expr::tuple(keys.map(Expr::col)).in_subquery(batch.into_query()))
             // Once more: a row may have changed while its lock was waited for.
             .cond_where(forgotten());
         Ok(self.0.execute(&delete).await?.rows_affected())

@@ -361,10 +361,8 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
-        let outcome = match self.looked_at.load(Ordering::Acquire) && !self.is_right {
-            true => Outcome::Failed,
-            false => Outcome::Withdrawn,
-        };
+        let is_guess = self.looked_at.load(Ordering::Acquire) && !self.is_right;
+        let outcome = if is_guess { Outcome::Failed } else { Outcome::Withdrawn };
         runtime.spawn(async move {
             if let Err(error) = place.settle_alone(outcome).await {
                 tracing::debug!(%error, "an attempt is left to its lease");

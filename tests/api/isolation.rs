@@ -38,6 +38,7 @@ struct Victim {
     client_secret_id: String,
     page_token: String,
     refresh_token: String,
+    device_token: String,
 }
 
 impl Victim {
@@ -79,13 +80,20 @@ impl Victim {
             client_ids: clients.into_iter().map(|client| client.client_id).collect(),
             page_token: page.next_page_token,
             refresh_token: first.refresh_token,
+            device_token: by_back_end.device_token,
         }
     }
 
     /// What must not stand in an answer to a stranger, unless they said it themselves.
     fn traits(&self) -> Vec<&str> {
         let mut all = vec!["ada@example.com", "grace@example.com", "+12025550123", "Victim-Given-Name"];
-        all.extend(["Victim-Metadata", &self.session_token, &self.pending_token, &self.refresh_token]);
+        all.extend([
+            "Victim-Metadata",
+            &self.session_token,
+            &self.pending_token,
+            &self.refresh_token,
+            &self.device_token,
+        ]);
         let lists = [&self.user_ids, &self.session_ids, &self.access_tokens, &self.client_ids];
         all.extend(lists.into_iter().flatten().map(String::as_str));
         all
@@ -102,6 +110,7 @@ impl Victim {
             "client_secret_id" => self.client_secret_id.clone(),
             "code" => self.code.clone(),
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
+            "device_token" => self.device_token.clone(),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
             "given_name" | "family_name" | "name" | "user_agent" => one("Stranger"),
             "ip_address" => one("192.0.2.1"),
@@ -110,7 +119,7 @@ impl Victim {
             "organization_id" => String::new(),
             "page_token" => of(&[String::new(), self.page_token.clone()]),
             "new_password" | "password" => one(PASSWORD),
-            "device_token" | "password_reset_token" | "reset_url" => String::new(),
+            "password_reset_token" | "reset_url" => String::new(),
             "pending_authentication_token" => self.pending_token.clone(),
             "phone_number" => one("+12025550123"),
             "project_id" => self.project_id.clone(),
