@@ -75,10 +75,19 @@ fn decode(token: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use chrono::Duration;
+    use secrecy::{ExposeSecret as _, SecretBox};
 
     use super::*;
-    use crate::crypto::refresh_token::RefreshTokenKey;
+    use crate::{
+        crypto::{
+            master_key::MasterKey,
+            project_keys::{CLOCK_SKEW_MAX, ProjectKeys, generate},
+            refresh_token::RefreshTokenKey,
+        },
+        domain::{id::ProjectId, signing_key::KeyUse},
+        random::Random,
+    };
 
     fn key(byte: u8) -> DeviceTokenKey {
         DeviceTokenKey::new(Uuid::from_u128(9).into(), &[byte; 32])
@@ -135,5 +144,28 @@ mod tests {
             &[b"signet_rt_".as_slice(), &bytes[..BODY_BYTES]].concat(),
         );
         assert_ne!(forged.as_ref(), &bytes[BODY_BYTES..]);
+    }
+
+    #[test]
+    fn a_token_is_good_while_its_key_is_and_until_it_is_too_old() {
+        let (random, made, year) = (Random::seeded(1), now(), Duration::days(365));
+        let master_key = MasterKey::new(&SecretBox::new(Box::new([1; 32])));
+        let project = ProjectId::generate(made, &random);
+        let mut stored = generate(project, KeyUse::RefreshTokenMac, made, made, &master_key, &random).unwrap();
+        let keys = ProjectKeys::open(&master_key, vec![stored.clone()]).unwrap();
+        let device = DeviceId::from(Uuid::from_u128(7));
+        let token = keys.device_token_key(made).unwrap().mint(user(1), device, made);
+        let known = |keys: &ProjectKeys, at| keys.known_device(token.expose_secret(), user(1), at, year);
+
+        let second = Duration::seconds(1);
+        assert_eq!(known(&keys, made + year - second), Some(device));
+        assert_eq!(known(&keys, made + year), None, "too old");
+        assert_eq!(known(&keys, made - CLOCK_SKEW_MAX), Some(device), "of a replica whose clock runs early");
+        assert_eq!(known(&keys, made - CLOCK_SKEW_MAX - second), None);
+
+        (stored.replaced_at, stored.retires_at) = (Some(made + second * 10), Some(made + second * 20));
+        let keys = ProjectKeys::open(&master_key, vec![stored]).unwrap();
+        assert_eq!(known(&keys, made + second * 19), Some(device), "its key is retiring");
+        assert_eq!(known(&keys, made + second * 20), None, "its key has retired");
     }
 }
