@@ -20,12 +20,16 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    config::{ServeConfig, database::DatabaseConfig, grpc::GrpcConfig, keys::KeyConfig, passwords::PasswordConfig},
+    config::{
+        ServeConfig, database::DatabaseConfig, grpc::GrpcConfig, keys::KeyConfig, limits::LimitConfig,
+        passwords::PasswordConfig,
+    },
     crypto::{
         argon2_kernel::Argon2Cost,
         hash_lane::{HashLane, LaneSettings},
         master_key::MasterKey,
     },
+    domain::limits::Limits,
     grpc::{self, Api, ApiSettings},
     lifecycle::{Ended, Shutdown},
     mail::{
@@ -39,7 +43,7 @@ use crate::{
     random::Random,
     rest,
     store::{DatabaseSettings, Store},
-    usecase::{Services, key_ring::KeyRing},
+    usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
 
 /// What the service takes from its surroundings, beside its settings.
@@ -93,7 +97,7 @@ impl App {
         let base = parts.connect(&config.database, &config.keys).await?;
         let listeners = Listeners::bind(&config.listen).await?;
         let public_url = config.listen.public_url(listeners.addresses().rest);
-        let services = Arc::new(parts.services(base, &config.passwords, public_url.as_str())?);
+        let services = Arc::new(parts.services(base, &config.passwords, limits(config), public_url.as_str())?);
 
         let settings = ApiSettings {
             deadline_max: config.grpc.deadline,
@@ -192,8 +196,8 @@ pub async fn services(
 ) -> Result<Services, BuildError> {
     let parts = Parts { clock: Clock::System, random: Random::System, metrics: Metrics::new() };
     let base = parts.connect(database, keys).await?;
-    // Only tokens name an issuer, and commands mint none.
-    parts.services(base, passwords, "")
+    // Only tokens name an issuer, and commands mint none. Nor do they check secrets or send codes.
+    parts.services(base, passwords, Limits::default(), "")
 }
 
 /// A database that fits, and the key to what is encrypted in it.
@@ -221,7 +225,13 @@ impl Parts {
         Ok(Base { store, master_key })
     }
 
-    fn services(self, base: Base, passwords: &PasswordConfig, public_url: &str) -> Result<Services, BuildError> {
+    fn services(
+        self,
+        base: Base,
+        passwords: &PasswordConfig,
+        limits: Limits,
+        public_url: &str,
+    ) -> Result<Services, BuildError> {
         let master_key = Arc::new(base.master_key);
         let lane = HashLane::start(&lane_settings(passwords), self.random.clone(), self.metrics);
         Ok(Services {
@@ -232,6 +242,8 @@ impl Parts {
             clock: self.clock,
             random: self.random,
             mail_waits: Arc::new(Notify::new()),
+            limits,
+            gates: Gates::default(),
             public_url: public_url.to_owned(),
         })
     }
@@ -254,6 +266,43 @@ fn lane_settings(config: &PasswordConfig) -> LaneSettings {
         cgroup::workers_that_fit(processors, cost.memory_kib, cgroup::memory_max(Path::new("/")))
     });
     LaneSettings { workers, queue_length_max: usize::try_from(config.queue).unwrap_or(usize::MAX), cost }
+}
+
+/// The bounds as the settings say.
+fn limits(config: &ServeConfig) -> Limits {
+    let time = |time: Duration| chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
+    let LimitConfig {
+        free_failures,
+        free_failures_per_ip,
+        free_mails,
+        free_mails_per_ip,
+        first_delay,
+        longest_delay,
+        failure_memory,
+        code_attempts,
+        code_lifetime,
+        code_resend_interval,
+        pending_authentication_lifetime,
+        password_reset_lifetime,
+        device_lifetime,
+    } = config.limits;
+    Limits {
+        free_failures,
+        free_failures_per_ip,
+        free_mails,
+        free_mails_per_ip,
+        first_delay: time(first_delay),
+        longest_delay: time(longest_delay),
+        memory: time(failure_memory),
+        // Twice what a call may take, so that none is still at work when its reservation lapses.
+        reservation_lease: time(config.grpc.deadline * 2),
+        code_attempts,
+        code_lifetime: time(code_lifetime),
+        code_resend_interval: time(code_resend_interval),
+        pending_authentication_lifetime: time(pending_authentication_lifetime),
+        password_reset_lifetime: time(password_reset_lifetime),
+        device_lifetime: time(device_lifetime),
+    }
 }
 
 /// How mails go out, and the page that shows them if they go to a terminal.
@@ -294,6 +343,15 @@ mod tests {
         let command = PasswordConfig::augment_args(Command::new("passwords"));
         let matches = command.try_get_matches_from(["passwords".to_owned()].into_iter().chain(flags)).ok()?;
         PasswordConfig::from_arg_matches(&matches).ok()
+    }
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_limits() {
+        let command = ServeConfig::augment_args(Command::new("serve"));
+        let matches = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+        let matches = matches.try_get_matches_from(["serve"]).unwrap();
+        let config = ServeConfig::from_arg_matches(&matches).unwrap();
+        assert_eq!(limits(&config), Limits::default());
     }
 
     #[test]

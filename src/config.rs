@@ -11,6 +11,8 @@ pub mod error;
 pub mod grpc;
 /// The master key.
 pub mod keys;
+/// Bounds on guessing, codes and mails.
+pub mod limits;
 /// Where the service listens and where it is reached.
 pub mod listen;
 /// How mail is sent.
@@ -31,6 +33,7 @@ pub use reference::reference_markdown;
 use database::DatabaseConfig;
 use grpc::GrpcConfig;
 use keys::KeyConfig;
+use limits::LimitConfig;
 use listen::ListenConfig;
 use mail::MailConfig;
 use passwords::PasswordConfig;
@@ -54,6 +57,9 @@ pub struct ServeConfig {
     /// Passwords.
     #[command(flatten)]
     pub passwords: PasswordConfig,
+    /// Bounds.
+    #[command(flatten)]
+    pub limits: LimitConfig,
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
@@ -70,6 +76,7 @@ impl ServeConfig {
         problems.extend(self.keys.refuse_development_key().err());
         problems.extend(self.listen.problems());
         problems.extend(self.grpc.tls().err());
+        problems.extend(self.limits.problems());
         problems.extend(self.mail.problems());
         if problems.is_empty() { Ok(()) } else { Err(ConfigErrors(problems)) }
     }

@@ -1,6 +1,7 @@
 //! Secrets at work: the master key, opaque tokens, password hashes and their lane, signing keys and JWTs.
 
 pub mod argon2_kernel;
+pub mod device_token;
 pub mod hash_lane;
 pub mod json_web_key;
 pub mod jwt;

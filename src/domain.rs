@@ -1,5 +1,6 @@
 //! What the service is about: pure types, parsing and state. No I/O, no framework.
 
+pub mod bucket;
 pub mod caller;
 pub mod challenge;
 pub mod claims;
@@ -8,6 +9,7 @@ pub mod client_context;
 pub mod event;
 pub mod id;
 pub mod identifier;
+pub mod limits;
 pub mod message;
 pub mod page;
 pub mod password;

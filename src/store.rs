@@ -36,7 +36,7 @@ pub use self::{
     projects::Projects,
     sessions::Sessions,
     signing_keys::SigningKeys,
-    throttles::{Subject, Throttles},
+    throttles::Throttles,
     users::{NewUser, Users},
 };
 
@@ -179,7 +179,7 @@ impl<C: ConnectionTrait> Scope<C> {
         SigningKeys(&self.connection)
     }
 
-    /// Counted failures.
+    /// Counted attempts.
     pub const fn throttles(&self) -> Throttles<'_, C> {
         Throttles(&self.connection)
     }

@@ -1,5 +1,6 @@
 //! What the service does, one operation a file. Everything that decides anything is here.
 
+mod attempt;
 pub mod authenticate_caller;
 pub mod authenticate_email_verification;
 pub mod authenticate_session;
@@ -9,12 +10,12 @@ mod complete_sign_in;
 mod email_code;
 mod end_sessions;
 mod error;
+pub mod gates;
 pub mod issue_client_token;
 pub mod json_web_keys;
 pub mod key_ring;
 pub mod key_rotation;
 mod mint_tokens;
-mod nobody;
 pub mod operators;
 mod post_mail;
 pub mod projects;
@@ -27,6 +28,7 @@ pub mod set_user_status;
 pub mod sign_in;
 pub mod sign_out;
 pub mod signing_keys;
+mod stand_in;
 pub mod start_password_reset;
 pub mod sweep;
 pub mod update_user;
@@ -51,6 +53,7 @@ use crate::{
         caller::{Caller, ClientCaller},
         event::Event,
         id::{ClientId, EventId, ProjectId},
+        limits::Limits,
         project::Project,
     },
     random::Random,
@@ -73,6 +76,10 @@ pub struct Services {
     pub random: Random,
     /// Wakes the outbox worker after a commit.
     pub mail_waits: Arc<Notify>,
+    /// The bounds that an operator can move.
+    pub limits: Limits,
+    /// Where attempts wait for their turn.
+    pub gates: gates::Gates,
     /// Base of the issuers, without a slash at the end.
     pub public_url: String,
 }
@@ -149,22 +156,33 @@ impl Services {
         now: Timestamp,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<(), Error> {
-        let recorded = events.into_iter().map(|mut event| {
-            let actor = match &call.caller {
-                Caller::Client(caller) => Some(caller.client.id),
-                Caller::Operator(id) => *id,
-                Caller::Anonymous | Caller::OperatorOf(_) => None,
-            };
-            if let (Some(actor), Some(client)) = (actor, event.client_id) {
-                // The row has room for one client, the one it is about: the request id leads from there to this line.
-                let (kind, request_id) = (event.kind.as_str(), &call.request_id);
-                tracing::info!(%actor, %client, kind, request_id, "a client was managed");
-            }
-            event.client_id = event.client_id.or(actor);
-            let id = EventId::generate(now, &self.random);
-            (event, RecordedBy { id, request_id: Some(&call.request_id), now })
-        });
-        tx.events().push_all(&recorded.collect::<Vec<_>>()).await?;
-        Ok(())
+        record(&self.random, tx, call, now, events).await
     }
+}
+
+/// Records events in the transaction of what they tell about.
+async fn record(
+    random: &Random,
+    tx: &Tx,
+    call: &Call,
+    now: Timestamp,
+    events: impl IntoIterator<Item = Event>,
+) -> Result<(), Error> {
+    let recorded = events.into_iter().map(|mut event| {
+        let actor = match &call.caller {
+            Caller::Client(caller) => Some(caller.client.id),
+            Caller::Operator(id) => *id,
+            Caller::Anonymous | Caller::OperatorOf(_) => None,
+        };
+        if let (Some(actor), Some(client)) = (actor, event.client_id) {
+            // The row has room for one client, the one it is about: the request id leads from there to this line.
+            let (kind, request_id) = (event.kind.as_str(), &call.request_id);
+            tracing::info!(%actor, %client, kind, request_id, "a client was managed");
+        }
+        event.client_id = event.client_id.or(actor);
+        let id = EventId::generate(now, random);
+        (event, RecordedBy { id, request_id: Some(&call.request_id), now })
+    });
+    tx.events().push_all(&recorded.collect::<Vec<_>>()).await?;
+    Ok(())
 }

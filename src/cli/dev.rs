@@ -110,6 +110,7 @@ impl DevArgs {
             listen: self.listen,
             grpc: config::defaults(),
             passwords: self.passwords,
+            limits: config::defaults(),
             mail: config::defaults(),
             telemetry: self.telemetry,
         })

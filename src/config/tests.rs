@@ -85,8 +85,19 @@ fn every_malformed_setting_is_named_not_just_the_first() {
 
 #[test]
 fn settings_that_do_not_go_together_are_all_named() {
-    let text = problems(&["--smtp-url=smtps://mail", "--grpc-tls-key=k", "--ops-addr=127.0.0.1:8080"]);
-    for part in ["SIGNET_MASTER_KEY", "SIGNET_MAIL_FROM", "SIGNET_GRPC_TLS_CERT", "SIGNET_OPS_ADDR"] {
+    let text = problems(&[
+        "--smtp-url=smtps://mail",
+        "--grpc-tls-key=k",
+        "--ops-addr=127.0.0.1:8080",
+        "--longest-delay=20s",
+        "--failure-memory=10m",
+        "--first-delay=1m",
+    ]);
+    assert!(!text.contains("SIGNET_FAILURE_MEMORY"), "{text}");
+    assert!(problems(&["--failure-memory=10m"]).contains("SIGNET_FAILURE_MEMORY"));
+    for part in
+        ["SIGNET_LONGEST_DELAY", "SIGNET_MASTER_KEY", "SIGNET_MAIL_FROM", "SIGNET_GRPC_TLS_CERT", "SIGNET_OPS_ADDR"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

@@ -158,9 +158,26 @@ impl HashLane {
         stored: Option<PasswordHash>,
         may_upgrade: bool,
     ) -> Result<Verdict, LaneError> {
+        self.verify_noting(ticket, password, stored, may_upgrade, || ()).await
+    }
+
+    /// The same, and calls `looked_at` just before the password is looked at: whoever goes away cannot tell otherwise whether it
+    /// was.
+    pub async fn verify_noting(
+        &self,
+        ticket: Ticket,
+        password: Password,
+        stored: Option<PasswordHash>,
+        may_upgrade: bool,
+        looked_at: impl FnOnce() + Send + 'static,
+    ) -> Result<Verdict, LaneError> {
         let salts = Salts { dummy: self.dummy_salt, upgrade: may_upgrade.then(|| self.random.bytes()) };
         let cost = self.cost;
-        Ok(self.run(ticket, move |kernel| compare(kernel, cost, &password, stored.as_ref(), &salts)).await??)
+        let work = move |kernel: &mut Argon2Kernel| {
+            looked_at();
+            compare(kernel, cost, &password, stored.as_ref(), &salts)
+        };
+        Ok(self.run(ticket, work).await??)
     }
 
     async fn run<T: Send + 'static>(

@@ -4,6 +4,7 @@ use chrono::Duration;
 use uuid::Uuid;
 
 use super::{
+    device_token::{DeviceTokenKey, key_id_of},
     json_web_key::JsonWebKey,
     master_key::{MasterKey, OpenError, Purpose},
     refresh_token::{RefreshGrant, RefreshTokenKey, SealedRefreshToken},
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{ProjectId, SigningKeyId},
+        id::{DeviceId, ProjectId, SigningKeyId, UserId},
         signing_key::{KeyPurpose, KeyState, KeyUse, StoredKey},
     },
     random::Random,
@@ -53,10 +54,17 @@ pub struct JwtKey {
     verifying: VerifyingKey,
 }
 
+/// A key for tokens that only the service itself reads.
+struct MacKey {
+    stored: StoredKey,
+    refresh_token: RefreshTokenKey,
+    device_token: DeviceTokenKey,
+}
+
 /// All keys of a project that have not retired.
 pub struct ProjectKeys {
     jwt: Vec<JwtKey>,
-    refresh_token: Vec<(StoredKey, RefreshTokenKey)>,
+    mac: Vec<MacKey>,
     /// Those that cannot be used.
     unreadable: Vec<StoredKey>,
 }
@@ -64,7 +72,7 @@ pub struct ProjectKeys {
 impl ProjectKeys {
     /// Decrypts and parses stored keys. One that cannot be read is logged and left aside: the others go on working.
     pub fn open(master_key: &MasterKey, stored: Vec<StoredKey>) -> Self {
-        let mut keys = Self { jwt: Vec::new(), refresh_token: Vec::new(), unreadable: Vec::new() };
+        let mut keys = Self { jwt: Vec::new(), mac: Vec::new(), unreadable: Vec::new() };
         for key in stored {
             if let Err(error) = keys.add(master_key, &key) {
                 tracing::error!(
@@ -85,7 +93,9 @@ impl ProjectKeys {
             .map_err(|source| ProjectKeysError::Open { id: key.id, source })?;
         match key.key_use {
             KeyUse::RefreshTokenMac => {
-                self.refresh_token.push((key.clone(), RefreshTokenKey::new(key.id, &secret)));
+                let refresh_token = RefreshTokenKey::new(key.id, &secret);
+                let device_token = DeviceTokenKey::new(key.id, &secret);
+                self.mac.push(MacKey { stored: key.clone(), refresh_token, device_token });
             }
             KeyUse::Jwt(algorithm) => {
                 let signing = SigningKey::from_pkcs8(algorithm, &secret)?;
@@ -103,7 +113,7 @@ impl ProjectKeys {
         if self.unreadable.iter().any(|key| key.id == id) {
             return Err(ProjectKeysError::Unreadable(id));
         }
-        let mut stored = self.jwt.iter().map(|key| &key.stored).chain(self.refresh_token.iter().map(|(key, _)| key));
+        let mut stored = self.jwt.iter().map(|key| &key.stored).chain(self.mac.iter().map(|key| &key.stored));
         Ok(stored.any(|key| key.id == id))
     }
 
@@ -115,8 +125,8 @@ impl ProjectKeys {
 
     /// The key for refresh tokens at that time.
     pub fn refresh_token_key(&self, now: Timestamp) -> Result<&RefreshTokenKey, ProjectKeysError> {
-        let newest = self.signing(&self.refresh_token, |(stored, _)| stored, KeyPurpose::RefreshTokens, now);
-        newest.map(|(_, key)| key).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
+        let newest = self.signing(&self.mac, |key| &key.stored, KeyPurpose::RefreshTokens, now);
+        newest.map(|key| &key.refresh_token).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
     }
 
     /// The key that signs. If that cannot be read, its predecessor goes on in its place, for as long as it is published: its
@@ -136,6 +146,20 @@ impl ProjectKeys {
         })
     }
 
+    /// The key for device tokens at that time.
+    pub fn device_token_key(&self, now: Timestamp) -> Result<&DeviceTokenKey, ProjectKeysError> {
+        let newest = self.signing(&self.mac, |key| &key.stored, KeyPurpose::RefreshTokens, now);
+        newest.map(|key| &key.device_token).ok_or(ProjectKeysError::NoActiveKey("device tokens"))
+    }
+
+    /// The device that a token stands for, if it was made for that user no longer ago than `lifetime`.
+    pub fn known_device(&self, token: &str, user: UserId, now: Timestamp, lifetime: Duration) -> Option<DeviceId> {
+        let id = key_id_of(token)?;
+        let verified = self.mac_verifier(id, now)?.device_token.verify(token, user)?;
+        let age = now - verified.issued_at;
+        (-CLOCK_SKEW_MAX <= age && age < lifetime).then_some(verified.device)
+    }
+
     /// The key with that `kid`, unless it has retired or does not sign yet.
     pub fn verifier(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
         let usable = |key: &&JwtKey| key.json_web_key.kid == kid && may_have_signed(&key.stored, now);
@@ -144,10 +168,11 @@ impl ProjectKeys {
 
     /// What an opaque refresh token stands for, if a key that has not retired made it.
     pub fn open_refresh_token(&self, token: &SealedRefreshToken, now: Timestamp) -> Option<RefreshGrant> {
-        let id = token.key_id();
-        let usable = |(stored, _): &&(StoredKey, RefreshTokenKey)| stored.id == id && may_have_signed(stored, now);
-        let (_, key) = self.refresh_token.iter().find(usable)?;
-        key.open(token)
+        self.mac_verifier(token.key_id(), now)?.refresh_token.open(token)
+    }
+
+    fn mac_verifier(&self, id: SigningKeyId, now: Timestamp) -> Option<&MacKey> {
+        self.mac.iter().find(|key| key.stored.id == id && may_have_signed(&key.stored, now))
     }
 
     /// The public keys to publish: those that sign, soon will, or lately did.

@@ -3,28 +3,18 @@
 //! A challenge is bound to project, client, user and credential version. Its kind is part of every look-up, so that a
 //! challenge of one kind is worthless everywhere else.
 
-use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bucket::Guarded,
     claims::{ClaimsRequest, CustomClaims},
     client_context::ClientContext,
-    id::{ChallengeId, ClientId, ProjectId, UserId},
+    id::{ChallengeId, ClientId, DeviceId, ProjectId, UserId},
 };
 use crate::clock::Timestamp;
 
-/// How long codes and pending authentications are valid.
-pub const LIFETIME: Duration = Duration::minutes(10);
-/// How many wrong codes are taken.
-pub const ATTEMPTS_MAX: u32 = 5;
 /// Digits of a code.
 pub const CODE_DIGITS: usize = 6;
-/// Least time between two codes that are asked for.
-pub const RESEND_INTERVAL: Duration = Duration::seconds(30);
-/// How long the code of a password reset is valid.
-pub const RESET_CODE_LIFETIME: Duration = Duration::minutes(10);
-/// How long the link of a password reset is valid: a mail may take a while, and a link cannot be guessed.
-pub const RESET_LINK_LIFETIME: Duration = Duration::minutes(30);
 /// Password resets that a user can have open at once; the oldest make room.
 pub const RESETS_MAX: u64 = 5;
 
@@ -89,6 +79,17 @@ pub struct PendingAuthentication {
     pub wishes: SignInWishes,
     /// The end user's connection in the first step.
     pub client_context: ClientContext,
+    /// How the first step was counted: a user who is slowed down there meanwhile cannot take the second one.
+    pub counted: CountedAs,
+}
+
+/// How an attempt was counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CountedAs {
+    /// What was guarded.
+    pub guarded: Guarded,
+    /// The device, if it was known.
+    pub device: Option<DeviceId>,
 }
 
 /// What a sign-in shall do beyond opening a session.

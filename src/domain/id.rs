@@ -74,6 +74,8 @@ ids! {
     ClientId = "client";
     /// Id of a client's secret.
     ClientSecretId = "secret";
+    /// Id of a device that a user signed in on.
+    DeviceId = "device";
     /// Id of an event.
     EventId = "event";
     /// Id of a mail in the outbox.

@@ -1,96 +1,182 @@
 //! How failed checks of a secret slow down the next ones: growing delays, never a permanent lock.
+//!
+//! An attempt is *reserved* before its secret is looked at and *settled* when the result is known. So guesses that are being
+//! checked count already, and however many arrive together, on however many replicas, no more of them are checked than the
+//! budget allows.
 
 use chrono::Duration;
 
 use crate::clock::Timestamp;
 
-/// Failures that cost nothing.
-pub const FREE_FAILURES: i32 = 10;
-/// Delay after the first failure that is not free; it doubles with each one.
-pub const FIRST_DELAY: Duration = Duration::seconds(30);
-/// Longest delay.
-pub const LONGEST_DELAY: Duration = Duration::minutes(15);
-/// Failures are forgotten after this long without another.
-pub const MEMORY: Duration = Duration::minutes(30);
-
-/// Which secret was guessed at. Each has its own budget, so that one path cannot lock another.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum ThrottleKind {
-    /// Mails with a code: not a guess, but just as worth slowing down.
-    CodeMail,
-    /// Six-digit codes.
-    EmailCode,
-    /// Passwords.
-    Password,
-    /// Six-digit codes of password resets.
-    PasswordReset,
-    /// Mails with a password reset: no guesses either.
-    PasswordResetMail,
+/// The bounds of one bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ThrottlePolicy {
+    /// Failures that cost nothing.
+    pub free_failures: u32,
+    /// Delay after the first failure that is not free; it doubles with each one.
+    pub first_delay: Duration,
+    /// Longest delay.
+    pub longest_delay: Duration,
+    /// Failures are forgotten after this long without another.
+    pub memory: Duration,
+    /// A reservation that is older belongs to a process that died: longer than any call takes.
+    pub reservation_lease: Duration,
 }
 
-impl ThrottleKind {
-    /// The word for it in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CodeMail => "code_mail",
-            Self::EmailCode => "email_code",
-            Self::Password => "password",
-            Self::PasswordReset => "password_reset",
-            Self::PasswordResetMail => "password_reset_mail",
+impl ThrottlePolicy {
+    /// How long nothing is checked after that many failures.
+    fn delay_after(&self, failures: u32) -> Option<Duration> {
+        let over = failures.checked_sub(self.free_failures).filter(|over| *over > 0)?;
+        // Doubling on the way, because no delay may overflow.
+        let mut delay = self.first_delay;
+        for _ in 1..over.min(64) {
+            if delay >= self.longest_delay {
+                break;
+            }
+            delay = delay + delay;
         }
+        Some(delay.min(self.longest_delay))
     }
 }
 
-/// Counted failures of one subject.
+/// Failures that are remembered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failures {
-    /// How many, since the count was last forgotten.
-    pub count: i32,
+    /// How many, at least one.
+    pub count: u32,
     /// When the last one was.
     pub last_at: Timestamp,
 }
 
-impl Failures {
-    /// When the next check may succeed, if that is later than `now`.
-    pub fn blocked_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let over = u32::try_from(self.count.saturating_sub(FREE_FAILURES)).ok().filter(|over| *over > 0)?;
-        let doublings = (over - 1).min(16);
-        let delay = (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY);
-        Some(self.last_at + delay).filter(|until| now < *until)
+/// Attempts that are being checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reservations {
+    /// How many, at least one.
+    pub count: u32,
+    /// When the last of them was made.
+    pub newest_at: Timestamp,
+}
+
+/// What is known of the attempts at one bucket.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Throttle {
+    /// Failures.
+    pub failures: Option<Failures>,
+    /// Attempts whose result is not known yet.
+    pub reservations: Option<Reservations>,
+}
+
+/// Whether an attempt may be checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It may, once it is reserved.
+    Admitted,
+    /// It may not. What comes in meanwhile does not prolong it.
+    Blocked {
+        /// From then on it may.
+        until: Timestamp,
+    },
+    /// Not yet: the result of those that are being checked decides. Not a refusal, because the passwords that arrive together
+    /// may all be right.
+    Wait,
+}
+
+/// What became of a reserved attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The secret was wrong.
+    Failed,
+    /// The secret was right: the failures are forgotten.
+    Succeeded,
+    /// It was never looked at, or its result says nothing about the bucket.
+    Withdrawn,
+}
+
+impl Throttle {
+    /// What of it still counts at that time.
+    ///
+    /// Reservations past their lease count as failures, at the time they were made: the process that held them died and may have
+    /// looked at the secrets, and a guess that was looked at must not be free. They are forgotten like other failures.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp, policy: &ThrottlePolicy) -> Self {
+        let forgotten = |failures: &Failures| now - failures.last_at >= policy.memory;
+        self.failures = self.failures.filter(|failures| !forgotten(failures));
+        if let Some(lapsed) = self.reservations.filter(|held| now - held.newest_at >= policy.reservation_lease) {
+            self.reservations = None;
+            self.count(lapsed.count, lapsed.newest_at);
+            self.failures = self.failures.filter(|failures| !forgotten(failures));
+        }
+        self
+    }
+
+    /// True if nothing is left to remember.
+    pub const fn is_empty(&self) -> bool {
+        self.failures.is_none() && self.reservations.is_none()
+    }
+
+    /// Whether one more attempt may be checked now.
+    pub fn admit(&self, now: Timestamp, policy: &ThrottlePolicy) -> Admission {
+        let known = self.at(now, policy);
+        if let Some(until) = known.blocked_until(now, policy) {
+            return Admission::Blocked { until };
+        }
+        let failed = known.failures.map_or(0, |failures| failures.count);
+        // At the bound one at a time: had it been let in with others, they would all be checked before the delay begins.
+        let room = policy.free_failures.saturating_sub(failed).max(1);
+        if known.reservations.map_or(0, |held| held.count) < room { Admission::Admitted } else { Admission::Wait }
+    }
+
+    /// Holds a place for an attempt that was admitted.
+    pub fn reserve(&mut self, now: Timestamp, policy: &ThrottlePolicy) {
+        let known = self.at(now, policy);
+        let held = known.reservations.unwrap_or(Reservations { count: 0, newest_at: now });
+        let reservations = Reservations { count: held.count.saturating_add(1), newest_at: held.newest_at.max(now) };
+        *self = Self { reservations: Some(reservations), ..known };
+    }
+
+    /// Gives the place of an attempt back and notes what became of it.
+    ///
+    /// A place that is past its lease is not given back: it counts as a failure by then, or will, and the places that are held
+    /// now belong to others.
+    pub fn settle(&mut self, reserved_at: Timestamp, outcome: Outcome, now: Timestamp, policy: &ThrottlePolicy) {
+        *self = self.at(now, policy);
+        let is_held = now - reserved_at < policy.reservation_lease;
+        if is_held {
+            let given_back = |held: Reservations| Reservations { count: held.count.saturating_sub(1), ..held };
+            self.reservations = self.reservations.map(given_back).filter(|held| held.count > 0);
+        }
+        match outcome {
+            Outcome::Failed if is_held => self.count(1, now),
+            Outcome::Succeeded => self.failures = None,
+            Outcome::Failed | Outcome::Withdrawn => {}
+        }
+    }
+
+    /// Notes a failure of an attempt that was admitted, looked at and settled in one go.
+    pub fn fail(&mut self, now: Timestamp, policy: &ThrottlePolicy) {
+        *self = self.at(now, policy);
+        self.count(1, now);
+    }
+
+    /// Forgets the failures.
+    pub fn forgive(&mut self) {
+        self.failures = None;
+    }
+
+    /// When the next attempt may be checked, if that is later than `now`.
+    pub fn blocked_until(&self, now: Timestamp, policy: &ThrottlePolicy) -> Option<Timestamp> {
+        let failures = self.at(now, policy).failures?;
+        let until = failures.last_at + policy.delay_after(failures.count)?;
+        (now < until).then_some(until)
+    }
+
+    fn count(&mut self, failures: u32, at: Timestamp) {
+        let known = self.failures.unwrap_or(Failures { count: 0, last_at: at });
+        let count = known.count.saturating_add(failures);
+        self.failures = Some(Failures { count, last_at: known.last_at.max(at) });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn every_block_ends_by_itself(count: i32, seconds in 0_i64..4_000_000_000) {
-            let last_at = Timestamp::from_timestamp_secs(seconds).unwrap();
-            let failures = Failures { count, last_at };
-            prop_assert_eq!(failures.blocked_until(last_at + LONGEST_DELAY), None);
-        }
-
-        #[test]
-        fn more_failures_never_shorten_a_block(count in 0..i32::MAX - 1) {
-            let now = Timestamp::UNIX_EPOCH;
-            let fewer = Failures { count, last_at: now }.blocked_until(now);
-            let more = Failures { count: count + 1, last_at: now }.blocked_until(now);
-            prop_assert!(more >= fewer);
-        }
-    }
-
-    #[test]
-    fn the_first_failures_are_free() {
-        let now = Timestamp::UNIX_EPOCH;
-        let after = |count| Failures { count, last_at: now }.blocked_until(now);
-        assert_eq!(after(i32::MIN), None);
-        assert_eq!(after(FREE_FAILURES), None);
-        assert_eq!(after(FREE_FAILURES + 1), Some(now + FIRST_DELAY));
-        assert_eq!(after(FREE_FAILURES + 2), Some(now + FIRST_DELAY * 2));
-        assert_eq!(after(FREE_FAILURES + 99), Some(now + LONGEST_DELAY));
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

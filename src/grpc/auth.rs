@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, client_context, complete_password_reset_from, cookie_hints, id, locale, object_from, seconds_until,
+        self, complete_password_reset_from, cookie_hints, end_user, id, locale, object_from, seconds_until,
         session_message, start_password_reset_from, timestamp, token_set, user_message,
     },
     respond::{answer, open},
@@ -18,6 +18,7 @@ use crate::{
         jwt::TokenKind,
     },
     domain::{
+        bucket::Guarded,
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
         id::{ProjectId, SessionId},
@@ -66,7 +67,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -84,7 +85,7 @@ impl AuthService for AuthApi {
             let step = EmailVerification {
                 code: Code::parse(&body.code).in_field("code")?,
                 pending_token: body.pending_authentication_token.into(),
-                client_context: client_context(body.client_context)?,
+                end_user: end_user(body.client_context)?,
             };
             let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
             Ok(AuthenticateEmailVerificationResponse {
@@ -93,7 +94,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -109,7 +110,7 @@ impl AuthService for AuthApi {
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
-                device_token: String::new(),
+                device_token: signed_in.device_token.expose_secret().into(),
             })
         };
         answer(&call, operation).await
@@ -242,7 +243,8 @@ fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn,
         identifier: Identifier::parse(kind, &text).in_field(kind.as_str())?,
         password: Password::parse(&body.password).in_field("password")?,
         wishes: SignInWishes { tokens: token_wishes(body.token_options)?, ..SignInWishes::default() },
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
+        guarded: Guarded::AuthenticatePassword,
     })
 }
 
@@ -284,7 +286,8 @@ fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
         identifier: Identifier::parse_login_id(&body.login_id).in_field("login_id")?,
         password: Password::parse(&body.password).in_field("password")?,
         wishes,
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
+        guarded: Guarded::SignIn,
     })
 }
 

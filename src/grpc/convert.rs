@@ -18,7 +18,7 @@ pub(super) use self::{
 use crate::{
     clock,
     domain::{
-        client_context::ClientContext,
+        client_context::{ClientContext, DeviceToken, EndUser},
         id::ParseIdError,
         page::Page,
         text::{parse_locale, parse_short},
@@ -57,6 +57,13 @@ pub(super) fn client_context(message: Option<proto::ClientContext>) -> Result<Cl
     let message = message.unwrap_or_default();
     let context = ClientContext::parse(&message.ip_address, &message.user_agent);
     Ok(context.map_err(|_| Violation::new("client_context.ip_address", "must be an IP address without a port"))?)
+}
+
+/// Reads what tells the end user from a stranger.
+pub(super) fn end_user(message: Option<proto::ClientContext>) -> Result<EndUser, Error> {
+    let mut message = message.unwrap_or_default();
+    let device_token = DeviceToken::presented(std::mem::take(&mut message.device_token));
+    Ok(EndUser { context: client_context(Some(message))?, device_token })
 }
 
 /// A complaint about a path that a mask should not name. Paths are cut: an answer's details travel in headers, which are short.

@@ -8,13 +8,15 @@ use sea_orm::{
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{StoreError, entity::challenge};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
     domain::{
-        challenge::{Challenge, ChallengeKind, EmailCode, PendingAuthentication},
+        bucket::Guarded,
+        challenge::{Challenge, ChallengeKind, CountedAs, EmailCode, PendingAuthentication, SignInWishes},
         client_context::ClientContext,
         id::{ChallengeId, ProjectId, UserId},
     },
@@ -58,7 +60,12 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         secret: &SecretHash,
     ) -> Result<(), StoreError> {
         let detail = &pending.detail;
-        let wishes = serde_json::to_value(&detail.wishes).map_err(|error| StoreError::corrupt("challenges", error))?;
+        let remembered = Remembered {
+            wishes: detail.wishes.clone(),
+            counted_as: Some(detail.counted.guarded.as_str().to_owned()),
+            device_id: detail.counted.device.map(Uuid::from),
+        };
+        let wishes = serde_json::to_value(remembered).map_err(|error| StoreError::corrupt("challenges", error))?;
         let row = challenge::ActiveModel {
             secret_hash: Set(secret.0.to_vec()),
             client_id: Set(Some(detail.client_id.into())),
@@ -164,6 +171,17 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
     }
 }
 
+/// What a pending authentication carries on, in the column `wishes`.
+#[derive(Deserialize, Serialize)]
+struct Remembered {
+    #[serde(flatten)]
+    wishes: SignInWishes,
+    #[serde(default)]
+    counted_as: Option<String>,
+    #[serde(default)]
+    device_id: Option<Uuid>,
+}
+
 fn common<T>(challenge: &Challenge<T>, kind: ChallengeKind) -> challenge::ActiveModel {
     challenge::ActiveModel {
         id: Set(challenge.id.into()),
@@ -198,10 +216,17 @@ fn corrupt(cause: impl std::fmt::Display) -> StoreError {
 fn pending_from(mut row: challenge::Model) -> Result<Challenge<PendingAuthentication>, StoreError> {
     let address = row.ip_address.take().map(|address| address.parse()).transpose().map_err(corrupt)?;
     let wishes = row.wishes.take().ok_or_else(|| corrupt("no wishes"))?;
+    let remembered: Remembered = serde_json::from_value(wishes).map_err(corrupt)?;
+    let guarded = match remembered.counted_as {
+        // Begun with the binary before this one, which had one counter for both.
+        None => Guarded::AuthenticatePassword,
+        Some(word) => Guarded::from_word(&word).ok_or_else(|| corrupt(&word))?,
+    };
     let detail = PendingAuthentication {
         client_id: row.client_id.ok_or_else(|| corrupt("no client"))?.into(),
         code_id: row.code_id.ok_or_else(|| corrupt("no code"))?.into(),
-        wishes: serde_json::from_value(wishes).map_err(corrupt)?,
+        wishes: remembered.wishes,
+        counted: CountedAs { guarded, device: remembered.device_id.map(Into::into) },
         client_context: ClientContext { ip_address: address, user_agent: row.user_agent.take() },
     };
     Ok(challenge_from(&row, detail))

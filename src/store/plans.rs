@@ -4,16 +4,15 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, Subject, challenges, clients, credentials, outbox, sessions, signing_keys, throttles,
-    users,
+    Scope, Store, StoreError, challenges, clients, credentials, outbox, sessions, signing_keys, throttles, users,
 };
 use crate::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
     domain::{
+        bucket::{Bucket, Guarded, Subject},
         identifier::{Identifier, IdentifierKind},
         page::Page,
-        throttle::ThrottleKind,
     },
 };
 
@@ -21,6 +20,7 @@ use crate::{
 fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let (id, hash, now) = (Uuid::nil(), SecretHash([0; 32]), Timestamp::UNIX_EPOCH);
     let identifier = Identifier::from_stored(IdentifierKind::Email, "a@b.example".into(), String::new());
+    let bucket = Bucket { guarded: Guarded::SignIn, subject: Subject::User(id.into()) };
     let page = Page { size: 20, after: Some(id) };
     vec![
         ("client by secret", clients::by_secret(&hash).build(backend)),
@@ -39,10 +39,7 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("codes of a user", challenges::codes_of_user(id.into()).build(backend)),
         ("password resets of a user", challenges::password_resets::resets_of_user(id.into()).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
-        (
-            "failures of a subject",
-            throttles::by_subject(id.into(), ThrottleKind::Password, Subject::user(id.into())).build(backend),
-        ),
+        ("failures of a subject", throttles::by_bucket(id.into(), &bucket).build(backend)),
         ("mails that are due", outbox::due(now, 10).build(backend)),
     ]
 }

@@ -1,11 +1,12 @@
-//! Table `throttles`.
+//! Table `throttles`: rows are read under a lock and written back; what they mean is `domain::throttle`'s business alone.
+
+use std::net::IpAddr;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait as _, QueryFilter as _, Select,
+    Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
     entity::prelude::*,
-    sea_query::ExprTrait as _,
-    sea_query::{CaseStatement, OnConflict},
+    sea_query::{ExprTrait as _, OnConflict, Query},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -13,96 +14,132 @@ use super::{StoreError, entity::throttle};
 use crate::{
     clock::Timestamp,
     domain::{
-        id::{ProjectId, UserId},
-        identifier::Identifier,
-        throttle::{Failures, MEMORY, ThrottleKind},
+        bucket::{Bucket, Subject},
+        id::ProjectId,
+        throttle::{Failures, Reservations, Throttle},
     },
 };
 
-/// Whose failures are counted. Stored as a hash: the table tells nobody who does not have an account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Subject([u8; 32]);
-
-impl Subject {
-    /// A user, by whatever identifier they came.
-    pub fn user(id: UserId) -> Self {
-        Self(Sha256::new().chain_update("user").chain_update(Uuid::from(id)).finalize().into())
-    }
-
-    /// An identifier that nobody has; counted the same way, so that counting reveals nothing.
-    pub fn unknown(identifier: &Identifier) -> Self {
-        let hash = Sha256::new().chain_update("identifier").chain_update(identifier.kind().as_str());
-        Self(hash.chain_update([0]).chain_update(identifier.canonical()).finalize().into())
-    }
-}
-
-/// Counted failures.
+/// Counted attempts.
 #[derive(Debug)]
 pub struct Throttles<'c, C>(pub(super) &'c C);
 
+/// Subjects are stored as a hash: the table tells nobody who does not have an account.
+fn hash(subject: &Subject) -> Vec<u8> {
+    let hash = match subject {
+        Subject::Device(user, device) => {
+            let device = Uuid::from(*device);
+            Sha256::new().chain_update("device").chain_update(Uuid::from(*user)).chain_update(device)
+        }
+        Subject::Ip(IpAddr::V4(address)) => Sha256::new().chain_update("ipv4").chain_update(address.octets()),
+        Subject::Ip(IpAddr::V6(address)) => Sha256::new().chain_update("ipv6").chain_update(address.octets()),
+        Subject::Unknown(nobody) => {
+            let kind = Sha256::new().chain_update("identifier").chain_update(nobody.kind.as_str());
+            kind.chain_update([0]).chain_update(&nobody.canonical)
+        }
+        Subject::User(id) => Sha256::new().chain_update("user").chain_update(Uuid::from(*id)),
+    };
+    hash.finalize().to_vec()
+}
+
+/// The row of a bucket.
+fn of(project_id: ProjectId, bucket: &Bucket) -> Condition {
+    Condition::all()
+        .add(throttle::Column::ProjectId.eq(Uuid::from(project_id)))
+        .add(throttle::Column::Kind.eq(bucket.kind()))
+        .add(throttle::Column::Subject.eq(hash(&bucket.subject)))
+}
+
 /// The look-up before a secret is checked.
-pub(super) fn by_subject(project_id: ProjectId, kind: ThrottleKind, subject: Subject) -> Select<throttle::Entity> {
-    throttle::Entity::find()
-        .filter(throttle::Column::ProjectId.eq(Uuid::from(project_id)))
-        .filter(throttle::Column::Kind.eq(kind.as_str()))
-        .filter(throttle::Column::Subject.eq(subject.0.to_vec()))
+pub(super) fn by_bucket(project_id: ProjectId, bucket: &Bucket) -> Select<throttle::Entity> {
+    throttle::Entity::find().filter(of(project_id, bucket))
 }
 
 impl<C: ConnectionTrait> Throttles<'_, C> {
-    /// The failures of a subject that are not forgotten.
-    pub async fn find(
-        &self,
-        project_id: ProjectId,
-        kind: ThrottleKind,
-        subject: Subject,
-        now: Timestamp,
-    ) -> Result<Option<Failures>, StoreError> {
-        let row = by_subject(project_id, kind, subject).one(self.0).await?;
-        let remembered = row.filter(|row| now - row.last_failure_at < MEMORY);
-        Ok(remembered.map(|row| Failures { count: row.failures, last_at: row.last_failure_at }))
+    /// Reads a bucket, without a lock.
+    pub async fn find(&self, project_id: ProjectId, bucket: &Bucket) -> Result<Throttle, StoreError> {
+        let row = by_bucket(project_id, bucket).one(self.0).await?;
+        Ok(row.map(|row| throttle_from(&row)).unwrap_or_default())
     }
 
-    /// Counts one more failure, in one statement; gives the new count.
-    pub async fn count_failure(
+    /// Reads buckets and locks them until the unit of work ends, also those that have no row yet. Always in the same order,
+    /// whatever the order they are named in, so that no two units of work wait for each other.
+    pub async fn lock(
         &self,
         project_id: ProjectId,
-        kind: ThrottleKind,
-        subject: Subject,
+        mut buckets: Vec<Bucket>,
         now: Timestamp,
-    ) -> Result<Failures, StoreError> {
-        let failures = || Expr::col((throttle::Entity, throttle::Column::Failures));
-        let last = Expr::col((throttle::Entity, throttle::Column::LastFailureAt));
-        let count = CaseStatement::new().case(last.lte(now - MEMORY), 1).finally(failures().add(1));
-        let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
-        let mut on_conflict = OnConflict::columns(keys);
-        on_conflict.value(throttle::Column::Failures, count).update_column(throttle::Column::LastFailureAt);
-        let row = throttle::ActiveModel {
-            project_id: Set(project_id.into()),
-            kind: Set(kind.as_str().to_owned()),
-            subject: Set(subject.0.to_vec()),
-            failures: Set(1),
-            last_failure_at: Set(now),
-            in_flight: Set(0),
-            reserved_at: Set(None),
-        };
-        let row = throttle::Entity::insert(row).on_conflict(on_conflict).exec_with_returning(self.0).await?;
-        Ok(Failures { count: row.failures, last_at: row.last_failure_at })
+    ) -> Result<Vec<(Bucket, Throttle)>, StoreError> {
+        buckets.sort_by_cached_key(|bucket| (bucket.kind(), hash(&bucket.subject)));
+        let mut locked = Vec::with_capacity(buckets.len());
+        for bucket in buckets {
+            let empty = row(project_id, &bucket, &Throttle::default(), now);
+            let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
+            let mut on_conflict = OnConflict::columns(keys);
+            // Writes what is there already: an insert that meets a row locks it, and gives it back, in one statement.
+            on_conflict.value(throttle::Column::Failures, Expr::col((throttle::Entity, throttle::Column::Failures)));
+            let row = throttle::Entity::insert(empty).on_conflict(on_conflict).exec_with_returning(self.0).await?;
+            locked.push((bucket, throttle_from(&row)));
+        }
+        Ok(locked)
     }
 
-    /// Forgets the failures of a subject.
-    pub async fn forget(&self, project_id: ProjectId, kind: ThrottleKind, subject: Subject) -> Result<(), StoreError> {
-        throttle::Entity::delete_many()
-            .filter(throttle::Column::ProjectId.eq(Uuid::from(project_id)))
-            .filter(throttle::Column::Kind.eq(kind.as_str()))
-            .filter(throttle::Column::Subject.eq(subject.0.to_vec()))
-            .exec(self.0)
-            .await?;
+    /// Writes a bucket back that is locked. One with nothing left to remember has no row.
+    pub async fn save(
+        &self,
+        project_id: ProjectId,
+        bucket: &Bucket,
+        state: &Throttle,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if state.is_empty() {
+            throttle::Entity::delete_many().filter(of(project_id, bucket)).exec(self.0).await?;
+        } else {
+            throttle::Entity::update(row(project_id, bucket, state, now)).exec(self.0).await?;
+        }
         Ok(())
     }
 
-    /// Clears away what is forgotten; says how many.
-    pub async fn delete_forgotten(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let query = throttle::Entity::delete_many().filter(throttle::Column::LastFailureAt.lte(now - MEMORY));
-        Ok(query.exec(self.0).await?.rows_affected)
+    /// Clears away buckets that nothing was added to since then, so many at most; says how many.
+    pub async fn delete_forgotten(&self, since: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let forgotten = || {
+            let reserved = throttle::Column::ReservedAt;
+            Condition::all()
+                .add(throttle::Column::LastFailureAt.lte(since))
+                .add(Condition::any().add(reserved.is_null()).add(reserved.lte(since)))
+        };
+        let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
+        let batch = throttle::Entity::find().select_only().columns(keys).filter(forgotten()).limit(limit);
+        let mut delete = Query::delete();
+        delete
+            .from_table(throttle::Entity)
+            .and_where(Expr::tuple(keys.map(Expr::col)).in_subquery(batch.into_query()))
+            // Once more: a row may have changed while its lock was waited for.
+            .cond_where(forgotten());
+        Ok(self.0.execute(&delete).await?.rows_affected())
+    }
+}
+
+fn row(project_id: ProjectId, bucket: &Bucket, state: &Throttle, now: Timestamp) -> throttle::ActiveModel {
+    let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    throttle::ActiveModel {
+        project_id: Set(project_id.into()),
+        kind: Set(bucket.kind().to_owned()),
+        subject: Set(hash(&bucket.subject)),
+        failures: Set(state.failures.map_or(0, |failures| count(failures.count))),
+        // Without a failure it says how old the row is.
+        last_failure_at: Set(state.failures.map_or(now, |failures| failures.last_at)),
+        in_flight: Set(state.reservations.map_or(0, |held| count(held.count))),
+        reserved_at: Set(state.reservations.map(|held| held.newest_at)),
+    }
+}
+
+fn throttle_from(row: &throttle::Model) -> Throttle {
+    let positive = |count: i32| u32::try_from(count).ok().filter(|count| *count > 0);
+    Throttle {
+        failures: positive(row.failures).map(|count| Failures { count, last_at: row.last_failure_at }),
+        reservations: positive(row.in_flight)
+            .zip(row.reserved_at)
+            .map(|(count, newest_at)| Reservations { count, newest_at }),
     }
 }

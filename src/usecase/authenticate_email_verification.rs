@@ -4,22 +4,27 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, Services, SignedIn,
+    attempt::{self, Counters, event_of},
     complete_sign_in::{Completion, complete_sign_in},
 };
 use crate::{
     clock::Timestamp,
-    crypto::secret_token::{PlainSecret, SecretKind},
+    crypto::{
+        project_keys::ProjectKeys,
+        secret_token::{PlainSecret, SecretKind},
+    },
     domain::{
+        bucket::{Claimant, Guarded, Target},
         caller::ClientCaller,
-        challenge::{CODE_DIGITS, Challenge, EmailCode, PendingAuthentication},
-        client_context::ClientContext,
+        challenge::{CODE_DIGITS, Challenge, CountedAs, EmailCode, PendingAuthentication},
+        client_context::EndUser,
         event::{Event, EventKind},
         identifier::IdentifierKind,
         session::AuthenticationMethod,
-        throttle::ThrottleKind,
+        throttle::Admission,
         user::User,
     },
-    store::{Subject, Tx},
+    store::Tx,
 };
 
 /// Six digits, as typed.
@@ -58,8 +63,8 @@ pub struct EmailVerification {
     pub pending_token: SecretString,
     /// The digits from the mail.
     pub code: Code,
-    /// The end user's connection, if it is known anew.
-    pub client_context: ClientContext,
+    /// The end user, if they are known anew.
+    pub end_user: EndUser,
 }
 
 /// Completes a pending authentication.
@@ -77,9 +82,10 @@ pub async fn authenticate_email_verification(
     let tx = services.store.begin().await?;
     let pending = tx.challenges().find_pending(caller.project_id(), &token.hash()).await?;
     let pending = pending.ok_or(Error::PendingAuthenticationInvalid)?;
-    let user = still_valid(&tx, caller, &pending, now).await?.ok_or(Error::PendingAuthenticationInvalid)?;
+    let user = still_valid(services, &tx, caller, &pending, now).await?.ok_or(Error::PendingAuthenticationInvalid)?;
+    let claimant = claimant(services, caller, &keys, &pending, &request.end_user, now);
     let code = tx.challenges().code(pending.detail.code_id).await?.ok_or(Error::PendingAuthenticationInvalid)?;
-    if let Err(error) = check_code(services, call, &tx, &code, &request.code, now).await {
+    if let Err(error) = check_code(services, call, &tx, (&code, &claimant), &request.code, now).await {
         // A wrong guess is written down, or it would be free.
         tx.commit().await?;
         return Err(error);
@@ -106,16 +112,34 @@ pub async fn authenticate_email_verification(
         user,
         methods: vec![AuthenticationMethod::Password, AuthenticationMethod::EmailCode],
         wishes: pending.detail.wishes,
-        client_context: request.client_context.or(pending.detail.client_context),
+        client_context: request.end_user.context.or(pending.detail.client_context),
+        device: claimant.device,
     };
     let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
 
+/// Who takes the second step: on the device of the first one, if that was known.
+fn claimant(
+    services: &Services,
+    caller: &ClientCaller,
+    keys: &ProjectKeys,
+    pending: &Challenge<PendingAuthentication>,
+    end_user: &EndUser,
+    now: Timestamp,
+) -> Claimant {
+    let target = Target::User(pending.user_id);
+    let now_known = attempt::claimant_with(keys, &services.limits, caller, target, end_user, now);
+    let device = now_known.device.or(pending.detail.counted.device);
+    let ip_address = now_known.ip_address.or(attempt::believed_address(caller, &pending.detail.client_context));
+    Claimant { device, ip_address, ..now_known }
+}
+
 /// The user, if nothing happened since the first step that makes it worthless: time, another client, a new password, a disabled
 /// or slowed-down user.
 async fn still_valid(
+    services: &Services,
     tx: &Tx,
     caller: &ClientCaller,
     pending: &Challenge<PendingAuthentication>,
@@ -127,8 +151,9 @@ async fn still_valid(
     let project_id = caller.project_id();
     let Some(user) = tx.users().lock(project_id, pending.user_id).await? else { return Ok(None) };
     let version = tx.credentials().version(project_id, user.id).await?;
-    let failures = tx.throttles().find(project_id, ThrottleKind::Password, Subject::user(user.id), now).await?;
-    let slowed_down = failures.and_then(|failures| failures.blocked_until(now)).is_some();
+    let CountedAs { guarded, device } = pending.detail.counted;
+    let first_step = Claimant { target: Target::User(user.id), device, ip_address: None };
+    let slowed_down = attempt::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
     let valid = user.is_active() && version == pending.credential_version && !slowed_down;
     Ok(valid.then_some(user))
 }
@@ -138,7 +163,7 @@ async fn check_code(
     services: &Services,
     call: &Call,
     tx: &Tx,
-    code: &Challenge<EmailCode>,
+    (code, claimant): (&Challenge<EmailCode>, &Claimant),
     typed: &Code,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -146,24 +171,24 @@ async fn check_code(
         return Err(Error::CodeExpired);
     }
     // Codes of many pending authentications of one user share this counter, or each new one would bring five more guesses.
-    let (kind, subject) = (ThrottleKind::EmailCode, Subject::user(code.user_id));
-    let failures = tx.throttles().find(code.project_id, kind, subject, now).await?;
-    if let Some(until) = failures.and_then(|failures| failures.blocked_until(now)) {
-        return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
+    let counters = Counters::lock(&services.limits, tx, code.project_id, claimant, Guarded::EmailCode, now).await?;
+    match counters.admission(now) {
+        Admission::Admitted => {}
+        Admission::Blocked { until } => {
+            return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
+        }
+        // Nobody reserves a place for a code: it is compared while the counters are locked.
+        Admission::Wait => return Err(Error::Overloaded { retry_after: attempt::RETRY_AFTER }),
     }
     if !tx.challenges().take_attempt(code.id).await? {
         return Err(Error::CodeAttemptsExhausted { retry_after: None });
     }
     if services.master_key.code_matches(code.id.into(), typed.digits(), &code.detail.code_hash) {
-        tx.throttles().forget(code.project_id, kind, subject).await?;
-        return Ok(());
+        return Ok(counters.succeed(tx, now).await?);
     }
-    let failures = tx.throttles().count_failure(code.project_id, kind, subject, now).await?;
-    let mut events = vec![Event::new(EventKind::EmailCodeFailed, code.project_id).user(code.user_id)];
-    if failures.blocked_until(now).is_some() {
-        events.push(Event::new(EventKind::ThrottleTripped, code.project_id).user(code.user_id).cause("email_code"));
-    }
-    services.record(tx, call, now, events).await?;
+    let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
+    let tripped = counters.fail(tx, now).await?;
+    services.record(tx, call, now, [failed].into_iter().chain(tripped)).await?;
     match code.attempts_left.saturating_sub(1) {
         0 => Err(Error::CodeAttemptsExhausted { retry_after: None }),
         attempts_left => Err(Error::CodeIncorrect { attempts_left }),
@@ -179,7 +204,7 @@ mod tests {
         let step = EmailVerification {
             pending_token: "signet_pa_secret".into(),
             code: Code::parse("123456").unwrap(),
-            client_context: ClientContext::default(),
+            end_user: EndUser::default(),
         };
         let text = format!("{step:?}");
         assert!(!text.contains("secret") && !text.contains("123456"), "{text}");

@@ -1,29 +1,37 @@
 //! The second step of a password reset: what was mailed in, a new password set.
 
+use std::{net::IpAddr, sync::Arc};
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, Services,
+    attempt::{self, Counters},
     authenticate_email_verification::Code,
-    nobody::Nobody,
     replace_password::{Occasion, replace_password},
+    stand_in::StandIn,
     start_password_reset::has_email,
     users::check_policy,
 };
 use crate::{
     clock::Timestamp,
-    crypto::secret_token::{PlainSecret, SecretHash, SecretKind},
+    crypto::{
+        project_keys::ProjectKeys,
+        secret_token::{PlainSecret, SecretHash, SecretKind},
+    },
     domain::{
+        bucket::{Claimant, Guarded, Target},
+        caller::ClientCaller,
         challenge::{Challenge, PasswordReset},
-        client_context::ClientContext,
+        client_context::EndUser,
         event::{Event, EventKind},
         id::{ProjectId, UserId},
         identifier::IdentifierKind,
         password::Password,
-        throttle::ThrottleKind,
+        throttle::Admission,
         user::User,
     },
-    store::{Subject, Tx},
+    store::Tx,
 };
 
 /// The second step.
@@ -35,19 +43,35 @@ pub struct CompletePasswordReset {
     pub code: Option<Code>,
     /// The new password.
     pub new_password: Password,
-    /// The end user's connection.
-    pub client_context: ClientContext,
+    /// The end user.
+    pub end_user: EndUser,
 }
 
 /// Why a reset is refused, for the audit trail only: callers get one answer for all of these.
 struct Refusal {
     cause: &'static str,
     user_id: Option<UserId>,
-    /// From now on the user's resets are slowed down.
-    tripped: bool,
+    /// Of the delays that begin with it.
+    tripped: Vec<Event>,
+}
+
+impl Refusal {
+    const fn new(cause: &'static str, user_id: Option<UserId>) -> Self {
+        Self { cause, user_id, tripped: Vec::new() }
+    }
 }
 
 type Checked<T> = Result<T, Refusal>;
+
+/// A step, with what has to be fetched before a unit of work.
+struct Step<'a> {
+    services: &'a Services,
+    call: &'a Call,
+    caller: &'a ClientCaller,
+    keys: Arc<ProjectKeys>,
+    end_user: EndUser,
+    token: SecretHash,
+}
 
 /// Sets the new password, once. Whoever did it has read the user's mail, so the address is theirs; every session ends, because
 /// one of them may be why the password had to go.
@@ -56,28 +80,31 @@ pub async fn complete_password_reset(
     call: &Call,
     request: CompletePasswordReset,
 ) -> Result<User, Error> {
-    let project = &call.client()?.project;
+    let caller = call.client()?;
+    let project = &caller.project;
     let token = PlainSecret::parse(SecretKind::PasswordReset, request.token.expose_secret());
     let token = token.ok_or(Error::PasswordResetInvalid)?.hash();
+    let keys = services.key_ring.keys(&services.store, project.id, services.clock.now()).await?;
+    let step = Step { services, call, caller, keys, end_user: request.end_user, token };
 
     // Before anything is hashed: only whoever holds a good secret may cause that work.
-    let user = check(services, call, &token, &request).await?;
+    let user = step.check(request.code.as_ref()).await?;
     let identifiers: Vec<_> = user.identifiers.into_iter().map(|known| known.identifier).collect();
     check_policy(project.settings.password_policy, "new_password", &request.new_password, &identifiers)?;
     let hash = services.lane.hash(call.ticket(), request.new_password).await?;
 
-    let (now, address) = (services.clock.now(), request.client_context.ip_address);
+    let now = services.clock.now();
     let tx = services.store.begin().await?;
     // Everything again: much can happen while a password waits to be hashed.
-    let (reset, mut user) = match find(&tx, project.id, &token, now).await? {
+    let (reset, mut user) = match find(&tx, project.id, &step.token, now).await? {
         Ok(found) => found,
-        Err(refusal) => return Err(refuse(services, call, tx, refusal, &request.client_context, now).await),
+        Err(refusal) => return Err(step.refuse(tx, refusal, now).await),
     };
     // Whoever deletes it has it: of two calls that arrive together, one wins.
     if !tx.challenges().consume(reset.id).await? {
         return Err(Error::PasswordResetInvalid);
     }
-    let event = |kind| Event::new(kind, project.id).user(user.id).ip_address(address);
+    let event = |kind| Event::new(kind, project.id).user(user.id).ip_address(step.address());
     let (verified, set) = (event(EventKind::EmailVerified), event(EventKind::PasswordSet).cause("reset"));
     if let Some(email) = user.unverified_email().cloned() {
         tx.users().verify_identifier(user.id, &email, now).await?;
@@ -88,38 +115,95 @@ pub async fn complete_password_reset(
             known.verified_at = known.verified_at.or(Some(now));
         }
     }
-    tx.throttles().forget(project.id, ThrottleKind::PasswordReset, Subject::user(user.id)).await?;
+    step.counters(&tx, &step.claimant(user.id, now), now).await?.succeed(&tx, now).await?;
     let occasion = Occasion { event: set, sessions_end: "password_reset", except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     tx.commit().await?;
     Ok(user)
 }
 
-/// Looks at token and code before the password is; gives the user. A wrong code is written down, or it would be free.
-async fn check(
-    services: &Services,
-    call: &Call,
-    token: &SecretHash,
-    request: &CompletePasswordReset,
-) -> Result<User, Error> {
-    let (project_id, now) = (call.client()?.project_id(), services.clock.now());
-    let tx = services.store.begin().await?;
-    let checked = match find(&tx, project_id, token, now).await? {
-        Ok((reset, user)) => check_code(services, &tx, &reset, request.code.as_ref(), now).await?.map(|()| user),
-        Err(refusal) => {
-            // As long as a wrong code takes: a start answers with a token for an address that nobody has, too.
-            let nobody = Nobody::of(project_id, services, now);
-            if refusal.user_id.is_none() {
-                nobody.look_for(&tx).await?;
+impl Step<'_> {
+    /// Looks at token and code before the password is; gives the user. A wrong code is written down, or it would be free.
+    async fn check(&self, code: Option<&Code>) -> Result<User, Error> {
+        let (project_id, now) = (self.caller.project_id(), self.services.clock.now());
+        let tx = self.services.store.begin().await?;
+        let checked = match find(&tx, project_id, &self.token, now).await? {
+            Ok((reset, user)) => self.check_code(&tx, &reset, code, now).await?.map(|()| user),
+            Err(refusal) => {
+                // As long as a wrong code takes: a start answers with a token for an address that nobody has, too.
+                let stand_in = StandIn::of(project_id, self.services, now);
+                if refusal.user_id.is_none() {
+                    stand_in.look_for(&tx).await?;
+                }
+                let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), now), now).await?;
+                stand_in.guess_reset(&tx).await?;
+                counters.withdraw(&tx, now).await?;
+                Err(refusal)
             }
-            nobody.guess_reset(&tx).await?;
-            Err(refusal)
+        };
+        match checked {
+            // Nothing is kept: a right code costs no try, so that a password that is too weak does not use them up.
+            Ok(user) => Ok(user),
+            Err(refusal) => Err(self.refuse(tx, refusal, now).await),
         }
-    };
-    match checked {
-        // Nothing is kept: a right code costs no try, so that a password that is too weak does not use them up.
-        Ok(user) => Ok(user),
-        Err(refusal) => Err(refuse(services, call, tx, refusal, &request.client_context, now).await),
+    }
+
+    /// Compares the code, and counts a wrong one against the reset's own budget and the user's. A link has no code.
+    async fn check_code(
+        &self,
+        tx: &Tx,
+        reset: &Challenge<PasswordReset>,
+        typed: Option<&Code>,
+        now: Timestamp,
+    ) -> Result<Checked<()>, Error> {
+        let refused = |cause| Ok(Err(Refusal::new(cause, Some(reset.user_id))));
+        let (code_hash, typed) = match (&reset.detail.code_hash, typed) {
+            (None, None) => return Ok(Ok(())),
+            (None, Some(_)) => return refused("code_not_expected"),
+            (Some(_), None) => return refused("code_missing"),
+            (Some(code_hash), Some(typed)) => (code_hash, typed),
+        };
+        // The resets of one user share this counter, or each new one would bring five more guesses.
+        let counters = self.counters(tx, &self.claimant(reset.user_id, now), now).await?;
+        if counters.admission(now) != Admission::Admitted {
+            return refused("throttled");
+        }
+        // Before comparing, so that guesses in flight together cannot share a try.
+        if !tx.challenges().take_attempt(reset.id).await? {
+            counters.withdraw(tx, now).await?;
+            return refused("attempts_exhausted");
+        }
+        if self.services.master_key.code_matches(reset.id.into(), typed.digits(), code_hash) {
+            return Ok(Ok(()));
+        }
+        let tripped = counters.fail(tx, now).await?;
+        Ok(Err(Refusal { tripped, ..Refusal::new("wrong_code", Some(reset.user_id)) }))
+    }
+
+    /// Writes down why, and gives the one answer.
+    async fn refuse(&self, tx: Tx, refusal: Refusal, now: Timestamp) -> Error {
+        let failed = Event::new(EventKind::PasswordResetFailed, self.caller.project_id()).cause(refusal.cause);
+        let failed = Event { user_id: refusal.user_id, ..failed.ip_address(self.address()) };
+        let written = async {
+            let events = std::iter::once(failed).chain(refusal.tripped);
+            self.services.record(&tx, self.call, now, events).await?;
+            Ok(tx.commit().await?)
+        };
+        written.await.err().unwrap_or(Error::PasswordResetInvalid)
+    }
+
+    fn claimant(&self, user_id: UserId, now: Timestamp) -> Claimant {
+        let target = Target::User(user_id);
+        attempt::claimant_with(&self.keys, &self.services.limits, self.caller, target, &self.end_user, now)
+    }
+
+    async fn counters(&self, tx: &Tx, claimant: &Claimant, now: Timestamp) -> Result<Counters, Error> {
+        let (limits, project_id) = (&self.services.limits, self.caller.project_id());
+        Ok(Counters::lock(limits, tx, project_id, claimant, Guarded::PasswordReset, now).await?)
+    }
+
+    const fn address(&self) -> Option<IpAddr> {
+        self.end_user.context.ip_address
     }
 }
 
@@ -131,9 +215,9 @@ async fn find(
     token: &SecretHash,
     now: Timestamp,
 ) -> Result<Checked<(Challenge<PasswordReset>, User)>, Error> {
-    let unknown = Refusal { cause: "unknown_token", user_id: None, tripped: false };
-    let Some(reset) = tx.challenges().find_reset(project_id, token).await? else { return Ok(Err(unknown)) };
-    let Some(user) = tx.users().lock(project_id, reset.user_id).await? else { return Ok(Err(unknown)) };
+    let unknown = || Ok(Err(Refusal::new("unknown_token", None)));
+    let Some(reset) = tx.challenges().find_reset(project_id, token).await? else { return unknown() };
+    let Some(user) = tx.users().lock(project_id, reset.user_id).await? else { return unknown() };
     let version = tx.credentials().version(project_id, user.id).await?;
     let cause = if !reset.is_live_at(now) {
         "expired"
@@ -146,61 +230,7 @@ async fn find(
     } else {
         return Ok(Ok((reset, user)));
     };
-    Ok(Err(Refusal { cause, user_id: Some(user.id), tripped: false }))
-}
-
-/// Compares the code, and counts a wrong one against the reset's own budget and the user's. A link has no code.
-async fn check_code(
-    services: &Services,
-    tx: &Tx,
-    reset: &Challenge<PasswordReset>,
-    typed: Option<&Code>,
-    now: Timestamp,
-) -> Result<Checked<()>, Error> {
-    let refused = |cause| Ok(Err(Refusal { cause, user_id: Some(reset.user_id), tripped: false }));
-    let (code_hash, typed) = match (&reset.detail.code_hash, typed) {
-        (None, None) => return Ok(Ok(())),
-        (None, Some(_)) => return refused("code_not_expected"),
-        (Some(_), None) => return refused("code_missing"),
-        (Some(code_hash), Some(typed)) => (code_hash, typed),
-    };
-    // The resets of one user share this counter, or each new one would bring five more guesses.
-    let (kind, subject) = (ThrottleKind::PasswordReset, Subject::user(reset.user_id));
-    let failures = tx.throttles().find(reset.project_id, kind, subject, now).await?;
-    if failures.and_then(|failures| failures.blocked_until(now)).is_some() {
-        return refused("throttled");
-    }
-    // Before comparing, so that guesses in flight together cannot share a try.
-    if !tx.challenges().take_attempt(reset.id).await? {
-        return refused("attempts_exhausted");
-    }
-    if services.master_key.code_matches(reset.id.into(), typed.digits(), code_hash) {
-        return Ok(Ok(()));
-    }
-    let failures = tx.throttles().count_failure(reset.project_id, kind, subject, now).await?;
-    let tripped = failures.blocked_until(now).is_some();
-    Ok(Err(Refusal { cause: "wrong_code", user_id: Some(reset.user_id), tripped }))
-}
-
-/// Writes down why, and gives the one answer.
-async fn refuse(
-    services: &Services,
-    call: &Call,
-    tx: Tx,
-    refusal: Refusal,
-    client_context: &ClientContext,
-    now: Timestamp,
-) -> Error {
-    let written = async {
-        let mut failed = Event::new(EventKind::PasswordResetFailed, call.client()?.project_id()).cause(refusal.cause);
-        failed.user_id = refusal.user_id;
-        failed.ip_address = client_context.ip_address;
-        let tripped = Event { kind: EventKind::ThrottleTripped, ..failed.clone() }.cause("password_reset");
-        let events = std::iter::once(failed).chain(refusal.tripped.then_some(tripped));
-        services.record(&tx, call, now, events).await?;
-        Ok(tx.commit().await?)
-    };
-    written.await.err().unwrap_or(Error::PasswordResetInvalid)
+    Ok(Err(Refusal::new(cause, Some(user.id))))
 }
 
 #[cfg(test)]
@@ -213,7 +243,7 @@ mod tests {
             token: "signet_pr_secret".into(),
             code: Some(Code::parse("123456").unwrap()),
             new_password: Password::parse("tr0ub4dor").unwrap(),
-            client_context: ClientContext::default(),
+            end_user: EndUser::default(),
         };
         let text = format!("{step:?}");
         assert!(!["secret", "123456", "tr0ub4dor"].iter().any(|told| text.contains(told)), "{text}");

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::{
     Call, Error, Services, Tokens,
     end_sessions::end_sessions_of,
@@ -15,7 +17,7 @@ use crate::{
         challenge::SignInWishes,
         client_context::ClientContext,
         event::{Event, EventKind},
-        id::SessionId,
+        id::{DeviceId, SessionId},
         refresh::RefreshState,
         session::{AuthenticationMethod, Session},
         user::User,
@@ -32,6 +34,8 @@ pub struct SignedIn {
     pub session: Session,
     /// Its tokens.
     pub tokens: Tokens,
+    /// Proof for later sign-ins that this one was on the same device.
+    pub device_token: SecretString,
     /// True if the user had never signed in before.
     pub first_seen: bool,
 }
@@ -44,6 +48,8 @@ pub(super) struct Completion {
     pub(super) methods: Vec<AuthenticationMethod>,
     pub(super) wishes: SignInWishes,
     pub(super) client_context: ClientContext,
+    /// The device, if it was known before.
+    pub(super) device: Option<DeviceId>,
 }
 
 /// Opens a session and makes its tokens. Always a new session: an id known before the sign-in is never taken over.
@@ -56,7 +62,7 @@ pub(super) async fn complete_sign_in(
     completion: Completion,
     now: Timestamp,
 ) -> Result<SignedIn, Error> {
-    let Completion { keys, mut user, methods, wishes, client_context } = completion;
+    let Completion { keys, mut user, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
     let session = Session {
         id: SessionId::generate(now, &services.random),
@@ -89,5 +95,7 @@ pub(super) async fn complete_sign_in(
     let issuer = services.issuer(project);
     let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
     let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
-    Ok(SignedIn { user, session, tokens, first_seen })
+    let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
+    let device_token = keys.device_token_key(now)?.mint(user.id, device, now);
+    Ok(SignedIn { user, session, tokens, device_token, first_seen })
 }

@@ -1,19 +1,19 @@
 //! Six-digit codes on their way to an email address.
 
-use super::{Call, Error, Services, post_mail};
+use super::{Call, Error, Services, attempt, post_mail};
 use crate::{
     clock::Timestamp,
     domain::{
-        challenge::{ATTEMPTS_MAX, CODE_DIGITS, Challenge, EmailCode, LIFETIME, RESEND_INTERVAL},
+        bucket::{Claimant, Guarded},
+        challenge::{CODE_DIGITS, Challenge, EmailCode},
         event::{Event, EventKind},
         id::ChallengeId,
         identifier::Identifier,
         message::Message,
         project::Project,
-        throttle::ThrottleKind,
         user::User,
     },
-    store::{Subject, Tx},
+    store::Tx,
 };
 
 /// Who gets a code, and where.
@@ -23,6 +23,8 @@ pub(super) struct Letter<'a> {
     pub(super) email: &'a Identifier,
     /// Version of the user's credential.
     pub(super) version: i32,
+    /// On whose counters the mail is counted.
+    pub(super) claimant: &'a Claimant,
     /// Language, if the caller asked for one.
     pub(super) locale: Option<String>,
 }
@@ -44,9 +46,9 @@ pub(super) async fn for_pending(
 ) -> Result<Sent, Error> {
     let last = last_code(tx, letter).await?.filter(|code| code.is_live_at(now) && code.attempts_left > 0);
     let Some(code) = last else { return send_new(services, call, tx, letter, now).await };
-    let is_young = now < code.issued_at + RESEND_INTERVAL;
+    let is_young = now < code.issued_at + services.limits.code_resend_interval;
     // One with little time left would expire while it is being typed.
-    let has_time = now + LIFETIME / 2 <= code.expires_at;
+    let has_time = now + services.limits.code_lifetime / 2 <= code.expires_at;
     if is_young || (has_time && !tx.challenges().is_waited_for(code.id, now).await?) {
         return Ok(Sent { code_id: code.id, expires_at: code.expires_at });
     }
@@ -84,16 +86,16 @@ pub(super) async fn send_new(
     letter: &Letter<'_>,
     now: Timestamp,
 ) -> Result<Sent, Error> {
-    count_mail(tx, letter, now).await?;
+    count_mail(services, call, tx, letter, now).await?;
     let (id, digits) = (ChallengeId::generate(now, &services.random), digits(services));
     let code = Challenge {
         id,
         project_id: letter.project.id,
         user_id: letter.user.id,
         credential_version: letter.version,
-        attempts_left: ATTEMPTS_MAX,
+        attempts_left: services.limits.code_attempts,
         issued_at: now,
-        expires_at: now + LIFETIME,
+        expires_at: now + services.limits.code_lifetime,
         detail: EmailCode {
             email: letter.email.canonical().to_owned(),
             code_hash: services.master_key.hash_code(id.into(), &digits),
@@ -113,11 +115,11 @@ pub(super) async fn send_again(
     mut code: Challenge<EmailCode>,
     now: Timestamp,
 ) -> Result<Sent, Error> {
-    count_mail(tx, letter, now).await?;
+    count_mail(services, call, tx, letter, now).await?;
     let digits = digits(services);
     code.detail.code_hash = services.master_key.hash_code(code.id.into(), &digits);
     code.issued_at = now;
-    code.expires_at = now + LIFETIME;
+    code.expires_at = now + services.limits.code_lifetime;
     tx.challenges().replace_code(&code).await?;
     post(services, call, tx, letter, digits, now).await?;
     Ok(Sent { code_id: code.id, expires_at: code.expires_at })
@@ -139,22 +141,27 @@ async fn post(
     let message = Message::EmailVerificationCode {
         code,
         project_name: letter.project.name.clone(),
-        valid_minutes: LIFETIME.num_minutes(),
+        valid_minutes: services.limits.code_lifetime.num_minutes(),
         locale: letter.locale.clone().or_else(|| letter.user.profile.locale.clone()),
     };
-    post_mail::post(services, tx, letter.user, letter.email, &message, now..now + LIFETIME).await?;
+    let validity = now..now + services.limits.code_lifetime;
+    post_mail::post(services, tx, letter.user, letter.email, &message, validity).await?;
     let event = Event::new(EventKind::EmailCodeSent, letter.project.id).user(letter.user.id);
     services.record(tx, call, now, [event]).await
 }
 
 /// Refuses to send ever more mails to one user: whoever knows their password, or has registered their address, could
 /// otherwise fill their mailbox.
-async fn count_mail(tx: &Tx, letter: &Letter<'_>, now: Timestamp) -> Result<(), Error> {
-    let (project_id, subject) = (letter.project.id, Subject::user(letter.user.id));
-    let sent = tx.throttles().find(project_id, ThrottleKind::CodeMail, subject, now).await?;
-    if let Some(until) = sent.and_then(|sent| sent.blocked_until(now)) {
-        return Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() });
+async fn count_mail(
+    services: &Services,
+    call: &Call,
+    tx: &Tx,
+    letter: &Letter<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let counted = (letter.project.id, letter.claimant, Guarded::CodeMail);
+    match attempt::count_mail(services, call, tx, counted, now).await? {
+        None => Ok(()),
+        Some(until) => Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() }),
     }
-    tx.throttles().count_failure(project_id, ThrottleKind::CodeMail, subject, now).await?;
-    Ok(())
 }

@@ -1,11 +1,11 @@
 //! What every new password brings with it.
 
-use super::{Call, Error, Services, end_sessions::end_sessions_of};
+use super::{Call, Error, Services, attempt, end_sessions::end_sessions_of};
 use crate::{
     clock::Timestamp,
     crypto::password_hash::PasswordHash,
-    domain::{event::Event, id::SessionId, throttle::ThrottleKind, user::User},
-    store::{Subject, Tx},
+    domain::{event::Event, id::SessionId, user::User},
+    store::Tx,
 };
 
 /// Why there is a new password, in the words of the audit trail.
@@ -32,7 +32,7 @@ pub(super) async fn replace_password(
     let (project_id, id) = (user.project_id, user.id);
     tx.credentials().set(project_id, id, hash, now).await?;
     tx.challenges().delete_of_user(id).await?;
-    tx.throttles().forget(project_id, ThrottleKind::Password, Subject::user(id)).await?;
+    attempt::forgive_passwords(tx, project_id, id, now).await?;
     user.updated_at = now;
     user.has_password = true;
     tx.users().update(user).await?;

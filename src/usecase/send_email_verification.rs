@@ -3,7 +3,12 @@
 use super::{Call, Error, Services, email_code};
 use crate::{
     clock::Timestamp,
-    domain::{challenge::RESEND_INTERVAL, id::UserId, identifier::IdentifierKind, user::User},
+    domain::{
+        bucket::{Claimant, Target},
+        id::UserId,
+        identifier::IdentifierKind,
+        user::User,
+    },
 };
 
 /// Mails a new code to the user; says when it expires. It replaces the last one, but not the tries already made.
@@ -18,15 +23,18 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     let email = user.unverified_email().cloned().ok_or(Error::EmailAlreadyVerified)?;
 
     let version = tx.credentials().version(project_id, id).await?;
-    let letter = email_code::Letter { project, user: &user, email: &email, version, locale: None };
+    // Whoever asks is the back end, not the end user.
+    let claimant = Claimant { target: Target::User(id), device: None, ip_address: None };
+    let resend_interval = services.limits.code_resend_interval;
+    let letter = email_code::Letter { project, user: &user, email: &email, version, claimant: &claimant, locale: None };
     let sent = match email_code::renewable_code(&tx, &letter, now).await? {
         None => email_code::send_new(services, call, &tx, &letter, now).await?,
         Some(code) if code.attempts_left == 0 => {
             let wait = (code.expires_at - now).to_std().unwrap_or_default();
             return Err(Error::CodeAttemptsExhausted { retry_after: Some(wait) });
         }
-        Some(code) if now < code.issued_at + RESEND_INTERVAL => {
-            let wait = (code.issued_at + RESEND_INTERVAL - now).to_std().unwrap_or_default();
+        Some(code) if now < code.issued_at + resend_interval => {
+            let wait = (code.issued_at + resend_interval - now).to_std().unwrap_or_default();
             return Err(Error::CodeSentRecently { retry_after: wait });
         }
         Some(code) => email_code::send_again(services, call, &tx, &letter, code, now).await?,

@@ -1,9 +1,12 @@
 //! Signing in with a password: behind both `AuthenticatePassword` and `SignIn`.
 
+use std::sync::atomic::Ordering;
+
 use secrecy::SecretString;
 
 use super::{
     Call, Error, PendingSignIn, Services, SignedIn,
+    attempt::{self, Attempt, event_of},
     complete_sign_in::{Completion, complete_sign_in},
     email_code,
 };
@@ -14,18 +17,19 @@ use crate::{
         secret_token::{PlainSecret, SecretKind},
     },
     domain::{
+        bucket::{Claimant, Guarded, Nobody, Target},
         caller::ClientCaller,
-        challenge::{ATTEMPTS_MAX, Challenge, LIFETIME, PendingAuthentication, SignInWishes},
-        client_context::ClientContext,
+        challenge::{Challenge, CountedAs, PendingAuthentication, SignInWishes},
+        client_context::EndUser,
         event::{Event, EventKind},
         id::ChallengeId,
         identifier::Identifier,
         password::Password,
         session::AuthenticationMethod,
-        throttle::{Failures, ThrottleKind},
+        throttle::Outcome,
         user::{User, UserStatus},
     },
-    store::{Account, Credential, Subject, Tx},
+    store::{Account, Credential, Tx},
 };
 
 /// A sign-in with a password.
@@ -37,15 +41,16 @@ pub struct PasswordSignIn {
     pub password: Password,
     /// What else the sign-in shall do.
     pub wishes: SignInWishes,
-    /// The end user's connection.
-    pub client_context: ClientContext,
+    /// The end user.
+    pub end_user: EndUser,
+    /// On which counters it is counted: those of the RPC it came by.
+    pub guarded: Guarded,
 }
 
 /// What is known of an identifier before the password is looked at.
 struct Candidate {
     account: Option<Account>,
-    subject: Subject,
-    failures: Option<Failures>,
+    claimant: Claimant,
 }
 
 impl Candidate {
@@ -53,14 +58,8 @@ impl Candidate {
         self.account.as_ref()?.credential.as_ref()
     }
 
-    /// True if a right password would be taken at that time.
-    fn may_sign_in(&self, now: Timestamp) -> bool {
-        self.account.as_ref().is_some_and(|account| account.status == UserStatus::Active) && !self.is_blocked(now)
-    }
-
-    /// True if there were too many failures lately.
-    fn is_blocked(&self, now: Timestamp) -> bool {
-        self.failures.and_then(|failures| failures.blocked_until(now)).is_some()
+    fn is_active(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.status == UserStatus::Active)
     }
 }
 
@@ -72,20 +71,19 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         return Err(Error::ResourceNotAllowed("token_options.resource"));
     }
 
-    let candidate = look_up(services, caller, &request.identifier).await?;
-    let stored = candidate.credential().map(|credential| credential.password_hash.clone());
-    // Whoever will be refused in any case must not see from the time it takes that the password is right.
-    let may_upgrade = candidate.may_sign_in(services.clock.now());
-    let verdict = services.lane.verify(call.ticket(), request.password, stored, may_upgrade).await?;
-
+    let candidate = look_up(services, caller, &request).await?;
+    let (attempt, verdict) = check(services, call, caller, &candidate, &request).await?;
     let now = services.clock.now();
-    if let Some(cause) = refusal(&candidate, &verdict, now) {
-        count_failure(services, call, caller, &candidate, cause, now).await?;
+    if let Some(cause) = refusal(&candidate, attempt.as_ref(), &verdict) {
+        record_failure(services, call, caller, &candidate, attempt, cause, now).await?;
         return Err(Error::InvalidCredentials);
     }
-    let Some(Account { user_id, credential: Some(credential), .. }) = &candidate.account else {
+    let (Some(mut attempt), Some(Account { user_id, credential: Some(credential), .. })) =
+        (attempt, &candidate.account)
+    else {
         return Err(Error::InvalidCredentials);
     };
+    attempt.found_right();
 
     // Before the transaction, which holds a connection: to wait for a second one while holding the first is how pools lock up.
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
@@ -96,9 +94,6 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     if tx.credentials().version(caller.project_id(), user.id).await? != credential.version {
         return Err(Error::InvalidCredentials);
     }
-    if candidate.failures.is_some() {
-        tx.throttles().forget(caller.project_id(), ThrottleKind::Password, candidate.subject).await?;
-    }
     if let Some(upgraded) = &verdict.upgraded {
         tx.credentials().rehash(user.id, credential.version, upgraded).await?;
         let event = Event::new(EventKind::PasswordRehashed, caller.project_id()).user(user.id);
@@ -108,9 +103,9 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     if caller.project.settings.require_email_verification
         && let Some(email) = user.unverified_email().cloned()
     {
-        let version = credential.version;
-        let started = Started { user, version, wishes: request.wishes, client_context: request.client_context };
+        let started = Started { user, version: credential.version, request, claimant: &candidate.claimant };
         let pending = start_pending(services, call, caller, &tx, started, &email, now).await?;
+        attempt.settle(&tx, Outcome::Succeeded, now).await?;
         tx.commit().await?;
         services.mail_waits.notify_one();
         return Err(Error::EmailVerificationRequired(Box::new(pending)));
@@ -121,26 +116,55 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
         user,
         methods: vec![AuthenticationMethod::Password],
         wishes: request.wishes,
-        client_context: request.client_context,
+        client_context: request.end_user.context,
+        device: candidate.claimant.device,
     };
     let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
+    // Last, because others wait for these counters.
+    attempt.settle(&tx, Outcome::Succeeded, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
 
-async fn look_up(services: &Services, caller: &ClientCaller, identifier: &Identifier) -> Result<Candidate, Error> {
-    let (view, project_id, now) = (services.store.view(), caller.project_id(), services.clock.now());
-    let account = view.credentials().find_account(project_id, identifier).await?;
+async fn look_up(services: &Services, caller: &ClientCaller, request: &PasswordSignIn) -> Result<Candidate, Error> {
+    let (project_id, now) = (caller.project_id(), services.clock.now());
+    let account = services.store.view().credentials().find_account(project_id, &request.identifier).await?;
     // All identifiers of a user share one counter.
-    let subject = account.as_ref().map_or_else(|| Subject::unknown(identifier), |known| Subject::user(known.user_id));
-    let failures = view.throttles().find(project_id, ThrottleKind::Password, subject, now).await?;
-    Ok(Candidate { account, subject, failures })
+    let target = account
+        .as_ref()
+        .map_or_else(|| Target::Unknown(Nobody::from(&request.identifier)), |known| Target::User(known.user_id));
+    let claimant = attempt::claimant(services, caller, target, &request.end_user, now).await?;
+    Ok(Candidate { account, claimant })
+}
+
+/// Reserves the attempt and hashes the password. Whoever is slowed down gets no attempt, but the same work.
+async fn check(
+    services: &Services,
+    call: &Call,
+    caller: &ClientCaller,
+    candidate: &Candidate,
+    request: &PasswordSignIn,
+) -> Result<(Option<Attempt>, Verdict), Error> {
+    let (claimant, guarded) = (&candidate.claimant, request.guarded);
+    let attempt = attempt::reserve(services, call, caller.project_id(), claimant, guarded).await?;
+    let stored = candidate.credential().map(|credential| credential.password_hash.clone());
+    // Whoever will be refused in any case must not see from the time it takes that the password is right.
+    let may_upgrade = attempt.is_some() && candidate.is_active();
+    let looked_at = attempt.as_ref().map(Attempt::looked_at);
+    let note = move || {
+        if let Some(looked_at) = looked_at {
+            looked_at.store(true, Ordering::Release);
+        }
+    };
+    let password = request.password.clone();
+    let verdict = services.lane.verify_noting(call.ticket(), password, stored, may_upgrade, note).await?;
+    Ok((attempt, verdict))
 }
 
 /// Why the sign-in fails, for the audit trail only: callers get one answer for all of these.
-fn refusal(candidate: &Candidate, verdict: &Verdict, now: Timestamp) -> Option<&'static str> {
+fn refusal(candidate: &Candidate, attempt: Option<&Attempt>, verdict: &Verdict) -> Option<&'static str> {
     let Some(account) = &candidate.account else { return Some("unknown_user") };
-    if candidate.is_blocked(now) {
+    if attempt.is_none() {
         return Some("throttled");
     }
     if account.credential.is_none() {
@@ -152,34 +176,31 @@ fn refusal(candidate: &Candidate, verdict: &Verdict, now: Timestamp) -> Option<&
     (account.status != UserStatus::Active).then_some("user_disabled")
 }
 
-async fn count_failure(
+async fn record_failure(
     services: &Services,
     call: &Call,
     caller: &ClientCaller,
     candidate: &Candidate,
+    attempt: Option<Attempt>,
     cause: &'static str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let project_id = caller.project_id();
-    let with_user = |event: Event| candidate.account.as_ref().map_or(event.clone(), |known| event.user(known.user_id));
-    let mut events = vec![with_user(Event::new(EventKind::PasswordFailed, project_id).cause(cause))];
+    let failed = event_of(EventKind::PasswordFailed, caller.project_id(), &candidate.claimant).cause(cause);
     let tx = services.store.begin().await?;
+    services.record(&tx, call, now, [failed]).await?;
     // What comes in during a block does not prolong it: a stranger must not be able to keep somebody out for ever.
-    if !candidate.is_blocked(now) {
-        let failures = tx.throttles().count_failure(project_id, ThrottleKind::Password, candidate.subject, now).await?;
-        if failures.blocked_until(now).is_some() {
-            events.push(with_user(Event::new(EventKind::ThrottleTripped, project_id).cause("password")));
-        }
+    if let Some(attempt) = attempt {
+        let tripped = attempt.settle(&tx, Outcome::Failed, now).await?;
+        services.record(&tx, call, now, tripped).await?;
     }
-    services.record(&tx, call, now, events).await?;
     Ok(tx.commit().await?)
 }
 
-struct Started {
+struct Started<'a> {
     user: User,
     version: i32,
-    wishes: SignInWishes,
-    client_context: ClientContext,
+    request: PasswordSignIn,
+    claimant: &'a Claimant,
 }
 
 /// Opens the second step: a pending authentication, and a code on its way. No session, no token.
@@ -188,13 +209,14 @@ async fn start_pending(
     call: &Call,
     caller: &ClientCaller,
     tx: &Tx,
-    started: Started,
+    started: Started<'_>,
     email: &Identifier,
     now: Timestamp,
 ) -> Result<PendingSignIn, Error> {
-    let Started { user, version, wishes, client_context } = started;
-    let letter =
-        email_code::Letter { project: &caller.project, user: &user, email, version, locale: wishes.locale.clone() };
+    let Started { user, version, request, claimant } = started;
+    let (wishes, client_context) = (request.wishes, request.end_user.context);
+    let locale = wishes.locale.clone();
+    let letter = email_code::Letter { project: &caller.project, user: &user, email, version, claimant, locale };
     let code_id = email_code::for_pending(services, call, tx, &letter, now).await?.code_id;
     let token = PlainSecret::generate(SecretKind::PendingAuthentication, &services.random);
     let pending = Challenge {
@@ -202,10 +224,16 @@ async fn start_pending(
         project_id: caller.project_id(),
         user_id: user.id,
         credential_version: version,
-        attempts_left: ATTEMPTS_MAX,
+        attempts_left: services.limits.code_attempts,
         issued_at: now,
-        expires_at: now + LIFETIME,
-        detail: PendingAuthentication { client_id: caller.client.id, code_id, wishes, client_context },
+        expires_at: now + services.limits.pending_authentication_lifetime,
+        detail: PendingAuthentication {
+            client_id: caller.client.id,
+            code_id,
+            wishes,
+            client_context,
+            counted: CountedAs { guarded: request.guarded, device: claimant.device },
+        },
     };
     // The user's row is held; the client may have been deleted since the call was let in.
     let inserted = tx.challenges().insert_pending(&pending, &token.hash()).await;

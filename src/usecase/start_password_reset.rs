@@ -4,22 +4,22 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Call, Error, Services, email_code, nobody::Nobody, post_mail};
+use super::{Call, Error, Services, attempt, email_code, post_mail, stand_in::StandIn};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
-        challenge::{ATTEMPTS_MAX, Challenge, PasswordReset, RESET_CODE_LIFETIME, RESET_LINK_LIFETIME, RESETS_MAX},
-        client_context::ClientContext,
+        bucket::{Guarded, Nobody, Target},
+        challenge::{Challenge, PasswordReset, RESETS_MAX},
+        client_context::EndUser,
         event::{Event, EventKind},
         id::{ChallengeId, ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         message::Message,
         project::Project,
-        throttle::ThrottleKind,
         user::User,
     },
-    store::{Subject, Tx},
+    store::Tx,
 };
 
 /// What to mail.
@@ -43,8 +43,8 @@ pub struct StartPasswordReset {
     pub method: ResetMethod,
     /// Language of the mail.
     pub locale: Option<String>,
-    /// The end user's connection.
-    pub client_context: ClientContext,
+    /// The end user.
+    pub end_user: EndUser,
 }
 
 /// What is told of a reset that was started, or was not: the same.
@@ -68,30 +68,38 @@ pub async fn start_password_reset(
     call: &Call,
     request: StartPasswordReset,
 ) -> Result<PasswordResetStarted, Error> {
-    let (project, now) = (&call.client()?.project, services.clock.now());
+    let (caller, now) = (call.client()?, services.clock.now());
+    let project = &caller.project;
     let token = PlainSecret::generate(SecretKind::PasswordReset, &services.random);
     let (link, lifetime) = match &request.method {
-        ResetMethod::Code => (None, RESET_CODE_LIFETIME),
-        ResetMethod::Link { page } => (Some(link(project, page.as_deref(), &token)?), RESET_LINK_LIFETIME),
+        ResetMethod::Code => (None, services.limits.code_lifetime),
+        ResetMethod::Link { page } => {
+            (Some(link(project, page.as_deref(), &token)?), services.limits.password_reset_lifetime)
+        }
     };
     let expires_at = now + lifetime;
     let answer = PasswordResetStarted { token: link.is_none().then(|| token.expose().into()), expires_at };
 
+    // Before the transaction, for the same reason as at a sign-in.
+    let keys = services.key_ring.keys(&services.store, project.id, now).await?;
     let tx = services.store.begin().await?;
-    let nobody = Nobody::of(project.id, services, now);
+    let stand_in = StandIn::of(project.id, services, now);
     let account = tx.credentials().find_account(project.id, &request.email).await?.map(|account| account.user_id);
     let recipient = match account {
         Some(user_id) => recipient(&tx, project.id, user_id, &request.email).await?,
-        None => nobody.look_for(&tx).await.map(|()| Err("unknown_user"))?,
+        None => stand_in.look_for(&tx).await.map(|()| Err("unknown_user"))?,
     };
-    let subject = account.map_or_else(|| Subject::unknown(&request.email), Subject::user);
-    let outcome = if count_mail(&tx, project.id, subject, now).await? {
+    let target = account.map_or_else(|| Target::Unknown(Nobody::from(&request.email)), Target::User);
+    let claimant = attempt::claimant_with(&keys, &services.limits, caller, target, &request.end_user, now);
+    // Anybody can ask for a mail, and must not fill a stranger's mailbox.
+    let counted = (project.id, &claimant, Guarded::PasswordResetMail);
+    let outcome = if attempt::count_mail(services, call, &tx, counted, now).await?.is_none() {
         match recipient {
             Ok(recipient) => {
                 send(services, &tx, project, &request, &recipient, (&token, link), now..expires_at).await?;
                 Ok(())
             }
-            Err(cause) => nobody.send_reset(&tx).await.map(|()| Err(cause))?,
+            Err(cause) => stand_in.send_reset(&tx).await.map(|()| Err(cause))?,
         }
     } else {
         Err("throttled")
@@ -102,7 +110,7 @@ pub async fn start_password_reset(
         Err(cause) => Event::new(EventKind::PasswordResetFailed, project.id).cause(cause),
     };
     event.user_id = account;
-    services.record(&tx, call, now, [event.ip_address(request.client_context.ip_address)]).await?;
+    services.record(&tx, call, now, [event.ip_address(request.end_user.context.ip_address)]).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
     Ok(answer)
@@ -158,7 +166,7 @@ async fn send(
         project_id: project.id,
         user_id: user.id,
         credential_version: recipient.version,
-        attempts_left: ATTEMPTS_MAX,
+        attempts_left: services.limits.code_attempts,
         issued_at: validity.start,
         expires_at: validity.end,
         detail: PasswordReset { email: request.email.canonical().to_owned(), code_hash },
@@ -174,14 +182,4 @@ async fn send(
         (None, code) => Message::PasswordResetCode { code, project_name, valid_minutes, locale },
     };
     post_mail::post(services, tx, user, &request.email, &message, validity).await
-}
-
-/// Counts a mail; false if there were too many of late. Anybody can ask for one, and must not fill a stranger's mailbox.
-async fn count_mail(tx: &Tx, project_id: ProjectId, subject: Subject, now: Timestamp) -> Result<bool, Error> {
-    let sent = tx.throttles().find(project_id, ThrottleKind::PasswordResetMail, subject, now).await?;
-    if sent.and_then(|sent| sent.blocked_until(now)).is_some() {
-        return Ok(false);
-    }
-    tx.throttles().count_failure(project_id, ThrottleKind::PasswordResetMail, subject, now).await?;
-    Ok(true)
 }

@@ -16,16 +16,17 @@ const BATCH: u64 = 500;
 pub async fn sweep(services: &Services) -> Result<u64, Error> {
     let now = services.clock.now();
     let tx = services.store.begin().await?;
-    let mut rows = tx.challenges().delete_expired(now).await? + tx.throttles().delete_forgotten(now).await?;
+    let mut rows = tx.challenges().delete_expired(now).await?;
     tx.commit().await?;
     let mut is_done = false;
     while !is_done {
         let tx = services.store.begin().await?;
         let mails = tx.outbox().delete_finished(now - FINISHED_MAIL_KEPT, BATCH).await?;
+        let throttles = tx.throttles().delete_forgotten(now - services.limits.counter_lifetime(), BATCH).await?;
         let sessions = tx.sessions().delete_ended(now - ENDED_SESSION_KEPT, BATCH).await?;
         tx.commit().await?;
-        rows += mails + sessions;
-        is_done = mails < BATCH && sessions < BATCH;
+        rows += mails + throttles + sessions;
+        is_done = [mails, throttles, sessions].into_iter().all(|deleted| deleted < BATCH);
     }
     Ok(rows)
 }

@@ -42,6 +42,7 @@ struct Victim {
     client_secret_id: String,
     page_token: String,
     refresh_token: String,
+    device_token: String,
 }
 
 impl Victim {
@@ -86,6 +87,7 @@ impl Victim {
             client_ids: clients.into_iter().map(|client| client.client_id).collect(),
             page_token: page.next_page_token,
             refresh_token: first.refresh_token,
+            device_token: by_back_end.device_token,
         }
     }
 
@@ -98,6 +100,7 @@ impl Victim {
             &self.pending_token,
             &self.refresh_token,
             &self.reset_token,
+            &self.device_token,
         ]);
         let lists = [&self.user_ids, &self.session_ids, &self.access_tokens, &self.client_ids];
         all.extend(lists.into_iter().flatten().map(String::as_str));
@@ -116,12 +119,13 @@ impl Victim {
             "code" if field.parent_message().name() == "CompletePasswordResetRequest" => self.reset_code.clone(),
             "code" => self.code.clone(),
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
+            "device_token" => self.device_token.clone(),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
             "given_name" | "family_name" | "name" | "user_agent" => one("Stranger"),
             "ip_address" => one("192.0.2.1"),
             "locale" => one("en"),
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
-            "device_token" | "organization_id" | "reset_url" => String::new(),
+            "organization_id" | "reset_url" => String::new(),
             "page_token" => of(&[String::new(), self.page_token.clone()]),
             "new_password" | "password" => one(PASSWORD),
             "password_reset_token" => self.reset_token.clone(),

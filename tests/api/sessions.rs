@@ -81,6 +81,7 @@ pub(crate) async fn all_secrets(app: &TestApp) -> Vec<(&'static str, String)> {
         ("session_token", tokens.session_token.unwrap()),
         ("id_token", with_id.tokens.unwrap().id_token.unwrap()),
         ("refresh_token", tokens.refresh_token),
+        ("device_token", signed_in.device_token),
         ("session_id", signed_in.session.unwrap().session_id),
         ("pending_authentication_token", pending),
         ("code", code),

@@ -125,7 +125,7 @@ async fn all_spellings_of_a_user_share_one_counter(#[values(Engine::Sqlite, Engi
         let status = try_password(&app.back_end(), spelling, PASSWORD).await.unwrap_err();
         assert_eq!(reason(&status), "INVALID_CREDENTIALS");
     }
-    assert!(app.events().await.contains(&"throttle.tripped (password)".to_owned()));
+    assert!(app.events().await.contains(&"throttle.tripped (authenticate_password)".to_owned()));
 
     // What came in meanwhile did not prolong it, and it ends by itself.
     app.clock.advance(Duration::seconds(31));

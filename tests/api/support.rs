@@ -16,7 +16,7 @@ use signet::{
         hash_lane::{HashLane, LaneSettings},
         master_key::MasterKey,
     },
-    domain::caller::Caller as DomainCaller,
+    domain::{caller::Caller as DomainCaller, limits::Limits},
     grpc::{Api, ApiSettings},
     mail::{
         mailbox::{KeptMail, Mailbox},
@@ -26,7 +26,7 @@ use signet::{
     metrics::Metrics,
     random::Random,
     store::{DatabaseSettings, Store},
-    usecase::{Call, Services, key_ring::KeyRing},
+    usecase::{Call, Services, gates::Gates, key_ring::KeyRing},
 };
 use signet_test_support::TestDatabase;
 use tonic::service::Routes;
@@ -194,6 +194,8 @@ pub(crate) async fn services_with(
         clock: Clock::Manual(clock.clone()),
         random: Random::System,
         mail_waits: Arc::default(),
+        limits: Limits::default(),
+        gates: Gates::default(),
         public_url: "https://auth.example".into(),
     };
     Arc::new(services)

@@ -105,3 +105,24 @@ async fn the_mail_of_a_deleted_user_goes_with_them(#[values(Engine::Sqlite, Engi
     app.back_end().users.delete_user(request).await.unwrap();
     assert_eq!((rows(&app, "outbox").await, app.mails_waiting().await), (0, 0), "nor is the address kept");
 }
+
+#[rstest]
+#[tokio::test]
+async fn counters_are_kept_until_they_hold_nothing(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    try_password(&app.back_end(), email("ada@example.com"), "wrong password").await.unwrap_err();
+    let subject = if engine == Engine::Postgres { "int4send(i)" } else { "CAST(i AS BLOB)" };
+    let columns = "failures, last_failure_at, in_flight";
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
+    let insert = format!(
+        "INSERT INTO throttles (project_id, kind, subject, {columns}) \
+         {numbers} SELECT project_id, kind, {subject}, {columns} FROM throttles, n"
+    );
+    app.database().await.execute_unprepared(&insert).await.unwrap();
+    app.clock.advance(app.services.limits.memory - Duration::seconds(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "throttles").await, 1201);
+    app.clock.advance(Duration::seconds(1));
+    sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "throttles").await, 0);
+}

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod errors;
+mod limits;
 mod proto;
 mod references;
 mod shape;

@@ -6,8 +6,9 @@ use sea_orm::ConnectionTrait as _;
 use signet::{
     crypto::secret_token::SecretHash,
     domain::{
-        challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME},
+        challenge::{Challenge, EmailCode},
         id::{ChallengeId, UserId},
+        limits::Limits,
     },
     random::Random,
 };
@@ -30,7 +31,7 @@ async fn of_twenty_tries_at_once_five_are_taken(#[values(Engine::Sqlite, Engine:
         }
     })
     .await;
-    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), ATTEMPTS_MAX as usize);
+    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), Limits::default().code_attempts as usize);
     let code = test.store.view().challenges().newest_code(code.user_id).await.unwrap().unwrap();
     assert_eq!(code.attempts_left, 0);
 }
@@ -121,7 +122,7 @@ async fn the_newest_living_resets_of_a_user_are_kept_and_nothing_else_is_touched
         let (mut reset, token) = test.reset(ada);
         let made_at = now() + Duration::seconds(number);
         reset.id = ChallengeId::generate(made_at, &Random::System);
-        reset.expires_at = if number == 3 { now() } else { now() + LIFETIME };
+        reset.expires_at = if number == 3 { now() } else { now() + Limits::default().code_lifetime };
         tx.challenges().insert_reset(&reset, &token).await.unwrap();
         tokens.push(token);
     }
@@ -149,11 +150,11 @@ async fn new_digits_keep_the_tries_that_were_made(#[values(Engine::Sqlite, Engin
     // Whoever sends again has read the code before and knows nothing of tries made since.
     code.detail.code_hash = [9; 32];
     code.issued_at = now() + Duration::seconds(40);
-    code.expires_at = code.issued_at + LIFETIME;
+    code.expires_at = code.issued_at + Limits::default().code_lifetime;
     tx.challenges().replace_code(&code).await.unwrap();
     tx.commit().await.unwrap();
     let found = test.store.view().challenges().code(code.id).await.unwrap().unwrap();
-    assert_eq!(found.attempts_left, ATTEMPTS_MAX - 3);
+    assert_eq!(found.attempts_left, Limits::default().code_attempts - 3);
     assert_eq!(found.detail.code_hash, [9; 32]);
     assert_eq!((found.issued_at, found.expires_at), (code.issued_at, code.expires_at));
 }
@@ -169,9 +170,9 @@ async fn only_what_has_expired_is_cleared_away(#[values(Engine::Sqlite, Engine::
         tx.commit().await.unwrap();
         deleted
     };
-    assert_eq!(delete_at(now() + LIFETIME - Duration::microseconds(1)).await, 0);
+    assert_eq!(delete_at(now() + Limits::default().code_lifetime - Duration::microseconds(1)).await, 0);
     assert_eq!(test.rows("challenges").await, 2);
-    delete_at(now() + LIFETIME).await;
+    delete_at(now() + Limits::default().code_lifetime).await;
     assert_eq!(test.rows("challenges").await, 0);
 }
 

@@ -9,11 +9,12 @@ use signet::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
     domain::{
-        challenge::{SignInWishes, TokenWishes},
+        bucket::Guarded,
+        challenge::{CountedAs, SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
         client::{ClientType, RefreshTokenFormat},
         client_context::ClientContext,
-        id::{SigningKeyId, UserId},
+        id::{DeviceId, SigningKeyId, UserId},
         identifier::IdentifierKind,
         password::PasswordPolicy,
         project::ProjectSettings,
@@ -210,6 +211,10 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
         };
         pending.detail.client_context =
             ClientContext { ip_address: Some("192.0.2.1".parse().unwrap()), user_agent: Some("curl".into()) };
+        pending.detail.counted = CountedAs {
+            guarded: Guarded::AuthenticatePassword,
+            device: Some(DeviceId::generate(now(), &Random::System)),
+        };
         let token = SecretHash(Random::System.bytes());
         (code.issued_at, code.expires_at) = (time, time + Duration::microseconds(1));
         let tx = test.store.begin().await.unwrap();

@@ -7,12 +7,14 @@ use signet::{
     clock::Timestamp,
     crypto::secret_token::SecretHash,
     domain::{
-        challenge::{ATTEMPTS_MAX, Challenge, EmailCode, LIFETIME, PasswordReset, PendingAuthentication, SignInWishes},
+        bucket::Guarded,
+        challenge::{Challenge, CountedAs, EmailCode, PasswordReset, PendingAuthentication, SignInWishes},
         claims::CustomClaims,
         client::{Client, ClientType, RefreshTokenFormat},
         client_context::ClientContext,
         id::{ChallengeId, ClientId, MailId, ProjectId, SessionId, UserId},
         identifier::{Identifier, IdentifierKind},
+        limits::Limits,
         project::{Project, ProjectSettings},
         refresh::RefreshState,
         session::{AuthenticationMethod, Session},
@@ -123,6 +125,7 @@ impl TestStore {
             code_id: code.id,
             wishes: SignInWishes::default(),
             client_context: ClientContext::default(),
+            counted: CountedAs { guarded: Guarded::SignIn, device: None },
         };
         (self.challenge(code.user_id, detail), SecretHash(Random::System.bytes()))
     }
@@ -145,9 +148,9 @@ impl TestStore {
             project_id: self.project.id,
             user_id,
             credential_version: 0,
-            attempts_left: ATTEMPTS_MAX,
+            attempts_left: Limits::default().code_attempts,
             issued_at: now(),
-            expires_at: now() + LIFETIME,
+            expires_at: now() + Limits::default().code_lifetime,
             detail,
         }
     }

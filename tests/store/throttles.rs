@@ -1,15 +1,18 @@
-//! No failure is lost, however many come at once, and none is remembered for ever.
+//! No attempt is lost, however many come at once, and none is remembered for ever.
 
 use chrono::Duration;
 use rstest::rstest;
 use signet::{
     clock::Timestamp,
     domain::{
-        id::{ProjectId, UserId},
-        throttle::{Failures, MEMORY, ThrottleKind},
+        bucket::{Bucket, Guarded, Nobody, Subject},
+        id::{DeviceId, ProjectId, UserId},
+        identifier::{Identifier, IdentifierKind},
+        limits::Limits,
+        throttle::{Admission, Failures, Outcome, Reservations, Throttle},
     },
     random::Random,
-    store::{Store, Subject},
+    store::Store,
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -18,32 +21,77 @@ use super::support::{Engine, TestStore, at_once, now, project};
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_failures_at_once_count_to_a_hundred(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
-    let (project_id, subject) = (test.project.id, a_user());
-    let counts = at_once(100, |_| {
-        let store = test.store.clone();
-        async move { count(&store, project_id, ThrottleKind::Password, subject, now()).await.count }
+    let (project_id, bucket) = (test.project.id, a_user());
+    let mut counts = at_once(100, |_| {
+        let (store, bucket) = (test.store.clone(), bucket.clone());
+        async move { count(&store, project_id, &bucket, now()).await.count }
     })
     .await;
-    let mut counts = counts;
     counts.sort_unstable();
     assert_eq!(counts, (1..=100).collect::<Vec<_>>(), "each saw a count of its own");
-    assert_eq!(find(&test, ThrottleKind::Password, subject, now()).await.unwrap().count, 100);
+    assert_eq!(find(&test, &bucket).await.failures.unwrap().count, 100);
+}
+
+/// Each of a hundred tries to reserve a place, and gives it back as a failure after all have tried.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reservations_that_come_at_once_are_no_more_than_the_machine_allows(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (project_id, user, address) = (test.project.id, a_user(), an_address());
+    // Named in either order: whoever locks two must not wait for whoever locks the same two.
+    let reserve = |number: usize| {
+        let store = test.store.clone();
+        let buckets = if number.is_multiple_of(2) { [&user, &address] } else { [&address, &user] };
+        let buckets: Vec<Bucket> = buckets.into_iter().cloned().collect();
+        async move { reserve(&store, project_id, buckets, now()).await }
+    };
+    let admitted =
+        at_once(100, reserve).await.into_iter().filter(|admission| *admission == Admission::Admitted).count();
+    assert_eq!(admitted, 10);
+    for bucket in [&user, &address] {
+        assert_eq!(find(&test, bucket).await.reservations, Some(Reservations { count: 10, newest_at: now() }));
+    }
+
+    settle(&test, &[&user, &address], 10, Outcome::Failed).await;
+    let again = at_once(20, reserve).await;
+    assert_eq!(again.into_iter().filter(|admission| *admission == Admission::Admitted).count(), 1, "one at a time");
+    settle(&test, &[&user, &address], 1, Outcome::Failed).await;
+    assert!(at_once(5, reserve).await.iter().all(|admission| matches!(admission, Admission::Blocked { .. })));
 }
 
 #[rstest]
 #[tokio::test]
-async fn the_count_starts_anew_after_the_memory_is_over(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+async fn what_is_withdrawn_leaves_no_row(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
-    let (kind, subject) = (ThrottleKind::Password, a_user());
-    let count_at = async |at| count(&test.store, test.project.id, kind, subject, at).await;
-    assert_eq!(count_at(now()).await.count, 1);
-    let just_before = now() + MEMORY - Duration::microseconds(1);
-    assert!(find(&test, kind, subject, just_before).await.is_some());
-    assert_eq!(count_at(just_before).await, Failures { count: 2, last_at: just_before });
+    let bucket = a_user();
+    reserve(&test.store, test.project.id, vec![bucket.clone()], now()).await;
+    assert_eq!(test.rows("throttles").await, 1);
+    settle(&test, &[&bucket], 1, Outcome::Withdrawn).await;
+    assert_eq!(test.rows("throttles").await, 0);
+}
 
-    let over = just_before + MEMORY;
-    assert_eq!(find(&test, kind, subject, over).await, None);
-    assert_eq!(count_at(over).await, Failures { count: 1, last_at: over });
+#[rstest]
+#[tokio::test]
+async fn a_row_says_what_was_written(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let failures = Some(Failures { count: 3, last_at: now() });
+    let reservations = Some(Reservations { count: 2, newest_at: now() + Duration::microseconds(1) });
+    let states = [
+        Throttle { failures, reservations },
+        Throttle { failures, reservations: None },
+        Throttle { failures: None, reservations },
+        Throttle::default(),
+    ];
+    let bucket = a_user();
+    for state in states {
+        let tx = test.store.begin().await.unwrap();
+        tx.throttles().lock(test.project.id, vec![bucket.clone()], now()).await.unwrap();
+        tx.throttles().save(test.project.id, &bucket, &state, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(find(&test, &bucket).await, state);
+    }
 }
 
 #[rstest]
@@ -54,51 +102,107 @@ async fn each_kind_subject_and_project_has_its_own_count(#[values(Engine::Sqlite
     let tx = test.store.begin().await.unwrap();
     tx.projects().insert(&other).await.unwrap();
     tx.commit().await.unwrap();
-    let subject = a_user();
-    count(&test.store, test.project.id, ThrottleKind::Password, subject, now()).await;
+    let bucket = a_user();
+    let Subject::User(user) = bucket.subject else { panic!("a user") };
+    count(&test.store, test.project.id, &bucket, now()).await;
 
-    assert_eq!(find(&test, ThrottleKind::EmailCode, subject, now()).await, None);
-    assert_eq!(find(&test, ThrottleKind::Password, a_user(), now()).await, None);
-    let view = test.store.view();
-    assert_eq!(view.throttles().find(other.id, ThrottleKind::Password, subject, now()).await.unwrap(), None);
-
-    let tx = test.store.begin().await.unwrap();
-    tx.throttles().forget(test.project.id, ThrottleKind::EmailCode, subject).await.unwrap();
-    tx.throttles().forget(other.id, ThrottleKind::Password, subject).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(find(&test, ThrottleKind::Password, subject, now()).await.unwrap().count, 1);
-
-    let tx = test.store.begin().await.unwrap();
-    tx.throttles().forget(test.project.id, ThrottleKind::Password, subject).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(find(&test, ThrottleKind::Password, subject, now()).await, None);
+    let subject = |subject| Bucket { subject, ..bucket.clone() };
+    let nobody = Identifier::parse(IdentifierKind::Username, "nobody").unwrap();
+    let others = [
+        Bucket { guarded: Guarded::SignIn, ..bucket.clone() },
+        subject(a_user().subject),
+        subject(Subject::Device(user, DeviceId::generate(now(), &Random::System))),
+        subject(Subject::Unknown(Nobody::from(&nobody))),
+        an_address(),
+    ];
+    for other in &others {
+        assert!(find(&test, other).await.is_empty(), "{other:?}");
+    }
+    assert!(test.store.view().throttles().find(other.id, &bucket).await.unwrap().is_empty());
+    assert_eq!(find(&test, &bucket).await.failures.unwrap().count, 1);
 }
 
 #[rstest]
 #[tokio::test]
 async fn only_what_is_forgotten_is_cleared_away(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
-    let (old, young) = (a_user(), a_user());
-    count(&test.store, test.project.id, ThrottleKind::Password, old, now()).await;
-    count(&test.store, test.project.id, ThrottleKind::Password, young, now() + Duration::microseconds(1)).await;
+    let (old, young, held) = (a_user(), a_user(), a_user());
+    count(&test.store, test.project.id, &old, now()).await;
+    count(&test.store, test.project.id, &young, now() + Duration::microseconds(1)).await;
+    count(&test.store, test.project.id, &held, now()).await;
+    reserve(&test.store, test.project.id, vec![held.clone()], now() + Duration::microseconds(1)).await;
+
     let tx = test.store.begin().await.unwrap();
-    assert_eq!(tx.throttles().delete_forgotten(now() + MEMORY).await.unwrap(), 1);
+    assert_eq!(tx.throttles().delete_forgotten(now(), 500).await.unwrap(), 1);
     tx.commit().await.unwrap();
-    assert_eq!(test.rows("throttles").await, 1);
-    assert!(find(&test, ThrottleKind::Password, young, now() + MEMORY).await.is_some());
+    assert!(find(&test, &old).await.is_empty());
+    assert!(!find(&test, &young).await.is_empty());
+    assert!(!find(&test, &held).await.is_empty(), "somebody is being checked");
 }
 
-fn a_user() -> Subject {
-    Subject::user(UserId::generate(now(), &Random::System))
+#[rstest]
+#[tokio::test]
+async fn no_more_is_cleared_away_at_once_than_is_asked_for(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    for _ in 0..7 {
+        count(&test.store, test.project.id, &a_user(), now()).await;
+    }
+    for left in [4, 1, 0] {
+        let tx = test.store.begin().await.unwrap();
+        tx.throttles().delete_forgotten(now(), 3).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(test.rows("throttles").await, left);
+    }
 }
 
-async fn count(store: &Store, project: ProjectId, kind: ThrottleKind, subject: Subject, at: Timestamp) -> Failures {
+fn a_user() -> Bucket {
+    let subject = Subject::User(UserId::generate(now(), &Random::System));
+    Bucket { guarded: Guarded::AuthenticatePassword, subject }
+}
+
+fn an_address() -> Bucket {
+    Bucket { guarded: Guarded::AuthenticatePassword, subject: Subject::ip("192.0.2.1".parse().unwrap()) }
+}
+
+async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp) -> Failures {
     let tx = store.begin().await.unwrap();
-    let failures = tx.throttles().count_failure(project, kind, subject, at).await.unwrap();
+    let (_, mut throttle) = tx.throttles().lock(project, vec![bucket.clone()], at).await.unwrap().remove(0);
+    throttle.fail(at, &Limits::default().policy(bucket));
+    tx.throttles().save(project, bucket, &throttle, at).await.unwrap();
     tx.commit().await.unwrap();
-    failures
+    throttle.failures.unwrap()
 }
 
-async fn find(test: &TestStore, kind: ThrottleKind, subject: Subject, at: Timestamp) -> Option<Failures> {
-    test.store.view().throttles().find(test.project.id, kind, subject, at).await.unwrap()
+/// Reserves a place in all of the buckets, or says why not.
+async fn reserve(store: &Store, project: ProjectId, buckets: Vec<Bucket>, at: Timestamp) -> Admission {
+    let (tx, limits) = (store.begin().await.unwrap(), Limits::default());
+    let locked = tx.throttles().lock(project, buckets, at).await.unwrap();
+    for (bucket, throttle) in &locked {
+        let admission = throttle.admit(at, &limits.policy(bucket));
+        if admission != Admission::Admitted {
+            return admission;
+        }
+    }
+    for (bucket, mut throttle) in locked {
+        throttle.reserve(at, &limits.policy(&bucket));
+        tx.throttles().save(project, &bucket, &throttle, at).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    Admission::Admitted
+}
+
+async fn settle(test: &TestStore, buckets: &[&Bucket], times: usize, outcome: Outcome) {
+    for _ in 0..times {
+        let tx = test.store.begin().await.unwrap();
+        let buckets = buckets.iter().copied().cloned().collect();
+        for (bucket, mut throttle) in tx.throttles().lock(test.project.id, buckets, now()).await.unwrap() {
+            throttle.settle(now(), outcome, now(), &Limits::default().policy(&bucket));
+            tx.throttles().save(test.project.id, &bucket, &throttle, now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn find(test: &TestStore, bucket: &Bucket) -> Throttle {
+    test.store.view().throttles().find(test.project.id, bucket).await.unwrap()
 }

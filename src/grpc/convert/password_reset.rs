@@ -1,6 +1,6 @@
 //! Requests about password resets.
 
-use super::{client_context, locale};
+use super::{end_user, locale};
 use crate::{
     domain::{
         identifier::{Identifier, IdentifierKind},
@@ -30,7 +30,7 @@ pub(in crate::grpc) fn start_password_reset_from(body: StartPasswordResetRequest
         email: Identifier::parse(IdentifierKind::Email, &body.email).in_field("email")?,
         method,
         locale: locale("locale", Some(&body.locale))?,
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
     })
 }
 
@@ -45,6 +45,6 @@ pub(in crate::grpc) fn complete_password_reset_from(
         token: body.password_reset_token.into(),
         code: code.map(|code| Code::parse(&code)).transpose().in_field("code")?,
         new_password: Password::parse(&body.new_password).in_field("new_password")?,
-        client_context: client_context(body.client_context)?,
+        end_user: end_user(body.client_context)?,
     })
 }

@@ -9,20 +9,19 @@ use crate::{
     domain::{
         challenge::RESETS_MAX,
         id::{ChallengeId, ProjectId, UserId},
-        throttle::ThrottleKind,
     },
-    store::{Subject, Tx},
+    store::Tx,
 };
 
 /// A user and a challenge that do not exist.
-pub(super) struct Nobody {
+pub(super) struct StandIn {
     project_id: ProjectId,
     user_id: UserId,
     challenge_id: ChallengeId,
     now: Timestamp,
 }
 
-impl Nobody {
+impl StandIn {
     /// A nobody of a project.
     pub(super) fn of(project_id: ProjectId, services: &Services, now: Timestamp) -> Self {
         Self {
@@ -50,11 +49,14 @@ impl Nobody {
         Ok(())
     }
 
-    /// Instead of comparing the code of a password reset, which was wrong.
+    /// Instead of taking a try from a code that was wrong.
     pub(super) async fn guess_reset(&self, tx: &Tx) -> Result<(), Error> {
-        let (kind, subject) = (ThrottleKind::PasswordReset, Subject::user(self.user_id));
-        tx.throttles().find(self.project_id, kind, subject, self.now).await?;
         tx.challenges().take_attempt(self.challenge_id).await?;
-        Ok(tx.throttles().forget(self.project_id, kind, subject).await?)
+        Ok(())
+    }
+
+    /// The user that there is not.
+    pub(super) const fn user_id(&self) -> UserId {
+        self.user_id
     }
 }

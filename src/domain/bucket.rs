@@ -1,0 +1,182 @@
+//! Which counters an attempt at a secret is counted on.
+
+use std::{fmt, net::IpAddr};
+
+use super::{
+    id::{DeviceId, UserId},
+    identifier::{Identifier, IdentifierKind},
+};
+
+/// What is guarded. Each has budgets of its own, so that one path cannot lock another.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Guarded {
+    /// Passwords, by `AuthenticatePassword`.
+    AuthenticatePassword,
+    /// Mails with a code: not a guess, but just as worth slowing down.
+    CodeMail,
+    /// Six-digit codes.
+    EmailCode,
+    /// Tokens and codes of password resets.
+    PasswordReset,
+    /// Mails about a password reset.
+    PasswordResetMail,
+    /// Passwords, by `SignIn`.
+    SignIn,
+}
+
+impl Guarded {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AuthenticatePassword,
+        Self::CodeMail,
+        Self::EmailCode,
+        Self::PasswordReset,
+        Self::PasswordResetMail,
+        Self::SignIn,
+    ];
+
+    /// True if mails are counted rather than guesses.
+    pub const fn is_mail(self) -> bool {
+        matches!(self, Self::CodeMail | Self::PasswordResetMail)
+    }
+
+    /// The word for it in the database and, with the scope, in the audit trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthenticatePassword => "authenticate_password",
+            Self::CodeMail => "code_mail",
+            Self::EmailCode => "email_code",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordResetMail => "password_reset_mail",
+            Self::SignIn => "sign_in",
+        }
+    }
+
+    /// Reads the word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|guarded| guarded.as_str() == word)
+    }
+}
+
+/// Whose attempts are counted together.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Subject {
+    /// A device on which the user has signed in. Only whoever holds its token counts here.
+    Device(UserId, DeviceId),
+    /// An IPv4 address, or the /64 network of an IPv6 address: who has one of its addresses has all.
+    Ip(IpAddr),
+    /// An identifier that nobody has; counted the same way, so that counting reveals nothing.
+    Unknown(Nobody),
+    /// A user, by whatever identifier they came.
+    User(UserId),
+}
+
+impl Subject {
+    /// Where somebody came from.
+    pub fn ip(address: IpAddr) -> Self {
+        Self::Ip(match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// One counter.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Bucket {
+    /// What is guarded.
+    pub guarded: Guarded,
+    /// Whose attempts are counted.
+    pub subject: Subject,
+}
+
+impl Bucket {
+    /// The word for its kind in the database and in the audit trail.
+    pub const fn kind(&self) -> &'static str {
+        match (&self.subject, self.guarded) {
+            (Subject::Unknown(_) | Subject::User(_), guarded) => guarded.as_str(),
+            (Subject::Device(..), Guarded::AuthenticatePassword) => "authenticate_password_device",
+            (Subject::Device(..), Guarded::CodeMail) => "code_mail_device",
+            (Subject::Device(..), Guarded::EmailCode) => "email_code_device",
+            (Subject::Device(..), Guarded::PasswordReset) => "password_reset_device",
+            (Subject::Device(..), Guarded::PasswordResetMail) => "password_reset_mail_device",
+            (Subject::Device(..), Guarded::SignIn) => "sign_in_device",
+            (Subject::Ip(_), Guarded::AuthenticatePassword) => "authenticate_password_ip",
+            (Subject::Ip(_), Guarded::CodeMail) => "code_mail_ip",
+            (Subject::Ip(_), Guarded::EmailCode) => "email_code_ip",
+            (Subject::Ip(_), Guarded::PasswordReset) => "password_reset_ip",
+            (Subject::Ip(_), Guarded::PasswordResetMail) => "password_reset_mail_ip",
+            (Subject::Ip(_), Guarded::SignIn) => "sign_in_ip",
+        }
+    }
+
+    /// True if a success forgets its failures. Not those of an address: whoever has an account of their own could otherwise
+    /// clear it again and again while guessing at others.
+    pub const fn is_cleared_by_success(&self) -> bool {
+        !matches!(self.subject, Subject::Ip(_))
+    }
+}
+
+/// Who tries, as far as it is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Claimant {
+    /// The user they want to be, or the identifier that nobody has.
+    pub target: Target,
+    /// The device they come from, if it has shown that this very user signed in on it.
+    pub device: Option<DeviceId>,
+    /// The address they come from.
+    pub ip_address: Option<IpAddr>,
+}
+
+/// Whom somebody wants to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// Nobody.
+    Unknown(Nobody),
+    /// A user.
+    User(UserId),
+}
+
+/// An identifier that nobody has, in the one spelling by which it is compared.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct Nobody {
+    /// Its kind.
+    pub kind: IdentifierKind,
+    /// Its spelling.
+    pub canonical: String,
+}
+
+impl From<&Identifier> for Nobody {
+    fn from(identifier: &Identifier) -> Self {
+        Self { kind: identifier.kind(), canonical: identifier.canonical().to_owned() }
+    }
+}
+
+impl fmt::Debug for Nobody {
+    /// Names the kind only: identifiers are personal data and stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nobody({})", self.kind.as_str())
+    }
+}
+
+impl Claimant {
+    /// The counters of their attempt.
+    ///
+    /// A known device has one of its own and no other, so that nothing a stranger does can slow it down. Everybody else shares
+    /// the user's, and that of their address.
+    pub fn buckets(&self, guarded: Guarded) -> Vec<Bucket> {
+        let of = |subject| Bucket { guarded, subject };
+        if let (Target::User(user), Some(device)) = (&self.target, self.device) {
+            return vec![of(Subject::Device(*user, device))];
+        }
+        let target = match &self.target {
+            Target::Unknown(nobody) => Subject::Unknown(nobody.clone()),
+            Target::User(id) => Subject::User(*id),
+        };
+        [Some(target), self.ip_address.map(Subject::ip)].into_iter().flatten().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "bucket_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! The table of limits in `docs/security.md` is made from the definitions of the settings and from the constants of the code;
+//! write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
+
+use std::{env, fmt::Write as _, fs};
+
+use clap::{Args as _, Command};
+use signet::{
+    config::ServeConfig,
+    domain::{
+        challenge::CODE_DIGITS,
+        claims::{CLAIMS_BYTES_MAX, CUSTOM_CLAIMS_MAX},
+        client_context::{DEVICE_TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX},
+        identifier::IDENTIFIER_BYTES_MAX,
+        page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
+        password::PASSWORD_BYTES_MAX,
+        project::{SESSION_LIFETIME_MAX, TOKEN_LIFETIME_MAX},
+    },
+};
+
+use crate::sources;
+
+const FILE: &str = "docs/security.md";
+const BEGIN: &str = "<!-- limits: begin -->\n";
+const END: &str = "<!-- limits: end -->\n";
+
+/// The settings that bound something, and what happens at the bound. What they bound is their help.
+const SETTINGS: [(&str, &str); 20] = [
+    ("free-failures", "the usual refusal, after the same work, until the delay is over"),
+    ("free-failures-per-ip", "the same; devices that are known are spared"),
+    (
+        "free-mails",
+        "`CODE_SENT_RECENTLY` with the time to come back, or the last code serves on; a reset sends nothing",
+    ),
+    ("free-mails-per-ip", "the same"),
+    ("first-delay", "the next attempt is checked after it"),
+    ("longest-delay", "delays grow no further"),
+    ("failure-memory", "the count begins anew"),
+    ("code-attempts", "`CODE_ATTEMPTS_EXHAUSTED`; a resend does not give new tries"),
+    ("code-lifetime", "`CODE_EXPIRED`"),
+    ("code-resend-interval", "`CODE_SENT_RECENTLY` with the time to come back"),
+    ("pending-authentication-lifetime", "`PENDING_AUTHENTICATION_INVALID`"),
+    ("password-reset-lifetime", "`PASSWORD_RESET_INVALID`"),
+    ("device-lifetime", "the device counts as unknown until it signs in again"),
+    ("hash-queue", "`OVERLOADED` with the time to come back; clients take turns"),
+    ("grpc-message-bytes", "`INVALID_FIELD` without a name"),
+    ("grpc-deadline", "`DEADLINE_EXCEEDED`"),
+    ("grpc-streams", "further calls of the connection wait"),
+    ("grpc-connection-age", "the connection is asked to go; calls on it are finished"),
+    ("database-connections", "requests wait for one"),
+    ("database-acquire-timeout", "`UNAVAILABLE` with the time to come back"),
+];
+
+/// What is fixed: what is bounded, the bound, and what happens at it.
+fn fixed() -> Vec<(&'static str, String, &'static str)> {
+    let refused = "`INVALID_FIELD` with the field's name";
+    vec![
+        ("Identifier", format!("{IDENTIFIER_BYTES_MAX} bytes"), refused),
+        ("Password", format!("{PASSWORD_BYTES_MAX} bytes"), refused),
+        ("Code", format!("{CODE_DIGITS} digits"), "`INVALID_FIELD`; costs no try"),
+        ("User agent", format!("{USER_AGENT_BYTES_MAX} bytes"), "cut"),
+        ("Device token", format!("{DEVICE_TOKEN_BYTES_MAX} bytes"), "counts as none"),
+        ("Custom claims", format!("{CUSTOM_CLAIMS_MAX} claims, {CLAIMS_BYTES_MAX} bytes"), refused),
+        ("Page of a list", format!("{PAGE_SIZE_DEFAULT}, at most {PAGE_SIZE_MAX}"), refused),
+        ("Lifetime of a token", format!("{} hours at most", TOKEN_LIFETIME_MAX.num_hours()), refused),
+        ("Lifetime of a session", format!("{} days at most", SESSION_LIFETIME_MAX.num_days()), refused),
+    ]
+}
+
+fn table() -> String {
+    let command = ServeConfig::augment_args(Command::new("signet"));
+    let mut table = String::from("| Setting | Default | What it bounds | At the bound |\n|---|---|---|---|\n");
+    for (flag, at_bound) in SETTINGS {
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
+        let arg = arg.unwrap_or_else(|| panic!("--{flag} is no setting"));
+        let default = arg.get_default_values()[0].to_string_lossy();
+        let help = arg.get_help().unwrap();
+        writeln!(table, "| `--{flag}` | `{default}` | {help} | {at_bound} |").unwrap();
+    }
+    table.push_str("\n| Fixed | Bound | At the bound |\n|---|---|---|\n");
+    for (what, bound, at_bound) in fixed() {
+        writeln!(table, "| {what} | {bound} | {at_bound} |").unwrap();
+    }
+    table
+}
+
+#[test]
+fn the_table_of_limits_is_what_the_code_says() {
+    let written = fs::read_to_string(sources::path(FILE)).unwrap();
+    let (before, rest) = written.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let document = format!("{before}{BEGIN}\n{}\n{END}{after}", table());
+    if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
+        fs::write(sources::path(FILE), &document).unwrap();
+    }
+    let written = fs::read_to_string(sources::path(FILE)).unwrap();
+    assert!(document == written, "{FILE} is stale; run `SIGNET_UPDATE_DOCS=1 cargo test --test contract`");
+}
+
+#[test]
+fn every_setting_of_the_section_of_limits_is_in_the_table() {
+    let command = ServeConfig::augment_args(Command::new("signet"));
+    let limits = command.get_arguments().filter(|arg| arg.get_help_heading() == Some("Limits"));
+    let missing: Vec<_> = limits
+        .filter_map(|arg| arg.get_long())
+        .filter(|flag| !SETTINGS.iter().any(|(known, _)| known == flag))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
