@@ -1,6 +1,7 @@
 //! JSON Web Tokens: writing and reading (RFC 7515, 7519, 9068, OIDC Core 2).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::Duration;
 use jsonwebtoken::Validation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -207,8 +208,8 @@ pub struct Expected<'a> {
     pub audiences: &'a [String],
     /// The time now.
     pub now: Timestamp,
-    /// Take an expired token too: whoever has one may still sign out with it, and renew a session token.
-    pub expired_too: bool,
+    /// How long after its end it is still taken; zero for a token that opens something by itself.
+    pub late_by_max: Duration,
 }
 
 /// Writes a token (RFC 7515, section 3.1).
@@ -293,7 +294,9 @@ fn verified_claims<C: BearerClaims>(token: &str, keys: &ProjectKeys, expected: &
         .claims;
 
     let (now, said) = (expected.now.timestamp(), claims.decisive());
-    if (now >= said.exp && !expected.expired_too) || now < said.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()) {
+    if now.saturating_sub(said.exp) >= expected.late_by_max.num_seconds()
+        || now < said.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds())
+    {
         return Err(TokenError::Expired);
     }
     let wrong = [

@@ -52,7 +52,7 @@ impl Fixture {
             issuer: "https://auth.example/p",
             audiences: &self.audiences,
             now: self.now,
-            expired_too: false,
+            late_by_max: Duration::zero(),
         };
         jwt::verify(token, &self.keys, &expected).map(drop)
     }
@@ -68,7 +68,7 @@ impl Fixture {
     fn verify_client(&self, token: &str) -> Result<(), TokenError> {
         let issuer = "https://auth.example/p";
         let (audiences, now) = (&self.audiences, self.now);
-        let expected = Expected { kind: TokenKind::Client, issuer, audiences, now, expired_too: false };
+        let expected = Expected { kind: TokenKind::Client, issuer, audiences, now, late_by_max: Duration::zero() };
         jwt::verify_client(token, &self.keys, &expected).map(drop)
     }
 }

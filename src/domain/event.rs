@@ -49,7 +49,7 @@ pub enum EventKind {
     SignedIn,
     /// A signing key was made.
     SigningKeyCreated,
-    /// Too many failures: checks of this user are slowed down.
+    /// Too many failures or mails: what the cause names is slowed down, for this user, device or address.
     ThrottleTripped,
     /// A user was created.
     UserCreated,

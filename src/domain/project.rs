@@ -85,6 +85,9 @@ pub struct ProjectSettings {
 
 /// Longest lifetime of a token that settings allow: how long a key is needed after it stopped signing.
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::hours(24);
+/// How long after its end a token still stands for its session, where it opens nothing: to renew a session token, and to sign out.
+/// Bounded, so that it does not hang on how long the key it was signed with happens to be kept.
+pub const LATE_TOKEN_MAX: Duration = Duration::hours(24);
 /// Longest lifetime of a session, and so of a refresh token.
 pub const SESSION_LIFETIME_MAX: Duration = Duration::days(366);
 
@@ -155,8 +158,8 @@ impl ProjectSettings {
             (
                 "key_rotation_interval",
                 // 0 is for never.
-                if rotation == 0 { DAY } else { rotation },
-                &(DAY..=366 * DAY, "1 to 366 days, or 0 for never"),
+                if rotation == 0 { 7 * DAY } else { rotation },
+                &(7 * DAY..=366 * DAY, "7 to 366 days, or 0 for never"),
             ),
         ];
         let wrong = durations.into_iter().filter(|(_, seconds, (range, _))| !range.contains(seconds));

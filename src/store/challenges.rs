@@ -114,7 +114,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         codes_of_user(user_id).one(self.0).await?.map(code_from).transpose()
     }
 
-    /// Replaces the digits of a code, and lets what waits for it live as long; the tries already made still count.
+    /// Replaces the digits of a code, and lets what waits for it live at least as long; the tries already made still count.
     pub async fn replace_code(&self, code: &Challenge<EmailCode>) -> Result<(), StoreError> {
         let row = challenge::ActiveModel {
             id: Set(code.id.into()),
@@ -127,6 +127,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         challenge::Entity::update_many()
             .col_expr(challenge::Column::ExpiresAt, Expr::value(code.expires_at))
             .filter(challenge::Column::CodeId.eq(Uuid::from(code.id)))
+            .filter(challenge::Column::ExpiresAt.lt(code.expires_at))
             .exec(self.0)
             .await?;
         Ok(())

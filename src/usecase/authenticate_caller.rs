@@ -1,5 +1,6 @@
 //! Who is calling? The one place that decides.
 
+use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, Services};
@@ -66,8 +67,13 @@ async fn by_token(services: &Services, token: &SecretString) -> Result<Caller, E
     let (project, now) = (&caller.project, services.clock.now());
     let keys = services.key_ring.keys_for(&services.store, project.id, jwt::named_key(token), now).await?;
     let (issuer, audiences) = (services.issuer(project), [project.id.to_string(), project.own_audience()]);
-    let expected =
-        Expected { kind: TokenKind::Client, issuer: &issuer, audiences: &audiences, now, expired_too: false };
+    let expected = Expected {
+        kind: TokenKind::Client,
+        issuer: &issuer,
+        audiences: &audiences,
+        now,
+        late_by_max: Duration::zero(),
+    };
     match jwt::verify_client(token, &keys, &expected) {
         Ok(proved) if proved == id => Ok(Caller::Client(Box::new(caller))),
         Ok(_) => Err(Error::CallerUnauthenticated),

@@ -1,5 +1,6 @@
 //! Is this token, or session, still good? And if it is, on request: a later end, a fresh session token.
 
+use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{
     domain::{
         caller::ClientCaller,
         id::SessionId,
+        project::LATE_TOKEN_MAX,
         session::{NotLive, Session, SessionDuration},
         user::User,
     },
@@ -67,8 +69,9 @@ pub async fn authenticate_session(
         SessionCredential::Id(id) => (id, None),
         SessionCredential::RefreshToken(_) => return Err(Error::TokenInvalid),
         SessionCredential::Token(kind, token) => {
-            let expired_too = wishes.renew_session_token && kind == TokenKind::Session;
-            let token = verify_token(services, caller, kind, &token, now, expired_too).await?;
+            let is_renewal = wishes.renew_session_token && kind == TokenKind::Session;
+            let late_by_max = if is_renewal { LATE_TOKEN_MAX } else { Duration::zero() };
+            let token = verify_token(services, caller, kind, &token, now, late_by_max).await?;
             (token.session_id, Some(token))
         }
     };
@@ -112,11 +115,11 @@ pub(super) async fn verify_token(
     kind: TokenKind,
     token: &SecretString,
     now: Timestamp,
-    expired_too: bool,
+    late_by_max: Duration,
 ) -> Result<VerifiedToken, Error> {
     let named = jwt::named_key(token.expose_secret());
     let keys = services.key_ring.keys_for(&services.store, caller.project_id(), named, now).await?;
-    verify_with(services, caller, &keys, kind, token, now, expired_too)
+    verify_with(services, caller, &keys, kind, token, now, late_by_max)
 }
 
 /// The same with keys that are there already.
@@ -127,7 +130,7 @@ pub(super) fn verify_with(
     kind: TokenKind,
     token: &SecretString,
     now: Timestamp,
-    expired_too: bool,
+    late_by_max: Duration,
 ) -> Result<VerifiedToken, Error> {
     let project = &caller.project;
     let mut audiences = vec![project.id.to_string()];
@@ -136,7 +139,7 @@ pub(super) fn verify_with(
         audiences.extend(project.settings.allowed_resources.iter().cloned());
     }
     let issuer = services.issuer(project);
-    let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, expired_too };
+    let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, late_by_max };
     jwt::verify(token.expose_secret(), keys, &expected).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid

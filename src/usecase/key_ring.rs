@@ -17,6 +17,8 @@ use crate::{
 
 /// How old keys may be before they are read again.
 const FRESH_FOR: Duration = Duration::seconds(5);
+/// How old they may be while somebody reads them again.
+const SERVED_FOR: Duration = Duration::seconds(15);
 /// How long after keys were read for the sake of an unknown one they are not read for another.
 const UNKNOWN_PAUSE: Duration = Duration::seconds(1);
 /// Projects whose keys are kept ready.
@@ -30,6 +32,8 @@ struct Ready {
     asked_at: Option<Timestamp>,
     /// Held while they are read for that reason, so that those who come meanwhile wait for the answer.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// Held while they are read because they are old.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Keys that are ready for use.
@@ -48,6 +52,11 @@ impl KeyRing {
     pub async fn keys(&self, store: &Store, project_id: ProjectId, now: Timestamp) -> Result<Arc<ProjectKeys>, Error> {
         match self.find(project_id) {
             Some(ready) if is_within(FRESH_FOR, ready.read_at, now) => Ok(ready.keys),
+            Some(ready) if is_within(SERVED_FOR, ready.read_at, now) => {
+                // One reads them anew; whoever comes meanwhile takes what there is, rather than read and parse the same.
+                let Ok(_reading) = ready.reading.try_lock() else { return Ok(ready.keys) };
+                self.read(store, project_id, now, None).await
+            }
             _ => self.read(store, project_id, now, None).await,
         }
     }
@@ -102,8 +111,8 @@ impl KeyRing {
         }
         let before = ready.remove(&project_id);
         let asked_at = asked_at.or(before.as_ref().and_then(|before| before.asked_at));
-        let asking = before.map(|before| before.asking).unwrap_or_default();
-        ready.insert(project_id, Ready { keys: Arc::clone(&keys), read_at: now, asked_at, asking });
+        let (asking, reading) = before.map(|before| (before.asking, before.reading)).unwrap_or_default();
+        ready.insert(project_id, Ready { keys: Arc::clone(&keys), read_at: now, asked_at, asking, reading });
         Ok(keys)
     }
 

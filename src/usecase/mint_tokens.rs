@@ -79,7 +79,8 @@ pub(super) fn mint_tokens(
 }
 
 /// The refresh token of the session's generation: the same one however often it is asked for. So it is made as of the moment in
-/// which that generation began, with the key of then.
+/// which that generation began, with the key of then. As a JWT it also says when the session ends, which may be moved in
+/// between, and a signature of ES256 is another one each time; it still stands for the same generation.
 fn mint_refresh_token(keys: &ProjectKeys, subject: &Subject<'_>, now: Timestamp) -> Result<IssuedToken, Error> {
     let Subject { project, session, .. } = subject;
     let expires_at = session.ends_at().unwrap_or(now);

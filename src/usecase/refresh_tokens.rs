@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -29,9 +30,6 @@ use crate::{
     store::Tx,
 };
 
-/// How often a decision is taken anew because the session changed in between. The row is held, so once is more than enough.
-const DECISIONS_MAX: usize = 3;
-
 /// A refresh.
 #[derive(Debug)]
 pub struct Refresh {
@@ -57,7 +55,7 @@ pub struct Refreshed {
 pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
     let caller = call.client()?;
     let project_id = caller.project_id();
-    let (grant, keys) = read_refresh_token(services, caller, &request.token, services.clock.now(), false).await?;
+    let (grant, keys) = read_refresh_token(services, caller, &request.token, services.clock.now()).await?;
 
     let tx = services.store.begin().await?;
     let Some((session, now)) = step(services, call, caller, &tx, grant, &request.wishes).await? else {
@@ -84,37 +82,34 @@ async fn step(
     wishes: &TokenWishes,
 ) -> Result<Option<(Session, Timestamp)>, Error> {
     let settings = &caller.project.settings;
-    for _ in 0..DECISIONS_MAX {
-        let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
-        // Only now: who waited long for the row would else open a grace period that is over already.
-        let now = services.clock.now();
-        let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
-        check_client(caller, &session)?;
-        check_resource(caller, &session, wishes)?;
-        let from = session.refresh.generation;
-        let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
-        match session.refresh.present(grant.generation, settings.refresh_policy(), now) {
-            RefreshOutcome::Reuse => {
-                services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
-                end_session(services, call, tx, session.id, "refresh_token_reuse", now).await?;
-                return Ok(None);
-            }
-            RefreshOutcome::Repeat => {
-                services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
-                return Ok(Some((session, now)));
-            }
-            RefreshOutcome::Keep => {}
-            RefreshOutcome::Rotate { to } => {
-                session.refresh = RefreshState { generation: to, rotated_at: Some(now) };
-            }
+    let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
+    // Only now: who waited long for the row would else open a grace period that is over already.
+    let now = services.clock.now();
+    let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
+    check_client(caller, &session)?;
+    check_resource(caller, &session, wishes)?;
+    let from = session.refresh.generation;
+    let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
+    match session.refresh.present(grant.generation, settings.refresh_policy(), now) {
+        RefreshOutcome::Reuse => {
+            services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
+            end_session(services, call, tx, session.id, "refresh_token_reuse", now).await?;
+            return Ok(None);
         }
-        session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
-        if tx.sessions().refreshed(&session, from).await? {
+        RefreshOutcome::Repeat => {
+            services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
             return Ok(Some((session, now)));
         }
+        RefreshOutcome::Keep => {}
+        RefreshOutcome::Rotate { to } => session.refresh = RefreshState { generation: to, rotated_at: Some(now) },
     }
-    // Not "over": whoever reads that signs the user out.
-    Err(Error::Internal("a session changed while its row was held".into()))
+    session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
+    if tx.sessions().refreshed(&session, from).await? {
+        Ok(Some((session, now)))
+    } else {
+        // Not "over": whoever reads that signs the user out.
+        Err(Error::Internal("a session changed while its row was held".into()))
+    }
 }
 
 /// A refresh token belongs to the client it was issued to (RFC 6749, section 6). A back end of the project may stand in for its
@@ -135,14 +130,14 @@ fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes
     }
 }
 
-/// What a refresh token stands for, in either form, and the keys it was checked with. Takes a connection, so it comes before the
+/// What a refresh token stands for, in either form, and the keys it was checked with. How long a JWT says it lasts does not count:
+/// the session does, whose end may have been moved since. Takes a connection, so it comes before the
 /// unit of work: whoever holds one connection must not wait for another.
 pub(super) async fn read_refresh_token(
     services: &Services,
     caller: &ClientCaller,
     token: &SecretString,
     now: Timestamp,
-    expired_too: bool,
 ) -> Result<(RefreshGrant, Arc<ProjectKeys>), Error> {
     let sealed = SealedRefreshToken::parse(token.expose_secret());
     let named = sealed.as_ref().map(SealedRefreshToken::key_id).or_else(|| jwt::named_key(token.expose_secret()));
@@ -150,7 +145,7 @@ pub(super) async fn read_refresh_token(
     let grant = if let Some(sealed) = sealed {
         keys.open_refresh_token(&sealed, now)
     } else {
-        let claims = verify_with(services, caller, &keys, TokenKind::Refresh, token, now, expired_too)?;
+        let claims = verify_with(services, caller, &keys, TokenKind::Refresh, token, now, Duration::MAX)?;
         let session_id = claims.session_id;
         claims.refresh_generation.map(|generation| RefreshGrant { session_id, generation })
     };

@@ -6,7 +6,7 @@ use super::{
     end_sessions::end_session,
     refresh_tokens::read_refresh_token,
 };
-use crate::domain::client::ClientType;
+use crate::domain::{client::ClientType, project::LATE_TOKEN_MAX};
 
 /// Ends the session that the credential stands for; one that has ended already stays so.
 pub async fn sign_out(services: &Services, call: &Call, credential: SessionCredential) -> Result<(), Error> {
@@ -17,11 +17,9 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
             return Err(Error::CallerNotPermitted);
         }
         SessionCredential::Id(id) => id,
-        SessionCredential::RefreshToken(token) => {
-            read_refresh_token(services, caller, &token, now, true).await?.0.session_id
-        }
+        SessionCredential::RefreshToken(token) => read_refresh_token(services, caller, &token, now).await?.0.session_id,
         SessionCredential::Token(kind, token) => {
-            verify_token(services, caller, kind, &token, now, true).await?.session_id
+            verify_token(services, caller, kind, &token, now, LATE_TOKEN_MAX).await?.session_id
         }
     };
     let tx = services.store.begin().await?;

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         event::{Event, EventKind},
         id::ProjectId,
-        project::{Project, SESSION_LIFETIME_MAX, TOKEN_LIFETIME_MAX},
+        project::{LATE_TOKEN_MAX, Project, SESSION_LIFETIME_MAX, TOKEN_LIFETIME_MAX},
         signing_key::{KeyPurpose, KeyState, KeyUse, PUBLISH_LEAD, StoredKey},
     },
     store::Tx,
@@ -119,7 +119,7 @@ pub(super) async fn insert_successor(
     let kept_for = CLOCK_SKEW
         + match key.key_use.purpose() {
             KeyPurpose::Tokens if !tx.clients().any_with_jwt_refresh_tokens(key.project_id).await? => {
-                TOKEN_LIFETIME_MAX
+                TOKEN_LIFETIME_MAX + LATE_TOKEN_MAX
             }
             KeyPurpose::RefreshTokens | KeyPurpose::Tokens => SESSION_LIFETIME_MAX,
         };

@@ -175,7 +175,7 @@ impl Victim {
                 Value::Message(mask)
             }
             "refresh_grace_period" => duration(field, 30),
-            "key_rotation_interval" => duration(field, 86_400),
+            "key_rotation_interval" => duration(field, 604_800),
             name if name.ends_with("_lifetime") || name == "session_duration" => duration(field, 3600),
             "client_context" | "options" | "settings" | "token_options" | "user" => {
                 let Kind::Message(inner) = field.kind() else { panic!("{} is a message", field.full_name()) };

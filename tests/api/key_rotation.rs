@@ -205,8 +205,8 @@ async fn of_two_replicas_that_find_a_key_of_age_one_makes_its_successor(
     };
     app.clock.advance(Duration::days(400));
     assert_eq!(round().await, 0, "never, unless the project says so");
-    let day = ProjectSettings { key_rotation_interval: Some(seconds(86_400)), ..Default::default() };
-    update(&app, id, day, &["key_rotation_interval"]).await.unwrap();
+    let week = ProjectSettings { key_rotation_interval: Some(seconds(7 * 86_400)), ..Default::default() };
+    update(&app, id, week, &["key_rotation_interval"]).await.unwrap();
 
     for generation in 2..5 {
         let old = access_token(&caller).await;
@@ -222,7 +222,7 @@ async fn of_two_replicas_that_find_a_key_of_age_one_makes_its_successor(
         app.clock.advance(PUBLISH_LEAD);
         assert_ne!(kid_of(&access_token(&caller).await), kid_of(&old));
         assert!(session_is_live(&caller, &old).await);
-        app.clock.advance(Duration::days(1) - Duration::seconds(1));
+        app.clock.advance(Duration::days(7) - Duration::seconds(1));
         assert_eq!(round().await, 0, "not of age");
         app.clock.advance(Duration::seconds(1));
     }
@@ -237,13 +237,13 @@ async fn a_key_that_cannot_be_made_does_not_stop_the_others(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let settings = ProjectSettings { key_rotation_interval: Some(seconds(86_400)), ..quick() };
+    let settings = ProjectSettings { key_rotation_interval: Some(seconds(7 * 86_400)), ..quick() };
     let mut projects = Vec::new();
     for _ in 0..3 {
         projects.push(project_with(&app, settings.clone()).await.0.project_id);
         app.clock.advance(Duration::seconds(1));
     }
-    app.clock.advance(Duration::days(2));
+    app.clock.advance(Duration::days(8));
     // The keys of the second project make no sense.
     let second = uuid::Uuid::from(ProjectId::parse(&projects[1]).unwrap());
     let literal = match engine {
@@ -279,7 +279,7 @@ async fn keys_are_kept_as_long_as_what_they_made_can_live(
     }
     rotate(&app, id, KeyPurpose::Tokens, Activation::AfterPublication).await;
     let (year, skew) = (SESSION_LIFETIME_MAX, Duration::minutes(5));
-    let jwt = if with_jwt_refresh_tokens { year } else { Duration::hours(24) };
+    let jwt = if with_jwt_refresh_tokens { year } else { Duration::hours(48) };
     for (purpose, kept_for) in [(KeyPurpose::Tokens, jwt), (KeyPurpose::RefreshTokens, year)] {
         for key in keys_of(&app, id, purpose).await.iter().filter(|key| key.replaced_at.is_some()) {
             let kept = key.retires_at.unwrap() - key.replaced_at.unwrap();

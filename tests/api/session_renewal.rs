@@ -3,9 +3,13 @@
 use chrono::Duration;
 use rstest::rstest;
 use serde_json::json;
-use signet::proto::{
-    AuthenticateSessionRequest, AuthenticateSessionResponse, DisableUserRequest, EnableUserRequest, Session,
-    authenticate_session_request::Credential,
+use signet::{
+    domain::signing_key::KeyPurpose,
+    proto::{
+        AuthenticateSessionRequest, AuthenticateSessionResponse, DisableUserRequest, EnableUserRequest, Session,
+        SignOutRequest, authenticate_session_request::Credential, sign_out_request,
+    },
+    usecase::signing_keys::{Activation, rotate_signing_key},
 };
 use tonic::Status;
 
@@ -13,7 +17,7 @@ use crate::{
     session_service::{get, revoke},
     sessions::{refusal, sign_in},
     sign_in::claims_of,
-    support::{Caller, Engine, TestApp, field_violations, reason},
+    support::{Caller, Engine, TestApp, field_violations, operator_call, reason},
 };
 
 const DAY: i64 = 86_400;
@@ -146,6 +150,32 @@ async fn a_renewed_session_token_is_good_for_its_own_time_and_can_be_renewed_aft
     assert_eq!(asked_in_vain(&replica, session_token(&changed), (None, true)).await, "TOKEN_INVALID");
 }
 
+/// However often keys are rotated in between, and no longer if they are not.
+#[rstest]
+#[tokio::test]
+async fn an_expired_token_stands_for_its_session_for_a_day(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(false, true)] rotated: bool,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let tokens = sign_in(&app).await.tokens.unwrap();
+    let (token, access) = (Credential::SessionToken(tokens.session_token.unwrap()), tokens.access_token);
+    if rotated {
+        let (id, purpose) = (app.fixture.project_id, KeyPurpose::Tokens);
+        rotate_signing_key(&app.services, &operator_call(), id, purpose, Activation::Now).await.unwrap();
+    }
+    app.clock.advance(Duration::minutes(10) + Duration::hours(24) - Duration::seconds(1));
+    ask(&app.back_end(), token.clone(), (None, true)).await.unwrap();
+    app.clock.advance(Duration::seconds(1));
+    assert_eq!(asked_in_vain(&app.back_end(), token, (None, true)).await, "TOKEN_INVALID");
+    // The access token lives fifty minutes longer, and so can be signed out with that much longer.
+    let request = SignOutRequest { credential: Some(sign_out_request::Credential::AccessToken(access)) };
+    app.clock.advance(Duration::minutes(50) - Duration::seconds(1));
+    app.public().auth.sign_out(request.clone()).await.unwrap();
+    app.clock.advance(Duration::seconds(1));
+    assert_eq!(reason(&app.public().auth.sign_out(request).await.unwrap_err()), "TOKEN_INVALID");
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_renewed_session_token_never_outlives_its_session(
@@ -190,8 +220,8 @@ async fn a_session_that_is_over_is_neither_extended_nor_renewed(
     for caller in [app.back_end(), replica.clone()] {
         for credential in [token.clone(), id(&session)] {
             for wishes in [(Some(3600), true), (Some(3600), false), (None, true)] {
-                // The token has expired, too, which matters only to those who do not want a new one.
-                let is_expired = how == "over" && !wishes.1 && credential == token;
+                // The token has expired, too, and long ago.
+                let is_expired = how == "over" && credential == token;
                 let expected = if is_expired { "TOKEN_INVALID" } else { "SESSION_NOT_ACTIVE" };
                 assert_eq!(asked_in_vain(&caller, credential.clone(), wishes).await, expected, "{wishes:?}");
             }

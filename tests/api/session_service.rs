@@ -279,7 +279,7 @@ async fn a_sign_in_that_is_just_being_completed_is_not_missed(
     assert!(found.revoked_at.is_some());
 }
 
-async fn somebody_waits_for_a_lock(app: &TestApp) -> bool {
+pub(crate) async fn somebody_waits_for_a_lock(app: &TestApp) -> bool {
     let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let database = app.database().await;
     let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, waiting)).await.unwrap();

@@ -6,7 +6,8 @@ use sea_orm::ConnectionTrait as _;
 use signet::domain::{
     id::SessionId,
     page::Page,
-    session::{NotLive, SessionDuration, SessionState},
+    refresh::RefreshState,
+    session::{NotLive, Session, SessionDuration, SessionState},
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -53,6 +54,41 @@ async fn all_of_a_users_sessions_end_but_the_one_that_is_named(
     assert_eq!(state(ended.id).await, SessionState::Revoked { revoked_at: later });
     assert_eq!(state(over.id).await, SessionState::Revoked { revoked_at: later }, "clocks may differ");
     assert_eq!(state(before.id).await, SessionState::Revoked { revoked_at: now() }, "it had ended before");
+}
+
+/// Without any lock: of refreshes that were decided on the same generation one is written, and none on a session that has ended.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refresh_is_written_once_and_only_on_what_it_was_decided_on(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let mut session = test.session(test.user("ada").await);
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().insert(&session).await.unwrap();
+    tx.commit().await.unwrap();
+
+    session.refresh = RefreshState { generation: 2, rotated_at: Some(now()) };
+    let written = at_once(8, |_| {
+        let (store, session) = (test.store.clone(), session.clone());
+        async move {
+            let tx = store.begin().await.unwrap();
+            let written = tx.sessions().refreshed(&session, 1).await.unwrap();
+            tx.commit().await.unwrap();
+            written
+        }
+    })
+    .await;
+    assert_eq!(written.into_iter().filter(|written| *written).count(), 1);
+    let found = test.store.view().sessions().find(test.project.id, session.id).await.unwrap().unwrap();
+    assert_eq!(found.refresh, session.refresh);
+
+    let tx = test.store.begin().await.unwrap();
+    session.refresh.generation = 3;
+    let elsewhere = Session { project_id: project().id, ..session.clone() };
+    assert!(!tx.sessions().refreshed(&elsewhere, 2).await.unwrap(), "another project's");
+    tx.sessions().revoke(test.project.id, session.id, now()).await.unwrap();
+    assert!(!tx.sessions().refreshed(&session, 2).await.unwrap(), "an ended one");
 }
 
 /// More than a statement may have parameters, on either engine. A machine that signs in every minute has that many in seven
