@@ -6,6 +6,7 @@ pub mod challenge;
 pub mod claims;
 pub mod client;
 pub mod client_context;
+pub mod code;
 pub mod event;
 pub mod id;
 pub mod identifier;

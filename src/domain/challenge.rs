@@ -13,8 +13,6 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// Digits of a code.
-pub const CODE_DIGITS: usize = 6;
 /// Password resets that a user can have open at once; the oldest make room. More than the budget of mails allows in the time in
 /// which a reset is good, so that a stranger who starts some does not push out the owner's.
 pub const RESETS_MAX: u64 = 20;

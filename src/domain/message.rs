@@ -22,7 +22,7 @@ pub enum Message {
     },
     /// The code that sets a new password.
     PasswordResetCode {
-        /// Six digits.
+        /// Eight digits.
         code: String,
         /// Name of the project.
         project_name: String,

@@ -21,6 +21,7 @@ use crate::{
         bucket::Guarded,
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
+        code::{Code, VERIFICATION_DIGITS},
         id::{ProjectId, SessionId},
         identifier::{Identifier, IdentifierKind},
         password::Password,
@@ -39,7 +40,7 @@ use crate::{
     },
     usecase::{
         Error, Services,
-        authenticate_email_verification::{Code, EmailVerification, authenticate_email_verification},
+        authenticate_email_verification::{EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         complete_password_reset::complete_password_reset,
         issue_client_token::issue_client_token,
@@ -83,7 +84,7 @@ impl AuthService for AuthApi {
                 return Err(Error::field("pending_authentication_token", "must not be empty"));
             }
             let step = EmailVerification {
-                code: Code::parse(&body.code).in_field("code")?,
+                code: Code::parse(&body.code, VERIFICATION_DIGITS).in_field("code")?,
                 pending_token: body.pending_authentication_token.into(),
                 end_user: end_user(body.client_context)?,
             };

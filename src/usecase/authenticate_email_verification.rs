@@ -16,8 +16,9 @@ use crate::{
     domain::{
         bucket::{Claimant, Guarded, Target},
         caller::ClientCaller,
-        challenge::{CODE_DIGITS, Challenge, CountedAs, EmailCode, PendingAuthentication},
+        challenge::{Challenge, CountedAs, EmailCode, PendingAuthentication},
         client_context::EndUser,
+        code::Code,
         event::{Event, EventKind},
         identifier::IdentifierKind,
         session::AuthenticationMethod,
@@ -26,35 +27,6 @@ use crate::{
     },
     store::Tx,
 };
-
-/// Six digits, as typed.
-#[derive(Clone)]
-pub struct Code(String);
-
-impl Code {
-    /// Reads a code; spaces and dashes that people type are ignored.
-    pub fn parse(text: &str) -> Result<Self, ParseCodeError> {
-        let digits: String = text.chars().take(32).filter(|c| !matches!(c, ' ' | '-')).collect();
-        let fine = digits.len() == CODE_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit());
-        if fine { Ok(Self(digits)) } else { Err(ParseCodeError) }
-    }
-
-    /// The digits, to be compared.
-    pub(super) fn digits(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Code")
-    }
-}
-
-/// The text is not a code.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("must be {CODE_DIGITS} digits")]
-pub struct ParseCodeError;
 
 /// The second step.
 #[derive(Debug)]
@@ -183,7 +155,7 @@ async fn check_code(
     if !tx.challenges().take_attempt(code.id).await? {
         return Err(Error::CodeAttemptsExhausted { retry_after: None });
     }
-    if services.master_key.code_matches(code.id.into(), typed.digits(), &code.detail.code_hash) {
+    if services.master_key.code_matches(code.id.into(), typed.expose(), &code.detail.code_hash) {
         return Ok(counters.succeed(tx, now).await?);
     }
     let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
@@ -198,12 +170,13 @@ async fn check_code(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::code::VERIFICATION_DIGITS;
 
     #[test]
     fn neither_token_nor_code_is_printed() {
         let step = EmailVerification {
             pending_token: "signet_pa_secret".into(),
-            code: Code::parse("123456").unwrap(),
+            code: Code::parse("123456", VERIFICATION_DIGITS).unwrap(),
             end_user: EndUser::default(),
         };
         let text = format!("{step:?}");

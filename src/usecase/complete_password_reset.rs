@@ -7,7 +7,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Call, Error, Services,
     attempt::{self, Counters},
-    authenticate_email_verification::Code,
     replace_password::{Occasion, replace_password},
     stand_in::StandIn,
     start_password_reset::has_email,
@@ -24,6 +23,7 @@ use crate::{
         caller::ClientCaller,
         challenge::{Challenge, PasswordReset},
         client_context::EndUser,
+        code::Code,
         event::{Event, EventKind},
         id::{ProjectId, UserId},
         identifier::IdentifierKind,
@@ -173,7 +173,7 @@ impl Step<'_> {
             counters.withdraw(tx, now).await?;
             return refused("attempts_exhausted");
         }
-        if self.services.master_key.code_matches(reset.id.into(), typed.digits(), code_hash) {
+        if self.services.master_key.code_matches(reset.id.into(), typed.expose(), code_hash) {
             return Ok(Ok(()));
         }
         let tripped = counters.fail(tx, now).await?;
@@ -182,6 +182,10 @@ impl Step<'_> {
 
     /// Writes down why, and gives the one answer.
     async fn refuse(&self, tx: Tx, refusal: Refusal, now: Timestamp) -> Error {
+        // Of a token that was made up there is nothing to tell, and anybody could fill the audit trail with them.
+        if refusal.user_id.is_none() {
+            return Error::PasswordResetInvalid;
+        }
         let failed = Event::new(EventKind::PasswordResetFailed, self.caller.project_id()).cause(refusal.cause);
         let failed = Event { user_id: refusal.user_id, ..failed.ip_address(self.address()) };
         let written = async {
@@ -236,16 +240,17 @@ async fn find(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::code::RESET_DIGITS;
 
     #[test]
     fn neither_token_nor_code_nor_password_is_printed() {
         let step = CompletePasswordReset {
             token: "signet_pr_secret".into(),
-            code: Some(Code::parse("123456").unwrap()),
+            code: Some(Code::parse("12345678", RESET_DIGITS).unwrap()),
             new_password: Password::parse("tr0ub4dor").unwrap(),
             end_user: EndUser::default(),
         };
         let text = format!("{step:?}");
-        assert!(!["secret", "123456", "tr0ub4dor"].iter().any(|told| text.contains(told)), "{text}");
+        assert!(!["secret", "12345678", "tr0ub4dor"].iter().any(|told| text.contains(told)), "{text}");
     }
 }

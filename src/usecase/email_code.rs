@@ -5,7 +5,8 @@ use crate::{
     clock::Timestamp,
     domain::{
         bucket::{Claimant, Guarded},
-        challenge::{CODE_DIGITS, Challenge, EmailCode},
+        challenge::{Challenge, EmailCode},
+        code::{Code, VERIFICATION_DIGITS},
         event::{Event, EventKind},
         id::ChallengeId,
         identifier::Identifier,
@@ -87,7 +88,8 @@ pub(super) async fn send_new(
     now: Timestamp,
 ) -> Result<Sent, Error> {
     count_mail(services, call, tx, letter, now).await?;
-    let (id, digits) = (ChallengeId::generate(now, &services.random), digits(services));
+    let id = ChallengeId::generate(now, &services.random);
+    let digits = Code::generate(VERIFICATION_DIGITS, &services.random);
     let code = Challenge {
         id,
         project_id: letter.project.id,
@@ -98,7 +100,7 @@ pub(super) async fn send_new(
         expires_at: now + services.limits.code_lifetime,
         detail: EmailCode {
             email: letter.email.canonical().to_owned(),
-            code_hash: services.master_key.hash_code(id.into(), &digits),
+            code_hash: services.master_key.hash_code(id.into(), digits.expose()),
         },
     };
     tx.challenges().insert_code(&code).await?;
@@ -116,8 +118,8 @@ pub(super) async fn send_again(
     now: Timestamp,
 ) -> Result<Sent, Error> {
     count_mail(services, call, tx, letter, now).await?;
-    let digits = digits(services);
-    code.detail.code_hash = services.master_key.hash_code(code.id.into(), &digits);
+    let digits = Code::generate(VERIFICATION_DIGITS, &services.random);
+    code.detail.code_hash = services.master_key.hash_code(code.id.into(), digits.expose());
     code.issued_at = now;
     code.expires_at = now + services.limits.code_lifetime;
     tx.challenges().replace_code(&code).await?;
@@ -125,21 +127,16 @@ pub(super) async fn send_again(
     Ok(Sent { code_id: code.id, expires_at: code.expires_at })
 }
 
-/// New digits for a code.
-pub(super) fn digits(services: &Services) -> String {
-    (0..CODE_DIGITS).map(|_| char::from_digit(services.random.below(10), 10).unwrap_or('0')).collect()
-}
-
 async fn post(
     services: &Services,
     call: &Call,
     tx: &Tx,
     letter: &Letter<'_>,
-    code: String,
+    code: Code,
     now: Timestamp,
 ) -> Result<(), Error> {
     let message = Message::EmailVerificationCode {
-        code,
+        code: code.expose().to_owned(),
         project_name: letter.project.name.clone(),
         valid_minutes: services.limits.code_lifetime.num_minutes(),
         locale: letter.locale.clone().or_else(|| letter.user.profile.locale.clone()),

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Call, Error, Services, attempt, email_code, post_mail, stand_in::StandIn};
+use super::{Call, Error, Services, attempt, post_mail, stand_in::StandIn};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::{PlainSecret, SecretKind},
@@ -12,6 +12,7 @@ use crate::{
         bucket::{Guarded, Nobody, Target},
         challenge::{Challenge, PasswordReset, RESETS_MAX},
         client_context::EndUser,
+        code::{Code, RESET_DIGITS},
         event::{Event, EventKind},
         id::{ChallengeId, ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
@@ -25,7 +26,7 @@ use crate::{
 /// What to mail.
 #[derive(Clone, Debug)]
 pub enum ResetMethod {
-    /// Six digits.
+    /// Eight digits.
     Code,
     /// A link.
     Link {
@@ -159,8 +160,8 @@ async fn send(
     validity: std::ops::Range<Timestamp>,
 ) -> Result<(), Error> {
     let (user, id) = (&recipient.user, ChallengeId::generate(validity.start, &services.random));
-    let digits = link.is_none().then(|| email_code::digits(services));
-    let code_hash = digits.as_ref().map(|digits| services.master_key.hash_code(Uuid::from(id), digits));
+    let code = link.is_none().then(|| Code::generate(RESET_DIGITS, &services.random));
+    let code_hash = code.as_ref().map(|code| services.master_key.hash_code(Uuid::from(id), code.expose()));
     let reset = Challenge {
         id,
         project_id: project.id,
@@ -177,7 +178,7 @@ async fn send(
     let project_name = project.name.clone();
     let valid_minutes = (validity.end - validity.start).num_minutes();
     let locale = request.locale.clone().or_else(|| user.profile.locale.clone());
-    let message = match (link, digits.unwrap_or_default()) {
+    let message = match (link, code.map(|code| code.expose().to_owned()).unwrap_or_default()) {
         (Some(link), _) => Message::PasswordResetLink { link, project_name, valid_minutes, locale },
         (None, code) => Message::PasswordResetCode { code, project_name, valid_minutes, locale },
     };

@@ -236,17 +236,16 @@ async fn a_completed_reset_leaves_no_other_alive(#[values(Engine::Sqlite, Engine
 
 #[rstest]
 #[tokio::test]
-async fn several_resets_are_good_side_by_side_and_the_oldest_make_room(
+async fn a_reset_stays_good_however_many_a_stranger_starts_after_it(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let mut started = Vec::new();
-    for _ in 0..6 {
-        started.push(start_by_code(&app, ADA).await);
-        app.clock.advance(Duration::seconds(1));
+    let (token, code) = start_by_code(&app, ADA).await;
+    for _ in 0..100 {
+        app.clock.advance(Duration::seconds(5));
+        start(&app.public(), by_code(ADA)).await.unwrap();
     }
-    assert_eq!(refusal(&app.public(), &started[0].0, &started[0].1).await, INVALID);
-    complete(&app.public(), &started[1].0, &started[1].1, NEW).await.unwrap();
+    complete(&app.public(), &token, &code, NEW).await.unwrap();
 }
 
 #[rstest]
@@ -429,6 +428,7 @@ async fn the_audit_trail_keeps_where_the_end_user_was(#[values(Engine::Sqlite, E
         client_context: context("192.0.2.2"),
     };
     app.public().auth.complete_password_reset(request.clone()).await.unwrap();
+    // A token that names nothing leaves no event: anybody could make up more and more of them.
     request.client_context = context("192.0.2.3");
     app.public().auth.complete_password_reset(request).await.unwrap_err();
     let database = app.database().await;
@@ -436,5 +436,5 @@ async fn the_audit_trail_keeps_where_the_end_user_was(#[values(Engine::Sqlite, E
     let rows = database.query_all_raw(Statement::from_string(database.get_database_backend(), sql)).await.unwrap();
     let mut seen: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
     seen.sort();
-    assert_eq!(seen, ["password.set 192.0.2.2", "password_reset.failed 192.0.2.3", "password_reset.started 192.0.2.1"]);
+    assert_eq!(seen, ["password.set 192.0.2.2", "password_reset.started 192.0.2.1"]);
 }

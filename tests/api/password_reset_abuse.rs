@@ -15,7 +15,7 @@ use crate::{
 
 /// Another code than the right one.
 fn wrong(code: &str) -> &'static str {
-    if code == "000000" { "000001" } else { "000000" }
+    if code == "00000000" { "00000001" } else { "00000000" }
 }
 
 #[rstest]
@@ -105,7 +105,7 @@ async fn whether_an_address_is_somebodys_shows_in_no_answer(
             assert_eq!(theirs.expires_at, adas.expires_at);
             if !theirs.password_reset_token.is_empty() {
                 // Nor in what follows.
-                let guess = async |token: &str| complete(&app.public(), token, "000000", NEW).await.unwrap_err();
+                let guess = async |token: &str| complete(&app.public(), token, "00000000", NEW).await.unwrap_err();
                 let theirs = guess(&theirs.password_reset_token).await;
                 assert_eq!(Refused::from(&theirs), Refused::from(&guess(&adas.password_reset_token).await));
             }

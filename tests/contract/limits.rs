@@ -7,9 +7,9 @@ use clap::{Args as _, Command};
 use signet::{
     config::ServeConfig,
     domain::{
-        challenge::CODE_DIGITS,
         claims::{CLAIMS_BYTES_MAX, CUSTOM_CLAIMS_MAX},
         client_context::{DEVICE_TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX},
+        code::{RESET_DIGITS, VERIFICATION_DIGITS},
         identifier::IDENTIFIER_BYTES_MAX,
         page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
         password::PASSWORD_BYTES_MAX,
@@ -56,7 +56,11 @@ fn fixed() -> Vec<(&'static str, String, &'static str)> {
     vec![
         ("Identifier", format!("{IDENTIFIER_BYTES_MAX} bytes"), refused),
         ("Password", format!("{PASSWORD_BYTES_MAX} bytes"), refused),
-        ("Code", format!("{CODE_DIGITS} digits"), "`INVALID_FIELD`; costs no try"),
+        (
+            "Code",
+            format!("{VERIFICATION_DIGITS} digits, {RESET_DIGITS} for a password reset"),
+            "`INVALID_FIELD`; costs no try",
+        ),
         ("User agent", format!("{USER_AGENT_BYTES_MAX} bytes"), "cut"),
         ("Device token", format!("{DEVICE_TOKEN_BYTES_MAX} bytes"), "counts as none"),
         ("Custom claims", format!("{CUSTOM_CLAIMS_MAX} claims, {CLAIMS_BYTES_MAX} bytes"), refused),

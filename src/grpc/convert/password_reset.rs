@@ -3,6 +3,7 @@
 use super::{end_user, locale};
 use crate::{
     domain::{
+        code::{Code, RESET_DIGITS},
         identifier::{Identifier, IdentifierKind},
         password::Password,
         violation::InField as _,
@@ -10,7 +11,6 @@ use crate::{
     proto::{CompletePasswordResetRequest, PasswordResetMethod, StartPasswordResetRequest},
     usecase::{
         Error,
-        authenticate_email_verification::Code,
         complete_password_reset::CompletePasswordReset,
         start_password_reset::{ResetMethod, StartPasswordReset},
     },
@@ -43,7 +43,7 @@ pub(in crate::grpc) fn complete_password_reset_from(
     let code = Some(body.code).filter(|code| !code.is_empty());
     Ok(CompletePasswordReset {
         token: body.password_reset_token.into(),
-        code: code.map(|code| Code::parse(&code)).transpose().in_field("code")?,
+        code: code.map(|code| Code::parse(&code, RESET_DIGITS)).transpose().in_field("code")?,
         new_password: Password::parse(&body.new_password).in_field("new_password")?,
         end_user: end_user(body.client_context)?,
     })
