@@ -26,6 +26,7 @@ const CREATE_EXAMPLES: &str = "\
 Examples:
   signet client create --project PROJECT --name 'Shop back end'
   signet client create --project PROJECT --name 'Shop app' --public
+  signet client create --project PROJECT --name 'Old SDK' --public --jwt-refresh-tokens
   signet client create --operator --name 'Deploy pipeline'
 
 A back end calls with its id and secret: `authorization: Basic base64(ID:SECRET)`. The secret is shown this once; only its \

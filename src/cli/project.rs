@@ -17,7 +17,8 @@ Examples:
   signet project create --name Shop
   signet project create --name Shop --json | jq -r .project_id
 
-Its settings are changed over gRPC, by `ProjectService.UpdateProject`; see `signet client create --operator`.";
+Its settings are changed over gRPC, by `ProjectService.UpdateProject`: lifetimes, the grace period of refresh tokens, the interval at \
+which keys rotate, the pages for password resets and more; see `signet client create --operator`.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
