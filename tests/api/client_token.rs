@@ -18,9 +18,9 @@ use crate::{
     forgery::{damaged, forged, signed_again},
     keys::{key_set, verify},
     projects::{project_with, quick, update},
-    sessions::all_secrets,
     sign_in::{claims_of, email, with_password},
     support::{Caller, Engine, PASSWORD, RawCall, TestApp, credentials, field_violations, reason},
+    worthless::all_secrets,
 };
 
 const RESOURCE: &str = "https://api.example/";

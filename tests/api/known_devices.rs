@@ -171,7 +171,7 @@ async fn redeem_on(app: &TestApp, token: &str, code: &str, device: &str) -> Resu
 }
 
 /// Gives grace a device by letting her sign in once, then an address that has to be verified anew.
-async fn known_but_unverified(app: &TestApp) -> String {
+pub(crate) async fn known_but_unverified(app: &TestApp) -> String {
     let token = begin_on(app, "").await;
     let code = app.last_code_to(GRACE).await;
     let device = redeem_on(app, &token, &code, "").await.unwrap();

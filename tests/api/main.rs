@@ -21,6 +21,7 @@ mod password_reset;
 mod password_reset_abuse;
 mod projects;
 mod refresh;
+
 mod session_renewal;
 mod session_service;
 mod sessions;
@@ -30,3 +31,4 @@ mod sweep;
 mod together;
 mod transport;
 mod users;
+mod worthless;
