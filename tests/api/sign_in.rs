@@ -85,20 +85,13 @@ async fn whoever_cannot_sign_in_gets_the_same_answer_for_the_same_work(
     ];
     let mut answers = Vec::new();
     for (identifier, password) in cases {
-        let before = hashes(&app);
+        let before = app.hashes();
         let status = try_password(&app.back_end(), identifier, password).await.unwrap_err();
-        answers.push((Refused::from(&status), hashes(&app) - before));
+        answers.push((Refused::from(&status), app.hashes() - before));
     }
     assert_eq!((answers[0].0.code, answers[0].0.reason.as_str()), (Code::Unauthenticated, "INVALID_CREDENTIALS"));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
     assert_eq!(answers[0].1, 1, "one hash each");
-}
-
-/// How many hashes the lane has computed.
-fn hashes(app: &TestApp) -> u64 {
-    let text = app.metrics.encode();
-    let line = text.lines().find(|line| line.starts_with("signet_hash_duration_seconds_count")).unwrap_or("0");
-    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[rstest]
