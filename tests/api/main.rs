@@ -21,7 +21,7 @@ mod password_reset;
 mod password_reset_abuse;
 mod projects;
 mod refresh;
-
+mod refresh_ends;
 mod session_renewal;
 mod session_service;
 mod sessions;
