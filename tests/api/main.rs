@@ -26,6 +26,7 @@ mod session_renewal;
 mod session_service;
 mod sessions;
 mod sign_in;
+mod statements;
 mod support;
 mod sweep;
 mod together;
