@@ -9,12 +9,10 @@ use signet::proto::{
 
 use crate::{
     email_verification::pending,
-    guessing::{ADA, WRONG, context, guess, said, try_from},
+    guessing::{WRONG, context, guess, said, try_from},
     sign_in::{email, try_password},
-    support::{Caller, Engine, PASSWORD, TestApp, reason},
+    support::{ADA, Caller, Engine, GRACE, PASSWORD, TestApp, reason},
 };
-
-const GRACE: &str = "grace@example.com";
 
 /// Signs ada in; gives the token of her device.
 async fn device_of_ada(app: &TestApp) -> String {

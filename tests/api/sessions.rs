@@ -19,7 +19,10 @@ pub(crate) async fn sign_in(app: &TestApp) -> SignInResponse {
     app.public().auth.sign_in(request).await.unwrap().into_inner()
 }
 
-async fn authenticate(caller: &Caller, credential: Credential) -> Result<AuthenticateSessionResponse, Status> {
+pub(crate) async fn authenticate(
+    caller: &Caller,
+    credential: Credential,
+) -> Result<AuthenticateSessionResponse, Status> {
     let request = AuthenticateSessionRequest { credential: Some(credential), ..Default::default() };
     caller.auth.clone().authenticate_session(request).await.map(tonic::Response::into_inner)
 }

@@ -10,7 +10,10 @@ use signet::proto::{
 };
 use tonic::{Code, Status};
 
-use crate::support::{CHEAP, Caller, Engine, PASSWORD, Refused, TestApp, field_violations, reason};
+use crate::{
+    sessions::authenticate,
+    support::{CHEAP, Caller, Engine, PASSWORD, Refused, TestApp, field_violations, reason},
+};
 
 pub(crate) fn with_password(identifier: Identifier, password: &str) -> AuthenticatePasswordRequest {
     AuthenticatePasswordRequest { identifier: Some(identifier), password: password.into(), ..Default::default() }
@@ -164,14 +167,8 @@ async fn the_end_users_connection_is_recorded_on_the_session(
     let mut request = with_password(email("ada@example.com"), PASSWORD);
     request.client_context = Some(context.clone());
     let answer = app.back_end().auth.authenticate_password(request).await.unwrap().into_inner();
-    let credential = Some(Credential::SessionId(answer.session.unwrap().session_id));
-    let live = app
-        .back_end()
-        .auth
-        .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
-        .await
-        .unwrap();
-    assert_eq!(live.into_inner().session.unwrap().client_context, Some(context));
+    let live = authenticate(&app.back_end(), Credential::SessionId(answer.session.unwrap().session_id)).await.unwrap();
+    assert_eq!(live.session.unwrap().client_context, Some(context));
 }
 
 #[rstest]

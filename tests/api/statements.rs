@@ -8,8 +8,8 @@ use tracing::{Subscriber, span};
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::Registry};
 
 use crate::{
-    password_reset::{ADA, GRACE, allow_pages, by_code, by_link, refusal, start},
-    support::{Engine, TestApp},
+    password_reset::{allow_pages, by_code, by_link, refusal, start},
+    support::{ADA, Engine, GRACE, TestApp},
 };
 
 /// Each round trip to the database, by the name of the function that makes it. Of this thread only: of one test.

@@ -35,7 +35,7 @@ use tonic::service::Routes;
 pub(crate) use self::{
     answers::{Refused, detail, field_violations, reason},
     callers::Caller,
-    fixture::{Fixture, PASSWORD, basic, credentials},
+    fixture::{ADA, Fixture, GRACE, PASSWORD, basic, credentials},
     raw::{Answer, RawCall, contains, message, method, object},
 };
 pub(crate) use signet_test_support::Engine;
