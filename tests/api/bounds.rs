@@ -3,13 +3,13 @@
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 use signet::proto::{
-    AuthenticateSessionRequest, ClientContext, CreateUserRequest, GetUserRequest, ListUsersRequest, SignInOptions,
-    SignInRequest, TokenOptions, User, authenticate_password_request::Identifier,
-    authenticate_session_request::Credential,
+    ClientContext, CreateUserRequest, GetUserRequest, ListUsersRequest, SignInOptions, SignInRequest, TokenOptions,
+    User, authenticate_password_request::Identifier, authenticate_session_request::Credential,
 };
 
 use crate::{
     email_verification::pending,
+    sessions::authenticate,
     sign_in::{claims_of, email, try_password, with_password},
     support::{Engine, PASSWORD, TestApp, object},
 };
@@ -139,14 +139,8 @@ async fn the_largest_wishes_are_honoured(#[values(Engine::Sqlite, Engine::Postgr
         let tokens = answer.tokens.unwrap();
         assert_eq!(claims_of(&tokens.access_token)["custom_claims"], json!(claims));
         // The token is long, but not too long to be shown again.
-        let credential = Some(Credential::AccessToken(tokens.access_token));
-        let live = app
-            .back_end()
-            .auth
-            .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
-            .await
-            .unwrap();
-        let session = live.into_inner().session.unwrap();
+        let live = authenticate(&app.back_end(), Credential::AccessToken(tokens.access_token)).await.unwrap();
+        let session = live.session.unwrap();
         assert_eq!(session.custom_claims, Some(object(&claims)));
         assert_eq!(session.client_context.unwrap().user_agent, "é".repeat(256), "longer than 512 bytes is cut");
     }

@@ -18,9 +18,9 @@ use crate::{
     forgery::{damaged, forged, signed_again},
     keys::{key_set, verify},
     projects::{project_with, quick, update},
-    sessions::all_secrets,
     sign_in::{claims_of, email, with_password},
     support::{Caller, Engine, PASSWORD, RawCall, TestApp, credentials, field_violations, reason},
+    worthless::all_secrets,
 };
 
 const RESOURCE: &str = "https://api.example/";
@@ -36,7 +36,7 @@ pub(crate) async fn client_token(caller: &Caller, resource: &str) -> String {
 }
 
 /// Why the service refuses a call with that token; empty if it does not.
-async fn refusal(routes: &Routes, token: &str) -> String {
+pub(crate) async fn refusal(routes: &Routes, token: &str) -> String {
     let mut caller = Caller::new(routes.clone(), Some(&format!("Bearer {token}")));
     let refused = caller.users.list_users(ListUsersRequest::default()).await.err();
     refused.map(|status| reason(&status)).unwrap_or_default()
@@ -70,6 +70,24 @@ async fn a_client_token_names_the_client_and_verifies_with_the_key_set_alone(
     let second = client_token(&app.back_end(), resource).await;
     assert_ne!(claims_of(&second)["jti"], claims_of(&answer.access_token)["jti"]);
     assert_eq!(app.events().await, events, "nothing is written");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_token_costs_no_password_hash_and_writes_nothing(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let before = (app.contents().await, app.hashes());
+    for _ in 0..3 {
+        issue(&app.back_end(), "").await.unwrap();
+        issue(&app.back_end(), "https://elsewhere.example/").await.unwrap_err();
+    }
+    assert_eq!((app.contents().await, app.hashes()), before);
+    // Both would show.
+    app.back_end().auth.authenticate_password(with_password(email("ada@example.com"), PASSWORD)).await.unwrap();
+    assert_ne!(app.contents().await, before.0);
+    assert_eq!(app.hashes(), before.1 + 1);
 }
 
 #[rstest]

@@ -12,10 +12,8 @@ use tonic_types::pb::ErrorInfo;
 
 use crate::{
     sign_in::{email, session_is_live, try_password},
-    support::{Caller, Engine, PASSWORD, TestApp, detail, field_violations, reason},
+    support::{Caller, Engine, GRACE, PASSWORD, TestApp, detail, field_violations, reason},
 };
-
-const GRACE: &str = "grace@example.com";
 
 /// Takes the first step; gives the pending token.
 pub(crate) async fn begin(caller: &Caller) -> String {

@@ -16,10 +16,9 @@ use tonic::{Code, Status};
 use crate::{
     email_verification::{begin, redeem},
     sign_in::{email, try_password, with_password},
-    support::{Caller, Engine, PASSWORD, Refused, TestApp, reason},
+    support::{ADA, Caller, Engine, PASSWORD, Refused, TestApp, reason},
 };
 
-pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const WRONG: &str = "wrong password";
 
 /// Signs in from somewhere: an address and a device token, each empty if there is none.

@@ -23,10 +23,8 @@ use tonic::service::Routes;
 use crate::{
     projects::{project_with, quick, seconds, update},
     sign_in::{claims_of, email, session_is_live, try_password, with_password},
-    support::{Caller, Engine, PASSWORD, TestApp, method, operator_call},
+    support::{ADA, Caller, Engine, PASSWORD, TestApp, method, operator_call},
 };
-
-const ADA: &str = "ada@example.com";
 
 /// The key set of a project as JSON: all that a verifier gets to see.
 pub(crate) async fn key_set(routes: Routes, project_id: &str) -> Value {

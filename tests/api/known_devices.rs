@@ -9,12 +9,10 @@ use signet::proto::{
 
 use crate::{
     email_verification::pending,
-    guessing::{ADA, WRONG, context, guess, said, try_from},
+    guessing::{WRONG, context, guess, said, try_from},
     sign_in::{email, try_password},
-    support::{Caller, Engine, PASSWORD, TestApp, reason},
+    support::{ADA, Caller, Engine, GRACE, PASSWORD, TestApp, reason},
 };
-
-const GRACE: &str = "grace@example.com";
 
 /// Signs ada in; gives the token of her device.
 async fn device_of_ada(app: &TestApp) -> String {
@@ -171,7 +169,7 @@ async fn redeem_on(app: &TestApp, token: &str, code: &str, device: &str) -> Resu
 }
 
 /// Gives grace a device by letting her sign in once, then an address that has to be verified anew.
-async fn known_but_unverified(app: &TestApp) -> String {
+pub(crate) async fn known_but_unverified(app: &TestApp) -> String {
     let token = begin_on(app, "").await;
     let code = app.last_code_to(GRACE).await;
     let device = redeem_on(app, &token, &code, "").await.unwrap();

@@ -7,7 +7,7 @@ use signet::{
     proto::{
         ClientContext, CompletePasswordResetRequest, CompletePasswordResetResponse, DeleteUserRequest,
         DisableUserRequest, EnableUserRequest, PasswordResetMethod, ProjectSettings, SetPasswordRequest,
-        StartPasswordResetRequest, StartPasswordResetResponse, UpdateProjectRequest, UpdateUserRequest, UserUpdate,
+        StartPasswordResetRequest, StartPasswordResetResponse, UpdateUserRequest, UserUpdate,
     },
     usecase::sweep::sweep,
 };
@@ -16,12 +16,11 @@ use url::Url;
 
 use crate::{
     email_verification,
+    projects::update,
     sign_in::{email, session_is_live, try_password},
-    support::{Caller, Engine, PASSWORD, TestApp, field_violations, reason},
+    support::{ADA, Caller, Engine, GRACE, PASSWORD, TestApp, field_violations, reason},
 };
 
-pub(crate) const ADA: &str = "ada@example.com";
-pub(crate) const GRACE: &str = "grace@example.com";
 pub(crate) const NEW: &str = "an entirely new one";
 pub(crate) const PAGES: [&str; 2] = ["https://app.example/reset", "https://app.example/other?from=a%20mail&x=<'\">"];
 const LINK: PasswordResetMethod = PasswordResetMethod::Link;
@@ -66,14 +65,7 @@ pub(crate) const INVALID: &str = "PASSWORD_RESET_INVALID";
 /// Gives the project its pages.
 pub(crate) async fn allow_pages(app: &TestApp) {
     let settings = ProjectSettings { password_reset_urls: PAGES.map(str::to_owned).to_vec(), ..Default::default() };
-    let mask = prost_types::FieldMask { paths: vec!["settings.password_reset_urls".into()] };
-    let request = UpdateProjectRequest {
-        project_id: app.fixture.project_id.to_string(),
-        settings: Some(settings),
-        update_mask: Some(mask),
-        ..Default::default()
-    };
-    app.operator().projects.update_project(request).await.unwrap();
+    update(app, &app.fixture.project_id.to_string(), settings, &["password_reset_urls"]).await.unwrap();
 }
 
 /// Starts with a code; gives token and code.

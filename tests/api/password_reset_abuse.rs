@@ -7,10 +7,10 @@ use tonic::Code;
 
 use crate::{
     password_reset::{
-        ADA, GRACE, INVALID, NEW, PAGES, allow_pages, by_code, by_link, complete, count, refusal, signs_in, start,
-        start_by_code, start_by_link,
+        INVALID, NEW, PAGES, allow_pages, by_code, by_link, complete, count, refusal, signs_in, start, start_by_code,
+        start_by_link,
     },
-    support::{Engine, PASSWORD, RawCall, Refused, TestApp, field_violations, message, reason},
+    support::{ADA, Engine, GRACE, PASSWORD, RawCall, Refused, TestApp, field_violations, message, reason},
 };
 
 /// Another code than the right one.

@@ -13,6 +13,7 @@ use signet::{
 use tonic::Status;
 
 use crate::{
+    guessing::said,
     sessions::refusal,
     sign_in::{email, try_password},
     support::{Caller, Engine, PASSWORD, TestApp, reason},
@@ -68,10 +69,6 @@ fn why<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
 
 async fn is_live(app: &TestApp, session: &Session) -> bool {
     refusal(&app.back_end(), Credential::SessionId(session.session_id.clone())).await.is_empty()
-}
-
-async fn count(app: &TestApp, event: &str) -> usize {
-    app.events().await.iter().filter(|seen| *seen == event).count()
 }
 
 #[rstest]
@@ -149,12 +146,12 @@ async fn ending_a_session_twice_is_no_error_and_no_news(#[values(Engine::Sqlite,
     app.clock.advance(Duration::seconds(1));
     assert_eq!(revoke(&caller, id).await.unwrap(), revoked, "it has ended when it did");
     assert_eq!(get(&caller, id).await.unwrap(), revoked);
-    assert_eq!(count(&app, "session.revoked (revoked)").await, 1);
+    assert_eq!(said(&app, "session.revoked (revoked)").await, 1);
 
     // One that has idled away has ended, too.
     app.clock.advance(Duration::days(14));
     revoke(&caller, &sessions[1].session_id).await.unwrap();
-    assert_eq!(count(&app, "session.revoked (revoked)").await, 1);
+    assert_eq!(said(&app, "session.revoked (revoked)").await, 1);
 
     let before = get(&caller, &sessions[2].session_id).await.unwrap();
     assert_eq!(why(revoke(&caller, NEVER).await), "SESSION_NOT_FOUND");
@@ -179,7 +176,7 @@ async fn all_sessions_of_a_user_end_but_the_one_that_is_named(
     assert_eq!(revoke_all(&caller, &ada, "").await.unwrap(), 1);
     assert_eq!(revoke_all(&caller, &ada, "").await.unwrap(), 0, "there is none left");
     assert!(!is_live(&app, &sessions[2]).await);
-    assert_eq!(count(&app, "session.revoked (all_revoked)").await, 3);
+    assert_eq!(said(&app, "session.revoked (all_revoked)").await, 3);
     let nobody = "user_01K0000000000000000000000Z";
     assert_eq!(why(revoke_all(&caller, nobody, "").await), "USER_NOT_FOUND");
 }
@@ -231,7 +228,7 @@ async fn a_password_is_changed_from_a_session_that_goes_on(#[values(Engine::Sqli
     assert!(is_live(&app, &sessions[1]).await);
     assert!(!is_live(&app, &sessions[0]).await && !is_live(&app, &sessions[2]).await);
     assert_eq!(get(&app.back_end(), &sessions[1].session_id).await.unwrap(), sessions[1]);
-    assert_eq!(count(&app, "session.revoked (password_set)").await, 2);
+    assert_eq!(said(&app, "session.revoked (password_set)").await, 2);
     try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap_err();
     try_password(&app.back_end(), email("ada@example.com"), "another long one").await.unwrap();
 }
@@ -248,7 +245,7 @@ async fn of_a_deleted_user_the_audit_trail_keeps_that_the_sessions_ended(
     app.back_end().users.delete_user(request.clone()).await.unwrap();
     let again = app.back_end().users.delete_user(request).await;
     assert_eq!(why(again), "USER_NOT_FOUND");
-    assert_eq!((count(&app, "session.revoked (user_deleted)").await, count(&app, "user.deleted").await), (2, 1));
+    assert_eq!((said(&app, "session.revoked (user_deleted)").await, said(&app, "user.deleted").await), (2, 1));
 }
 
 /// A sign-in has opened its session, and commits while somebody ends all sessions of the user.

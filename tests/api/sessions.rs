@@ -1,26 +1,17 @@
 //! Sessions, and the tokens that stand for them: taken whole, in their own place, and only as long as the session lives.
 
 use chrono::Duration;
-use prost_reflect::Kind;
 use rstest::rstest;
-use serde_json::json;
-use signet::{
-    crypto::jwt::TokenKind,
-    proto::{
-        AuthenticateSessionRequest, AuthenticateSessionResponse, DeleteUserRequest, DisableUserRequest, RPCS,
-        RevokeAllSessionsRequest, RevokeSessionRequest, SetPasswordRequest, SignInRequest, SignInResponse,
-        SignOutRequest, TokenOptions, authenticate_session_request::Credential, sign_out_request,
-    },
+use signet::proto::{
+    AuthenticateSessionRequest, AuthenticateSessionResponse, DeleteUserRequest, DisableUserRequest,
+    RevokeAllSessionsRequest, RevokeSessionRequest, SetPasswordRequest, SignInRequest, SignInResponse, SignOutRequest,
+    authenticate_session_request::Credential, sign_out_request,
 };
 use tonic::Status;
 
 use crate::{
-    client_token::client_token,
-    email_verification::begin,
-    forgery::{damaged, forged, signed_again},
-    password_reset::start_by_code,
-    sign_in::{email, with_password},
-    support::{Caller, Engine, PASSWORD, RawCall, TestApp, credentials, message, method, reason},
+    forgery::damaged,
+    support::{Caller, Engine, PASSWORD, TestApp, reason},
 };
 
 pub(crate) async fn sign_in(app: &TestApp) -> SignInResponse {
@@ -28,7 +19,10 @@ pub(crate) async fn sign_in(app: &TestApp) -> SignInResponse {
     app.public().auth.sign_in(request).await.unwrap().into_inner()
 }
 
-async fn authenticate(caller: &Caller, credential: Credential) -> Result<AuthenticateSessionResponse, Status> {
+pub(crate) async fn authenticate(
+    caller: &Caller,
+    credential: Credential,
+) -> Result<AuthenticateSessionResponse, Status> {
     let request = AuthenticateSessionRequest { credential: Some(credential), ..Default::default() };
     caller.auth.clone().authenticate_session(request).await.map(tonic::Response::into_inner)
 }
@@ -38,7 +32,7 @@ pub(crate) async fn refusal(caller: &Caller, credential: Credential) -> String {
     authenticate(caller, credential).await.err().map(|status| reason(&status)).unwrap_or_default()
 }
 
-async fn sign_out(caller: &Caller, credential: sign_out_request::Credential) -> Result<(), Status> {
+pub(crate) async fn sign_out(caller: &Caller, credential: sign_out_request::Credential) -> Result<(), Status> {
     let request = SignOutRequest { credential: Some(credential) };
     caller.auth.clone().sign_out(request).await.map(drop)
 }
@@ -65,109 +59,6 @@ async fn each_credential_stands_for_the_session_it_came_with(
     }
 }
 
-/// Everything secret that the service gives out, by the name of the field it belongs into.
-pub(crate) async fn all_secrets(app: &TestApp) -> Vec<(&'static str, String)> {
-    let signed_in = sign_in(app).await;
-    let tokens = signed_in.tokens.unwrap();
-    let mut request = with_password(email("ada@example.com"), PASSWORD);
-    request.token_options = Some(TokenOptions { include_id_token: true, ..Default::default() });
-    let with_id = app.back_end().auth.authenticate_password(request).await.unwrap().into_inner();
-    let pending = begin(&app.back_end()).await;
-    let code = app.last_code_to("grace@example.com").await;
-    let (reset_token, reset_code) = start_by_code(app, "grace@example.com").await;
-    let secret = |authorization| secrecy::ExposeSecret::expose_secret(&credentials(authorization).1).to_owned();
-    vec![
-        ("access_token", tokens.access_token),
-        ("session_token", tokens.session_token.unwrap()),
-        ("id_token", with_id.tokens.unwrap().id_token.unwrap()),
-        ("refresh_token", tokens.refresh_token),
-        ("device_token", signed_in.device_token),
-        ("session_id", signed_in.session.unwrap().session_id),
-        ("pending_authentication_token", pending),
-        ("code", code),
-        ("password_reset_token", reset_token),
-        ("reset_code", reset_code),
-        ("client_secret", secret(&app.fixture.confidential)),
-        ("operator_secret", secret(&app.fixture.operator)),
-        ("client_token", client_token(&app.back_end(), "").await),
-        ("password", PASSWORD.into()),
-    ]
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_secret_of_each_kind_is_worthless_in_every_place_but_its_own(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-) {
-    let Some(app) = TestApp::start(engine).await else { return };
-    let secrets = all_secrets(&app).await;
-    // Two RPCs call different things a code.
-    let own_kind = |rpc: &str, field: &str| match field {
-        "code" if rpc.ends_with("CompletePasswordReset") => "reset_code".to_owned(),
-        _ => field.to_owned(),
-    };
-    let own = |kind: &str| secrets.iter().find(|(known, _)| *known == kind).unwrap().1.clone();
-    let is_place = |name: &str| name.ends_with("_token") || secrets.iter().any(|(kind, _)| *kind == name);
-    let before = app.events().await;
-    let (mut pairs, mut good) = (0, Vec::new());
-    for rpc in RPCS {
-        let fields: Vec<_> = method(rpc.path).input().fields().filter(|field| field.kind() == Kind::String).collect();
-        for place in fields.iter().filter(|field| is_place(field.name())) {
-            for (kind, secret) in &secrets {
-                // The rest of the request is as right as can be.
-                let mut request = json!({});
-                for field in fields.iter().filter(|field| field.containing_oneof().is_none()) {
-                    request[field.name()] = match field.name() {
-                        "code" | "password" | "password_reset_token" | "pending_authentication_token" => {
-                            json!(own(&own_kind(rpc.path, field.name())))
-                        }
-                        "new_password" => json!("an entirely new one"),
-                        "login_id" => json!("ada"),
-                        "user_id" => json!(app.fixture.ada.to_string()),
-                        "page_token" => json!(""),
-                        _ => continue,
-                    };
-                }
-                if rpc.path.ends_with("AuthenticatePassword") {
-                    request["username"] = json!("ada");
-                }
-                request[place.name()] = json!(secret);
-                if *kind == own_kind(rpc.path, place.name()) {
-                    good.push((rpc.path, request));
-                    continue;
-                }
-                // Whatever is long enough may become somebody's new password.
-                if matches!(method(rpc.path).name(), "CreateUser" | "SetPassword") {
-                    continue;
-                }
-                pairs += 1;
-                let call = RawCall::to(rpc.path).authorization(app.fixture.entitled(rpc.caller));
-                let answer = call.message(&message(rpc.path, request)).send(&app.routes()).await;
-                assert!(!answer.is_ok(), "{} takes a {kind} as {}", rpc.path, place.name());
-            }
-        }
-    }
-    assert!(pairs > 80, "only {pairs} pairs");
-    let done = app.events().await;
-    let changes = ["session.revoked", "user.signed_in", "email.verified", "password.set"];
-    let done = done.iter().filter(|event| changes.iter().any(|change| event.starts_with(change))).count();
-    let had = before.iter().filter(|event| changes.iter().any(|change| event.starts_with(change))).count();
-    assert_eq!(done, had);
-    // In its own place each one works, so nothing above was refused for another reason.
-    app.clock.advance(Duration::seconds(31));
-    for (path, request) in good {
-        if path.contains("UserService") || ["SignOut", "RevokeSession"].iter().any(|rpc| path.ends_with(rpc)) {
-            continue;
-        }
-        let rpc = RPCS.iter().find(|rpc| rpc.path == path).unwrap();
-        let call = RawCall::to(path).authorization(app.fixture.entitled(rpc.caller));
-        let answer = call.message(&message(path, request)).send(&app.routes()).await;
-        // What works once has been used by the request for the other of its two fields.
-        let used = ["PENDING_AUTHENTICATION_INVALID", "PASSWORD_RESET_INVALID"].contains(&answer.reason().as_str());
-        assert!(answer.is_ok() || used, "{path}: {:?}", answer.status);
-    }
-}
-
 #[rstest]
 #[tokio::test]
 async fn a_token_cut_or_changed_anywhere_is_refused(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
@@ -183,27 +74,6 @@ async fn a_token_cut_or_changed_anywhere_is_refused(#[values(Engine::Sqlite, Eng
             assert_eq!(refusal(&caller, credential(wrong)).await, "TOKEN_INVALID", "{what}");
         }
         assert_eq!(refusal(&caller, credential(format!(" {token}"))).await, "TOKEN_INVALID");
-    }
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_forged_token_is_refused(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
-    let Some(app) = TestApp::start(engine).await else { return };
-    let signed_in = sign_in(&app).await;
-    let token = signed_in.tokens.unwrap().access_token;
-    let (caller, now) = (app.back_end(), app.services.clock.now());
-    let again = signed_again(&app, &token, TokenKind::Access).await;
-    assert_eq!(refusal(&caller, Credential::AccessToken(again)).await, "", "signed again, it is as good");
-    let more = [("token_kind", json!("client")), ("sid", json!(app.fixture.ada.to_string())), ("sid", json!(""))];
-    let forged = forged(&app, &token, TokenKind::Access, &more).await;
-    for (what, token) in forged {
-        assert_eq!(refusal(&caller, Credential::AccessToken(token.clone())).await, "TOKEN_INVALID", "{what}");
-        // An expired token may still end its session, which is a test of its own; and whose it is does not matter then.
-        if what != format!("exp = {}", now.timestamp()) && !what.starts_with("sub = \"user_0") {
-            let status = sign_out(&caller, sign_out_request::Credential::AccessToken(token)).await.unwrap_err();
-            assert_eq!(reason(&status), "TOKEN_INVALID", "{what}");
-        }
     }
 }
 

@@ -10,7 +10,10 @@ use signet::proto::{
 };
 use tonic::{Code, Status};
 
-use crate::support::{CHEAP, Caller, Engine, PASSWORD, Refused, TestApp, field_violations, reason};
+use crate::{
+    sessions::authenticate,
+    support::{CHEAP, Caller, Engine, PASSWORD, Refused, TestApp, field_violations, reason},
+};
 
 pub(crate) fn with_password(identifier: Identifier, password: &str) -> AuthenticatePasswordRequest {
     AuthenticatePasswordRequest { identifier: Some(identifier), password: password.into(), ..Default::default() }
@@ -85,20 +88,13 @@ async fn whoever_cannot_sign_in_gets_the_same_answer_for_the_same_work(
     ];
     let mut answers = Vec::new();
     for (identifier, password) in cases {
-        let before = hashes(&app);
+        let before = app.hashes();
         let status = try_password(&app.back_end(), identifier, password).await.unwrap_err();
-        answers.push((Refused::from(&status), hashes(&app) - before));
+        answers.push((Refused::from(&status), app.hashes() - before));
     }
     assert_eq!((answers[0].0.code, answers[0].0.reason.as_str()), (Code::Unauthenticated, "INVALID_CREDENTIALS"));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
     assert_eq!(answers[0].1, 1, "one hash each");
-}
-
-/// How many hashes the lane has computed.
-fn hashes(app: &TestApp) -> u64 {
-    let text = app.metrics.encode();
-    let line = text.lines().find(|line| line.starts_with("signet_hash_duration_seconds_count")).unwrap_or("0");
-    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[rstest]
@@ -171,14 +167,8 @@ async fn the_end_users_connection_is_recorded_on_the_session(
     let mut request = with_password(email("ada@example.com"), PASSWORD);
     request.client_context = Some(context.clone());
     let answer = app.back_end().auth.authenticate_password(request).await.unwrap().into_inner();
-    let credential = Some(Credential::SessionId(answer.session.unwrap().session_id));
-    let live = app
-        .back_end()
-        .auth
-        .authenticate_session(AuthenticateSessionRequest { credential, ..Default::default() })
-        .await
-        .unwrap();
-    assert_eq!(live.into_inner().session.unwrap().client_context, Some(context));
+    let live = authenticate(&app.back_end(), Credential::SessionId(answer.session.unwrap().session_id)).await.unwrap();
+    assert_eq!(live.session.unwrap().client_context, Some(context));
 }
 
 #[rstest]

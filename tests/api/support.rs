@@ -2,6 +2,7 @@
 
 mod answers;
 mod callers;
+mod contents;
 mod fixture;
 mod raw;
 
@@ -34,7 +35,7 @@ use tonic::service::Routes;
 pub(crate) use self::{
     answers::{Refused, detail, field_violations, reason},
     callers::Caller,
-    fixture::{Fixture, PASSWORD, basic, credentials},
+    fixture::{ADA, Fixture, GRACE, PASSWORD, basic, credentials},
     raw::{Answer, RawCall, contains, message, method, object},
 };
 pub(crate) use signet_test_support::Engine;
@@ -149,6 +150,18 @@ impl TestApp {
     pub(crate) async fn last_mail_to(&self, address: &str) -> KeptMail {
         self.mail.run_once(self.services.clock.now()).await.unwrap();
         self.mailbox.last_to(address).unwrap_or_else(|| panic!("no mail to {address}"))
+    }
+
+    /// Every row of the database.
+    pub(crate) async fn contents(&self) -> Vec<String> {
+        contents::of(&self.database().await).await
+    }
+
+    /// How many passwords the lane has hashed.
+    pub(crate) fn hashes(&self) -> u64 {
+        let text = self.metrics.encode();
+        let line = text.lines().find(|line| line.starts_with("signet_hash_duration_seconds_count")).unwrap_or("0");
+        line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// The six digits that were mailed last to that address.

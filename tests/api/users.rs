@@ -14,10 +14,8 @@ use tonic_types::pb::BadRequest;
 use crate::{
     email_verification::{begin, redeem},
     sign_in::{email, session_is_live, try_password},
-    support::{Engine, PASSWORD, TestApp, detail, object, reason},
+    support::{ADA, Engine, PASSWORD, TestApp, detail, object, reason},
 };
-
-const ADA: &str = "ada@example.com";
 
 async fn create(app: &TestApp, request: CreateUserRequest) -> Result<User, Status> {
     let answer = app.back_end().users.create_user(request).await;

@@ -60,6 +60,32 @@ async fn a_reply_that_is_cut_on_the_wire_is_given_again(
     assert_eq!(installation.session_row().await, SessionRow { generation: 3, is_revoked: false });
 }
 
+/// The service that answered may be gone, or a load balancer chooses another one for the second try.
+#[rstest]
+#[tokio::test]
+async fn a_reply_that_is_cut_on_the_wire_is_given_again_by_any_other_replica(
+    #[values(Cut::BeforeTheReply, Cut::WithinTheMessage)] cut: Cut,
+) {
+    let Some(installation) = Installation::set_up(Engine::Postgres).await else { return };
+    let (first, mut second, mut third) =
+        (installation.start_replica(), start_replica(&installation).await, start_replica(&installation).await);
+    let token = first_token(&mut third.1).await;
+    let proxy = severing_proxy::start(first.address(), cut).await;
+    let lost = installation.connect(&proxy).await.refresh(&token).await.unwrap_err();
+    assert!(is_connection_lost(&lost), "{lost:?}");
+    let refreshed = SessionRow { generation: 2, is_revoked: false };
+    assert_eq!(installation.session_row().await, refreshed, "the first had done its part");
+
+    let successor = second.1.refresh(&token).await.unwrap();
+    assert_ne!(successor, token);
+    first.kill();
+    assert_eq!(third.1.refresh(&token).await.unwrap(), successor);
+    assert_eq!(installation.session_row().await, refreshed, "a repetition moves nothing on");
+    assert_eq!(installation.events("refresh.repeated").await, 2);
+    third.1.refresh(&successor).await.unwrap();
+    assert_eq!(installation.session_row().await, SessionRow { generation: 3, is_revoked: false });
+}
+
 #[rstest]
 #[case::one_process(Engine::Sqlite, 1)]
 #[case::three_replicas(Engine::Postgres, 3)]

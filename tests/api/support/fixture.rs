@@ -32,6 +32,12 @@ use super::{CHEAP, operator_call, services, start};
 /// Password of every user of the fixture.
 pub(crate) const PASSWORD: &str = "a horse, a lamp";
 
+/// Address of a user of the fixture, verified.
+pub(crate) const ADA: &str = "ada@example.com";
+
+/// Address of another, not verified.
+pub(crate) const GRACE: &str = "grace@example.com";
+
 /// A project with a back end, an application and three users; another project; an operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Fixture {
