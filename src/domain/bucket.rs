@@ -124,8 +124,10 @@ pub struct Claimant {
     pub target: Target,
     /// The device they come from, if it has shown that this very user signed in on it.
     pub device: Option<DeviceId>,
-    /// The address they come from.
+    /// The address they come from, if it is believed: the one that is counted.
     pub ip_address: Option<IpAddr>,
+    /// The address they are said to come from: for the audit trail only.
+    pub reported_address: Option<IpAddr>,
 }
 
 /// Whom somebody wants to be.

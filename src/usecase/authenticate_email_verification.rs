@@ -132,8 +132,9 @@ fn claimant(
     let target = Target::User(pending.user_id);
     let now_known = attempt::claimant_with(keys, &services.limits, caller, target, end_user, now);
     let device = now_known.device.or(pending.detail.counted.device);
-    let ip_address = now_known.ip_address.or(attempt::believed_address(caller, &pending.detail.client_context));
-    Claimant { device, ip_address, ..now_known }
+    let reported_address = now_known.reported_address.or(pending.detail.client_context.ip_address);
+    let ip_address = attempt::believed_address(caller, reported_address);
+    Claimant { device, ip_address, reported_address, ..now_known }
 }
 
 /// The user, if nothing happened since the first step that makes it worthless: time, another client, a new password, a disabled
@@ -152,7 +153,7 @@ async fn still_valid(
     let Some(user) = tx.users().lock(project_id, pending.user_id).await? else { return Ok(None) };
     let version = tx.credentials().version(project_id, user.id).await?;
     let CountedAs { guarded, device } = pending.detail.counted;
-    let first_step = Claimant { target: Target::User(user.id), device, ip_address: None };
+    let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
     let slowed_down = attempt::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
     let valid = user.is_active() && version == pending.credential_version && !slowed_down;
     Ok(valid.then_some(user))

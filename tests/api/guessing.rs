@@ -7,6 +7,7 @@ use signet::{
     crypto::argon2_kernel::Argon2Cost,
     domain::{
         bucket::{Bucket, Claimant, Guarded, Subject, Target},
+        client::ClientType,
         throttle::Throttle,
     },
     proto::{AuthenticatePasswordResponse, ClientContext, SignInRequest, authenticate_password_request::Identifier},
@@ -197,9 +198,21 @@ async fn an_address_that_guesses_at_many_users_is_slowed_down_and_no_other(
 
 #[rstest]
 #[tokio::test]
-async fn the_audit_trail_says_where_failures_came_from(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+async fn the_audit_trail_says_where_failures_came_from(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(ClientType::Confidential, ClientType::Public)] client: ClientType,
+) {
     let Some(app) = TestApp::start(engine).await else { return };
-    guess(&app, 11, "::ffff:192.0.2.9").await;
+    if client == ClientType::Confidential {
+        guess(&app, 11, "::ffff:192.0.2.9").await;
+    } else {
+        for _ in 0..11 {
+            let client_context = Some(context("::ffff:192.0.2.9", ""));
+            let login_id = ADA.into();
+            let request = SignInRequest { login_id, password: WRONG.into(), client_context, ..Default::default() };
+            app.public().auth.sign_in(request).await.unwrap_err();
+        }
+    }
     let database = app.database().await;
     let counted = "SELECT count(*) FROM events
                    WHERE kind IN ('password.failed', 'throttle.tripped') AND ip_address = '192.0.2.9'";
@@ -214,7 +227,8 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let who = Claimant { target: Target::User(app.fixture.ada), device: None, ip_address: None };
+    let who =
+        Claimant { target: Target::User(app.fixture.ada), device: None, ip_address: None, reported_address: None };
     let (limits, now) = (app.services.limits, app.services.clock.now());
     let tx = app.services.store.begin().await.unwrap();
     let buckets = who.buckets(Guarded::AuthenticatePassword);
