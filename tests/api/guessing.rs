@@ -127,7 +127,8 @@ async fn a_block_ends_by_itself_and_what_came_in_meanwhile_did_not_prolong_it(
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
     guess(&app, 11, "").await;
-    for delay in [30, 60, 120, 240, 480, 900, 900] {
+    // Delays double, and then keep to the pace at which failures are forgotten: one in three minutes.
+    for delay in [30, 60, 120, 120, 240, 120, 240] {
         app.clock.advance(Duration::seconds(delay - 1));
         let status = try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap_err();
         assert_eq!(reason(&status), "INVALID_CREDENTIALS", "after {delay} seconds");
@@ -138,6 +139,28 @@ async fn a_block_ends_by_itself_and_what_came_in_meanwhile_did_not_prolong_it(
     assert_eq!(said(&app, "password.failed (wrong_password)").await, 11 + 7);
     app.clock.advance(Duration::minutes(15));
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_address_and_a_user_recover_though_somebody_mistypes_now_and_then(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let from = ("192.0.2.1", "");
+    for number in 0..101 {
+        let nobody = email(&format!("user{number}@example.com"));
+        try_from(&app.back_end(), nobody, WRONG, from).await.unwrap_err();
+    }
+    try_from(&app.back_end(), email(ADA), PASSWORD, from).await.unwrap_err();
+    for _ in 0..12 {
+        app.clock.advance(Duration::minutes(29));
+        guess(&app, 1, "192.0.2.1").await;
+        try_from(&app.back_end(), email("ada.lovelace@example.com"), WRONG, from).await.unwrap_err();
+    }
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password_ip)").await, 1);
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password)").await, 0);
+    try_from(&app.back_end(), email(ADA), PASSWORD, from).await.unwrap();
 }
 
 #[rstest]

@@ -36,7 +36,7 @@ async fn a_stranger_who_guesses_after_each_pause_never_keeps_a_known_device_out(
     guess(&app, 11, "192.0.2.1").await;
     for _ in 0..12 {
         app.clock.advance(Duration::minutes(15));
-        guess(&app, 1, "192.0.2.1").await;
+        guess(&app, 11, "192.0.2.1").await;
         ada_from(&app.back_end(), "not what she meant", &device).await.unwrap_err();
         ada_from(&app.back_end(), PASSWORD, &device).await.unwrap();
         ada_from(&app.back_end(), PASSWORD, "").await.unwrap_err();
