@@ -41,11 +41,12 @@ const TIME_LEFT_MIN: Duration = Duration::from_millis(500);
 /// When to come back if there was no room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Finds out who tries: a device token that is not this user's, or not valid, counts as none.
+/// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none. The target
+/// comes with the version of their credential, 0 if there is none.
 pub(super) async fn claimant(
     services: &Services,
     caller: &ClientCaller,
-    target: Target,
+    (target, credential_version): (Target, i32),
     end_user: &EndUser,
     now: Timestamp,
 ) -> Result<Claimant, Error> {
@@ -53,7 +54,7 @@ pub(super) async fn claimant(
         return Ok(claimant_on(None, caller, target, &end_user.context));
     }
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
-    Ok(claimant_with(&keys, &services.limits, caller, target, end_user, now))
+    Ok(claimant_with(&keys, &services.limits, caller, (target, credential_version), end_user, now))
 }
 
 /// The same with the project's keys at hand: within a unit of work they must not be fetched.
@@ -61,12 +62,14 @@ pub(super) fn claimant_with(
     keys: &ProjectKeys,
     limits: &Limits,
     caller: &ClientCaller,
-    target: Target,
+    (target, credential_version): (Target, i32),
     end_user: &EndUser,
     now: Timestamp,
 ) -> Claimant {
     let device = match (&target, &end_user.device_token) {
-        (Target::User(user), Some(token)) => keys.known_device(token.expose(), *user, now, limits.device_lifetime),
+        (Target::User(user), Some(token)) => {
+            keys.known_device(token.expose(), (*user, credential_version), now, limits.device_lifetime)
+        }
         _ => None,
     };
     claimant_on(device, caller, target, &end_user.context)

@@ -110,6 +110,7 @@ pub async fn authenticate_email_verification(
     let completion = Completion {
         keys,
         user,
+        credential_version: pending.credential_version,
         methods: vec![AuthenticationMethod::Password, AuthenticationMethod::EmailCode],
         wishes: pending.detail.wishes,
         client_context: request.end_user.context.or(pending.detail.client_context),
@@ -129,7 +130,7 @@ fn claimant(
     end_user: &EndUser,
     now: Timestamp,
 ) -> Claimant {
-    let target = Target::User(pending.user_id);
+    let target = (Target::User(pending.user_id), pending.credential_version);
     let now_known = attempt::claimant_with(keys, &services.limits, caller, target, end_user, now);
     let device = now_known.device.or(pending.detail.counted.device);
     let reported_address = now_known.reported_address.or(pending.detail.client_context.ip_address);

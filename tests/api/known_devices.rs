@@ -10,6 +10,7 @@ use signet::proto::{
 use crate::{
     email_verification::pending,
     guessing::{ADA, WRONG, context, guess, said, try_from},
+    password_reset::{complete, start_by_code},
     sign_in::{email, try_password},
     support::{Caller, Engine, PASSWORD, TestApp, reason},
 };
@@ -127,6 +128,37 @@ async fn a_device_is_known_for_a_year_after_its_last_sign_in(
         ada_from(&app.back_end(), WRONG, &second).await.unwrap_err();
     }
     assert!(!is_known(&app, &second).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_new_password_makes_every_device_unknown_until_it_signs_in_again(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let mut devices = Vec::new();
+    for _ in 0..5 {
+        devices.push(device_of_ada(&app).await);
+    }
+    let (token, code) = start_by_code(&app, ADA).await;
+    let new = "a lamp, a horse";
+    complete(&app.back_end(), &token, &code, new).await.unwrap();
+
+    // Whoever had the old password and stocked tokens: all of their guesses are counted together, on the user.
+    for device in &devices {
+        for _ in 0..10 {
+            ada_from(&app.back_end(), WRONG, device).await.unwrap_err();
+        }
+    }
+    assert_eq!(said(&app, "password.failed (wrong_password)").await, 11);
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password)").await, 1);
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password_device)").await, 0);
+
+    app.clock.advance(Duration::seconds(30));
+    let known = ada_from(&app.back_end(), new, &devices[0]).await.unwrap();
+    guess(&app, 11, "").await;
+    ada_from(&app.back_end(), new, "").await.unwrap_err();
+    ada_from(&app.back_end(), new, &known).await.unwrap();
 }
 
 #[rstest]
