@@ -18,7 +18,7 @@ use crate::{
 const GRACE: &str = "grace@example.com";
 
 /// Signs ada in; gives the token of her device.
-async fn device_of_ada(app: &TestApp) -> String {
+pub(crate) async fn device_of_ada(app: &TestApp) -> String {
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap().device_token
 }
 
@@ -187,26 +187,31 @@ async fn an_application_gets_a_token_too_and_no_session_keeps_it(
 }
 
 /// Begins a sign-in of grace's on a device; gives the pending token.
-async fn begin_on(app: &TestApp, device: &str) -> String {
+pub(crate) async fn begin_on(app: &TestApp, device: &str) -> String {
     let status = try_from(&app.back_end(), email(GRACE), PASSWORD, ("192.0.2.1", device)).await.unwrap_err();
     pending(&status).pending_authentication_token
 }
 
-async fn redeem_on(app: &TestApp, token: &str, code: &str, device: &str) -> Result<String, String> {
+pub(crate) async fn redeem_on(
+    app: &TestApp,
+    token: &str,
+    code: &str,
+    (ip, device): (&str, &str),
+) -> Result<String, String> {
     let request = AuthenticateEmailVerificationRequest {
         pending_authentication_token: token.into(),
         code: code.into(),
-        client_context: Some(context("", device)),
+        client_context: Some(context(ip, device)),
     };
     let answer = app.back_end().auth.authenticate_email_verification(request).await;
     answer.map(|answer| answer.into_inner().device_token).map_err(|status| reason(&status))
 }
 
 /// Gives grace a device by letting her sign in once, then an address that has to be verified anew.
-async fn known_but_unverified(app: &TestApp) -> String {
+pub(crate) async fn known_but_unverified(app: &TestApp) -> String {
     let token = begin_on(app, "").await;
     let code = app.last_code_to(GRACE).await;
-    let device = redeem_on(app, &token, &code, "").await.unwrap();
+    let device = redeem_on(app, &token, &code, ("", "")).await.unwrap();
     let request = signet::proto::UpdateUserRequest {
         user_id: app.fixture.grace.to_string(),
         user: Some(signet::proto::UserUpdate { email: Some("hopper@example.com".into()), ..Default::default() }),
@@ -229,8 +234,8 @@ async fn the_second_step_looks_at_the_counter_of_the_first(#[values(Engine::Sqli
     for _ in 0..11 {
         try_from(&app.back_end(), email(GRACE), WRONG, ("192.0.2.9", "")).await.unwrap_err();
     }
-    assert_eq!(redeem_on(&app, &unknown, &code, "").await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
-    redeem_on(&app, &known, &code, "").await.unwrap();
+    assert_eq!(redeem_on(&app, &unknown, &code, ("", "")).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
+    redeem_on(&app, &known, &code, ("", "")).await.unwrap();
 }
 
 #[rstest]
@@ -245,5 +250,5 @@ async fn a_known_device_that_is_slowed_down_cannot_take_the_second_step(
     for _ in 0..11 {
         try_from(&app.back_end(), email(GRACE), WRONG, ("", &device)).await.unwrap_err();
     }
-    assert_eq!(redeem_on(&app, &token, &code, &device).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
+    assert_eq!(redeem_on(&app, &token, &code, ("", &device)).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
 }
