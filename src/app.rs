@@ -355,6 +355,48 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_of_the_limits_is_the_limit_of_its_name() {
+        let command = ServeConfig::augment_args(Command::new("serve"));
+        let flags = [
+            "serve",
+            "--free-failures=11",
+            "--free-failures-per-ip=12",
+            "--free-mails=13",
+            "--free-mails-per-ip=14",
+            "--first-delay=15s",
+            "--longest-delay=116s",
+            "--failure-memory=117s",
+            "--code-attempts=8",
+            "--code-lifetime=118s",
+            "--code-resend-interval=19s",
+            "--pending-authentication-lifetime=120s",
+            "--password-reset-lifetime=121s",
+            "--device-lifetime=3622s",
+            "--grpc-deadline=23s",
+        ];
+        let matches = command.try_get_matches_from(flags).unwrap();
+        let config = ServeConfig::from_arg_matches(&matches).unwrap();
+        let seconds = chrono::Duration::seconds;
+        let expected = Limits {
+            free_failures: 11,
+            free_failures_per_ip: 12,
+            free_mails: 13,
+            free_mails_per_ip: 14,
+            first_delay: seconds(15),
+            longest_delay: seconds(116),
+            memory: seconds(117),
+            reservation_lease: seconds(46),
+            code_attempts: 8,
+            code_lifetime: seconds(118),
+            code_resend_interval: seconds(19),
+            pending_authentication_lifetime: seconds(120),
+            password_reset_lifetime: seconds(121),
+            device_lifetime: seconds(3622),
+        };
+        assert_eq!(limits(&config), expected);
+    }
+
+    #[test]
     fn the_settings_of_argon2_end_where_the_kernel_does() {
         let flags = |memory: u32, iterations: u32, parallelism: u32| {
             [

@@ -72,7 +72,7 @@ pub struct LimitConfig {
     )]
     pub longest_delay: Duration,
 
-    /// Failures and mails are forgotten after this long without another; never shorter than the longest delay
+    /// As many failures and mails as are free are forgotten, one by one, in this time; all of them after this long without another. Never shorter than the longest delay
     #[arg(
         id = "failure-memory",
         long = "failure-memory",

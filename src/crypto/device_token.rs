@@ -13,7 +13,7 @@ use crate::{
 };
 
 const PREFIX: &str = "signet_dt_";
-const BODY_BYTES: usize = 16 + 16 + 16 + 8;
+const BODY_BYTES: usize = 16 + 16 + 16 + 8 + 4;
 const MAC_BYTES: usize = 32;
 
 /// The key that device tokens of a project are made with.
@@ -37,27 +37,31 @@ impl DeviceTokenKey {
         Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
-    /// The token of a user's device.
-    pub fn mint(&self, user: UserId, device: DeviceId, now: Timestamp) -> SecretString {
+    /// The token of a device that a user signed in on with that version of their credential.
+    pub fn mint(&self, user: UserId, credential_version: i32, device: DeviceId, now: Timestamp) -> SecretString {
         let mut token = Vec::with_capacity(BODY_BYTES + MAC_BYTES);
         for id in [Uuid::from(self.id), user.into(), device.into()] {
             token.extend_from_slice(id.as_bytes());
         }
         token.extend_from_slice(&now.timestamp().to_be_bytes());
+        token.extend_from_slice(&credential_version.to_be_bytes());
         let mac = hmac::sign(&self.key, &[PREFIX.as_bytes(), &token].concat());
         token.extend_from_slice(mac.as_ref());
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)).into()
     }
 
-    /// What a token says, if this key made it for that user.
-    pub fn verify(&self, token: &str, user: UserId) -> Option<VerifiedDevice> {
+    /// What a token says, if this key made it for that user and the password they still have. Whoever once had a password could
+    /// have stocked tokens: they must not bring guesses at the next one.
+    pub fn verify(&self, token: &str, user: UserId, credential_version: i32) -> Option<VerifiedDevice> {
         let token = decode(token)?;
         let (body, mac) = token.split_at_checked(BODY_BYTES)?;
         // In constant time; nothing of the body is believed before.
         hmac::verify(&self.key, &[PREFIX.as_bytes(), body].concat(), mac).ok()?;
         let uuid = |at: usize| Uuid::from_slice(body.get(at..at + 16)?).ok();
-        let seconds = i64::from_be_bytes(body.get(48..)?.try_into().ok()?);
-        let is_theirs = uuid(0)? == Uuid::from(self.id) && uuid(16)? == Uuid::from(user);
+        let seconds = i64::from_be_bytes(body.get(48..56)?.try_into().ok()?);
+        let version = i32::from_be_bytes(body.get(56..)?.try_into().ok()?);
+        let is_theirs =
+            uuid(0)? == Uuid::from(self.id) && uuid(16)? == Uuid::from(user) && version == credential_version;
         let issued_at = Timestamp::from_timestamp_secs(seconds)?;
         is_theirs.then_some(VerifiedDevice { device: uuid(32)?.into(), issued_at })
     }
@@ -102,34 +106,36 @@ mod tests {
     }
 
     fn token() -> String {
-        key(1).mint(user(1), Uuid::from_u128(7).into(), now()).expose_secret().to_owned()
+        key(1).mint(user(1), 3, Uuid::from_u128(7).into(), now()).expose_secret().to_owned()
     }
 
     #[test]
     fn a_token_is_good_for_its_user_and_key_only() {
         let verified = VerifiedDevice { device: Uuid::from_u128(7).into(), issued_at: now() };
-        assert_eq!(key(1).verify(&token(), user(1)), Some(verified));
+        assert_eq!(key(1).verify(&token(), user(1), 3), Some(verified));
         assert_eq!(key_id_of(&token()), Some(Uuid::from_u128(9).into()));
-        assert_eq!(key(1).verify(&token(), user(2)), None);
-        assert_eq!(key(2).verify(&token(), user(1)), None);
+        assert_eq!(key(1).verify(&token(), user(2), 3), None);
+        assert_eq!(key(2).verify(&token(), user(1), 3), None);
+        assert_eq!(key(1).verify(&token(), user(1), 4), None, "there is a new password");
+        assert_eq!(key(1).verify(&token(), user(1), 0), None, "there is none any more");
         let other_id = DeviceTokenKey::new(Uuid::from_u128(8).into(), &[1; 32]);
-        assert_eq!(other_id.verify(&token(), user(1)), None);
+        assert_eq!(other_id.verify(&token(), user(1), 3), None);
     }
 
     #[test]
     fn a_token_cut_or_changed_anywhere_is_worthless() {
         let token = token();
         for cut in 0..token.len() {
-            assert_eq!(key(1).verify(&token[..cut], user(1)), None, "cut at {cut}");
+            assert_eq!(key(1).verify(&token[..cut], user(1), 3), None, "cut at {cut}");
         }
         for bit in 0..token.len() * 8 {
             let mut bytes = token.clone().into_bytes();
             bytes[bit / 8] ^= 1 << (bit % 8);
             if let Ok(flipped) = String::from_utf8(bytes) {
-                assert_eq!(key(1).verify(&flipped, user(1)), None, "bit {bit}");
+                assert_eq!(key(1).verify(&flipped, user(1), 3), None, "bit {bit}");
             }
         }
-        assert_eq!(key(1).verify(&format!("{token}A"), user(1)), None);
+        assert_eq!(key(1).verify(&format!("{token}A"), user(1), 3), None);
     }
 
     #[test]
@@ -137,7 +143,7 @@ mod tests {
         let grant = RefreshGrant { session_id: Uuid::from_u128(1).into(), generation: 1 };
         let refresh = RefreshTokenKey::new(Uuid::from_u128(9).into(), &[1; 32]).mint(grant);
         let disguised = refresh.expose_secret().replace("signet_rt_", PREFIX);
-        assert_eq!(key(1).verify(&disguised, user(1)), None);
+        assert_eq!(key(1).verify(&disguised, user(1), 3), None);
         // Neither does the same body get the same MAC.
         let bytes = decode(&token()).unwrap();
         let forged = hmac::sign(
@@ -155,8 +161,8 @@ mod tests {
         let mut stored = generate(project, KeyUse::RefreshTokenMac, made, made, &master_key, &random).unwrap();
         let keys = ProjectKeys::open(&master_key, vec![stored.clone()]);
         let device = DeviceId::from(Uuid::from_u128(7));
-        let token = keys.device_token_key(made).unwrap().mint(user(1), device, made);
-        let known = |keys: &ProjectKeys, at| keys.known_device(token.expose_secret(), user(1), at, year);
+        let token = keys.device_token_key(made).unwrap().mint(user(1), 3, device, made);
+        let known = |keys: &ProjectKeys, at| keys.known_device(token.expose_secret(), (user(1), 3), at, year);
 
         let second = Duration::seconds(1);
         assert_eq!(known(&keys, made + year - second), Some(device));

@@ -152,10 +152,17 @@ impl ProjectKeys {
         newest.map(|key| &key.device_token).ok_or(ProjectKeysError::NoActiveKey("device tokens"))
     }
 
-    /// The device that a token stands for, if it was made for that user no longer ago than `lifetime`.
-    pub fn known_device(&self, token: &str, user: UserId, now: Timestamp, lifetime: Duration) -> Option<DeviceId> {
+    /// The device that a token stands for, if it was made for that user and version of their credential, no longer ago than
+    /// `lifetime`.
+    pub fn known_device(
+        &self,
+        token: &str,
+        (user, credential_version): (UserId, i32),
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Option<DeviceId> {
         let id = key_id_of(token)?;
-        let verified = self.mac_verifier(id, now)?.device_token.verify(token, user)?;
+        let verified = self.mac_verifier(id, now)?.device_token.verify(token, user, credential_version)?;
         let age = now - verified.issued_at;
         (-CLOCK_SKEW_MAX <= age && age < lifetime).then_some(verified.device)
     }

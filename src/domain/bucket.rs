@@ -124,8 +124,10 @@ pub struct Claimant {
     pub target: Target,
     /// The device they come from, if it has shown that this very user signed in on it.
     pub device: Option<DeviceId>,
-    /// The address they come from.
+    /// The address they come from, if it is believed: the one that is counted.
     pub ip_address: Option<IpAddr>,
+    /// The address they are said to come from: for the audit trail only.
+    pub reported_address: Option<IpAddr>,
 }
 
 /// Whom somebody wants to be.
@@ -163,10 +165,10 @@ impl Claimant {
     /// The counters of their attempt.
     ///
     /// A known device has one of its own and no other, so that nothing a stranger does can slow it down. Everybody else shares
-    /// the user's, and that of their address.
+    /// the user's, and that of their address. Mails fill one mailbox, whoever asks for them: they are never counted by device.
     pub fn buckets(&self, guarded: Guarded) -> Vec<Bucket> {
         let of = |subject| Bucket { guarded, subject };
-        if let (Target::User(user), Some(device)) = (&self.target, self.device) {
+        if let (Target::User(user), Some(device), false) = (&self.target, self.device, guarded.is_mail()) {
             return vec![of(Subject::Device(*user, device))];
         }
         let target = match &self.target {

@@ -24,6 +24,7 @@ fn claimant(number: u128, device: Option<u128>, ip: Option<&str>) -> Claimant {
         target: Target::User(user(number)),
         device: device.map(|number| Uuid::from_u128(number).into()),
         ip_address: ip.map(|ip| ip.parse().unwrap()),
+        reported_address: None,
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Limits {
     pub first_delay: Duration,
     /// Longest delay.
     pub longest_delay: Duration,
-    /// Failures are forgotten after this long without another.
+    /// As many failures as are free are forgotten in this time, and all after this long without another.
     pub memory: Duration,
     /// An attempt that is older than this and not settled was lost with its process: longer than any call takes.
     pub reservation_lease: Duration,

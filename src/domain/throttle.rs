@@ -1,5 +1,9 @@
 //! How failed checks of a secret slow down the next ones: growing delays, never a permanent lock.
 //!
+//! Failures leak away: one is forgotten at each tick of a clock that ticks `free_failures` times in `memory`. The ticks are the
+//! same for all buckets, counted from the Unix epoch, so that which of them have passed follows from the time of the last failure
+//! alone: no part of a step is lost, however the failures are spread.
+//!
 //! An attempt is *reserved* before its secret is looked at and *settled* when the result is known. So guesses that are being
 //! checked count already, and however many arrive together, on however many replicas, no more of them are checked than the
 //! budget allows.
@@ -17,13 +21,20 @@ pub struct ThrottlePolicy {
     pub first_delay: Duration,
     /// Longest delay.
     pub longest_delay: Duration,
-    /// Failures are forgotten after this long without another.
+    /// All failures are forgotten after this long without another, and as many as are free in any time this long.
     pub memory: Duration,
     /// A reservation that is older belongs to a process that died: longer than any call takes.
     pub reservation_lease: Duration,
 }
 
 impl ThrottlePolicy {
+    /// How many ticks there were until that time, since the Unix epoch. One failure is forgotten at each.
+    fn ticks(&self, at: Timestamp) -> i64 {
+        let micros = |time: Duration| time.num_microseconds().unwrap_or(i64::MAX);
+        let step = micros(self.memory) / i64::from(self.free_failures.max(1));
+        at.timestamp_micros().div_euclid(step.max(1))
+    }
+
     /// How long nothing is checked after that many failures.
     fn delay_after(&self, failures: u32) -> Option<Duration> {
         let over = failures.checked_sub(self.free_failures).filter(|over| *over > 0)?;
@@ -42,10 +53,27 @@ impl ThrottlePolicy {
 /// Failures that are remembered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failures {
-    /// How many, at least one.
+    /// How many there were when the last one was noted, at least one.
     pub count: u32,
     /// When the last one was.
     pub last_at: Timestamp,
+}
+
+impl Failures {
+    /// How many are left at that time.
+    pub fn left(&self, now: Timestamp, policy: &ThrottlePolicy) -> u32 {
+        if now - self.last_at >= policy.memory {
+            return 0;
+        }
+        // The clocks of replicas differ: time that goes back brings nothing back.
+        let leaked = policy.ticks(now).saturating_sub(policy.ticks(self.last_at)).max(0);
+        self.count.saturating_sub(u32::try_from(leaked).unwrap_or(u32::MAX))
+    }
+
+    /// When the delay is over that the last one began; its own time if it began none. What leaks away meanwhile does not shorten it.
+    fn blocked_until(&self, policy: &ThrottlePolicy) -> Timestamp {
+        policy.delay_after(self.count).map_or(self.last_at, |delay| self.last_at + delay)
+    }
 }
 
 /// Attempts that are being checked.
@@ -99,13 +127,13 @@ impl Throttle {
     /// looked at the secrets, and a guess that was looked at must not be free. They are forgotten like other failures.
     #[must_use]
     pub fn at(mut self, now: Timestamp, policy: &ThrottlePolicy) -> Self {
-        let forgotten = |failures: &Failures| now - failures.last_at >= policy.memory;
-        self.failures = self.failures.filter(|failures| !forgotten(failures));
         if let Some(lapsed) = self.reservations.filter(|held| now - held.newest_at >= policy.reservation_lease) {
             self.reservations = None;
-            self.count(lapsed.count, lapsed.newest_at);
-            self.failures = self.failures.filter(|failures| !forgotten(failures));
+            self.count(lapsed.count, lapsed.newest_at, policy);
         }
+        // What is over is kept while a delay is: a delay is never shortened.
+        let counts = |failures: &Failures| failures.left(now, policy) > 0 || now < failures.blocked_until(policy);
+        self.failures = self.failures.filter(counts);
         self
     }
 
@@ -120,7 +148,7 @@ impl Throttle {
         if let Some(until) = known.blocked_until(now, policy) {
             return Admission::Blocked { until };
         }
-        let failed = known.failures.map_or(0, |failures| failures.count);
+        let failed = known.failures.map_or(0, |failures| failures.left(now, policy));
         // At the bound one at a time: had it been let in with others, they would all be checked before the delay begins.
         let room = policy.free_failures.saturating_sub(failed).max(1);
         if known.reservations.map_or(0, |held| held.count) < room { Admission::Admitted } else { Admission::Wait }
@@ -146,7 +174,7 @@ impl Throttle {
             self.reservations = self.reservations.map(given_back).filter(|held| held.count > 0);
         }
         match outcome {
-            Outcome::Failed if is_held => self.count(1, now),
+            Outcome::Failed if is_held => self.count(1, now, policy),
             Outcome::Succeeded => self.failures = None,
             Outcome::Failed | Outcome::Withdrawn => {}
         }
@@ -155,7 +183,7 @@ impl Throttle {
     /// Notes a failure of an attempt that was admitted, looked at and settled in one go.
     pub fn fail(&mut self, now: Timestamp, policy: &ThrottlePolicy) {
         *self = self.at(now, policy);
-        self.count(1, now);
+        self.count(1, now, policy);
     }
 
     /// Forgets the failures.
@@ -165,14 +193,13 @@ impl Throttle {
 
     /// When the next attempt may be checked, if that is later than `now`.
     pub fn blocked_until(&self, now: Timestamp, policy: &ThrottlePolicy) -> Option<Timestamp> {
-        let failures = self.at(now, policy).failures?;
-        let until = failures.last_at + policy.delay_after(failures.count)?;
+        let until = self.at(now, policy).failures?.blocked_until(policy);
         (now < until).then_some(until)
     }
 
-    fn count(&mut self, failures: u32, at: Timestamp) {
+    fn count(&mut self, failures: u32, at: Timestamp, policy: &ThrottlePolicy) {
         let known = self.failures.unwrap_or(Failures { count: 0, last_at: at });
-        let count = known.count.saturating_add(failures);
+        let count = known.left(at, policy).saturating_add(failures);
         self.failures = Some(Failures { count, last_at: known.last_at.max(at) });
     }
 }

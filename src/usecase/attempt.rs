@@ -24,7 +24,7 @@ use crate::{
         client::ClientType,
         client_context::{ClientContext, EndUser},
         event::{Event, EventKind},
-        id::{ProjectId, UserId},
+        id::{DeviceId, ProjectId, UserId},
         limits::Limits,
         throttle::{Admission, Outcome, Throttle},
     },
@@ -41,19 +41,20 @@ const TIME_LEFT_MIN: Duration = Duration::from_millis(500);
 /// When to come back if there was no room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Finds out who tries: a device token that is not this user's, or not valid, counts as none.
+/// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none. The target
+/// comes with the version of their credential, 0 if there is none.
 pub(super) async fn claimant(
     services: &Services,
     caller: &ClientCaller,
-    target: Target,
+    (target, credential_version): (Target, i32),
     end_user: &EndUser,
     now: Timestamp,
 ) -> Result<Claimant, Error> {
     if end_user.device_token.is_none() {
-        return Ok(Claimant { target, device: None, ip_address: believed_address(caller, &end_user.context) });
+        return Ok(claimant_on(None, caller, target, &end_user.context));
     }
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
-    Ok(claimant_with(&keys, &services.limits, caller, target, end_user, now))
+    Ok(claimant_with(&keys, &services.limits, caller, (target, credential_version), end_user, now))
 }
 
 /// The same with the project's keys at hand: within a unit of work they must not be fetched.
@@ -61,21 +62,28 @@ pub(super) fn claimant_with(
     keys: &ProjectKeys,
     limits: &Limits,
     caller: &ClientCaller,
-    target: Target,
+    (target, credential_version): (Target, i32),
     end_user: &EndUser,
     now: Timestamp,
 ) -> Claimant {
     let device = match (&target, &end_user.device_token) {
-        (Target::User(user), Some(token)) => keys.known_device(token.expose(), *user, now, limits.device_lifetime),
+        (Target::User(user), Some(token)) => {
+            keys.known_device(token.expose(), (*user, credential_version), now, limits.device_lifetime)
+        }
         _ => None,
     };
-    Claimant { target, device, ip_address: believed_address(caller, &end_user.context) }
+    claimant_on(device, caller, target, &end_user.context)
+}
+
+fn claimant_on(device: Option<DeviceId>, caller: &ClientCaller, target: Target, context: &ClientContext) -> Claimant {
+    let ip_address = believed_address(caller, context.ip_address);
+    Claimant { target, device, ip_address, reported_address: context.ip_address }
 }
 
 /// The address that is counted. Whoever runs an application without a secret can make it report any address: they would evade
 /// the budget of their own, and use up that of others.
-pub(super) fn believed_address(caller: &ClientCaller, context: &ClientContext) -> Option<IpAddr> {
-    context.ip_address.filter(|_| caller.client.client_type == ClientType::Confidential)
+pub(super) fn believed_address(caller: &ClientCaller, reported: Option<IpAddr>) -> Option<IpAddr> {
+    reported.filter(|_| caller.client.client_type == ClientType::Confidential)
 }
 
 /// Counters that are locked until the unit of work ends.
@@ -167,7 +175,7 @@ impl Counters {
 
 /// An event about an attempt: whom it was aimed at, and where it came from.
 pub(super) fn event_of(kind: EventKind, project_id: ProjectId, claimant: &Claimant) -> Event {
-    let event = Event::new(kind, project_id).ip_address(claimant.ip_address);
+    let event = Event::new(kind, project_id).ip_address(claimant.reported_address);
     match &claimant.target {
         Target::Unknown(_) => event,
         Target::User(id) => event.user(*id),

@@ -82,6 +82,7 @@ pub async fn authenticate_email_verification(
     let completion = Completion {
         keys,
         user,
+        credential_version: pending.credential_version,
         methods: vec![AuthenticationMethod::Password, AuthenticationMethod::EmailCode],
         wishes: pending.detail.wishes,
         client_context: request.end_user.context.or(pending.detail.client_context),
@@ -101,11 +102,12 @@ fn claimant(
     end_user: &EndUser,
     now: Timestamp,
 ) -> Claimant {
-    let target = Target::User(pending.user_id);
+    let target = (Target::User(pending.user_id), pending.credential_version);
     let now_known = attempt::claimant_with(keys, &services.limits, caller, target, end_user, now);
     let device = now_known.device.or(pending.detail.counted.device);
-    let ip_address = now_known.ip_address.or(attempt::believed_address(caller, &pending.detail.client_context));
-    Claimant { device, ip_address, ..now_known }
+    let reported_address = now_known.reported_address.or(pending.detail.client_context.ip_address);
+    let ip_address = attempt::believed_address(caller, reported_address);
+    Claimant { device, ip_address, reported_address, ..now_known }
 }
 
 /// The user, if nothing happened since the first step that makes it worthless: time, another client, a new password, a disabled
@@ -124,7 +126,7 @@ async fn still_valid(
     let Some(user) = tx.users().lock(project_id, pending.user_id).await? else { return Ok(None) };
     let version = tx.credentials().version(project_id, user.id).await?;
     let CountedAs { guarded, device } = pending.detail.counted;
-    let first_step = Claimant { target: Target::User(user.id), device, ip_address: None };
+    let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
     let slowed_down = attempt::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
     let valid = user.is_active() && version == pending.credential_version && !slowed_down;
     Ok(valid.then_some(user))

@@ -115,7 +115,7 @@ pub async fn complete_password_reset(
             known.verified_at = known.verified_at.or(Some(now));
         }
     }
-    step.counters(&tx, &step.claimant(user.id, now), now).await?.succeed(&tx, now).await?;
+    step.counters(&tx, &step.claimant(user.id, reset.credential_version, now), now).await?.succeed(&tx, now).await?;
     let occasion = Occasion { event: set, sessions_end: "password_reset", except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     tx.commit().await?;
@@ -135,7 +135,7 @@ impl Step<'_> {
                 if refusal.user_id.is_none() {
                     stand_in.look_for(&tx).await?;
                 }
-                let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), now), now).await?;
+                let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), 0, now), now).await?;
                 stand_in.guess_reset(&tx).await?;
                 counters.withdraw(&tx, now).await?;
                 Err(refusal)
@@ -164,7 +164,7 @@ impl Step<'_> {
             (Some(code_hash), Some(typed)) => (code_hash, typed),
         };
         // The resets of one user share this counter, or each new one would bring five more guesses.
-        let counters = self.counters(tx, &self.claimant(reset.user_id, now), now).await?;
+        let counters = self.counters(tx, &self.claimant(reset.user_id, reset.credential_version, now), now).await?;
         if counters.admission(now) != Admission::Admitted {
             return refused("throttled");
         }
@@ -196,8 +196,8 @@ impl Step<'_> {
         written.await.err().unwrap_or(Error::PasswordResetInvalid)
     }
 
-    fn claimant(&self, user_id: UserId, now: Timestamp) -> Claimant {
-        let target = Target::User(user_id);
+    fn claimant(&self, user_id: UserId, credential_version: i32, now: Timestamp) -> Claimant {
+        let target = (Target::User(user_id), credential_version);
         attempt::claimant_with(&self.keys, &self.services.limits, self.caller, target, &self.end_user, now)
     }
 

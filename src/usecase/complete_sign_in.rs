@@ -45,6 +45,8 @@ pub(super) struct Completion {
     /// Read before the unit of work began: whoever holds one connection must not wait for another.
     pub(super) keys: Arc<ProjectKeys>,
     pub(super) user: User,
+    /// Version of the credential that they signed in with.
+    pub(super) credential_version: i32,
     pub(super) methods: Vec<AuthenticationMethod>,
     pub(super) wishes: SignInWishes,
     pub(super) client_context: ClientContext,
@@ -62,7 +64,7 @@ pub(super) async fn complete_sign_in(
     completion: Completion,
     now: Timestamp,
 ) -> Result<SignedIn, Error> {
-    let Completion { keys, mut user, methods, wishes, client_context, device } = completion;
+    let Completion { keys, mut user, credential_version, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
     let session = Session {
         id: SessionId::generate(now, &services.random),
@@ -96,6 +98,6 @@ pub(super) async fn complete_sign_in(
     let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
     let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
-    let device_token = keys.device_token_key(now)?.mint(user.id, device, now);
+    let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
     Ok(SignedIn { user, session, tokens, device_token, first_seen })
 }

@@ -24,7 +24,7 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
 
     let version = tx.credentials().version(project_id, id).await?;
     // Whoever asks is the back end, not the end user.
-    let claimant = Claimant { target: Target::User(id), device: None, ip_address: None };
+    let claimant = Claimant { target: Target::User(id), device: None, ip_address: None, reported_address: None };
     let resend_interval = services.limits.code_resend_interval;
     let letter = email_code::Letter { project, user: &user, email: &email, version, claimant: &claimant, locale: None };
     let sent = match email_code::renewable_code(&tx, &letter, now).await? {

@@ -114,6 +114,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     let completion = Completion {
         keys,
         user,
+        credential_version: credential.version,
         methods: vec![AuthenticationMethod::Password],
         wishes: request.wishes,
         client_context: request.end_user.context,
@@ -133,7 +134,9 @@ async fn look_up(services: &Services, caller: &ClientCaller, request: &PasswordS
     let target = account
         .as_ref()
         .map_or_else(|| Target::Unknown(Nobody::from(&request.identifier)), |known| Target::User(known.user_id));
-    let claimant = attempt::claimant(services, caller, target, &request.end_user, now).await?;
+    let credential = account.as_ref().and_then(|known| known.credential.as_ref());
+    let version = credential.map_or(0, |credential| credential.version);
+    let claimant = attempt::claimant(services, caller, (target, version), &request.end_user, now).await?;
     Ok(Candidate { account, claimant })
 }
 

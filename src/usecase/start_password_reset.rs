@@ -85,13 +85,15 @@ pub async fn start_password_reset(
     let keys = services.key_ring.keys(&services.store, project.id, now).await?;
     let tx = services.store.begin().await?;
     let stand_in = StandIn::of(project.id, services, now);
-    let account = tx.credentials().find_account(project.id, &request.email).await?.map(|account| account.user_id);
+    let account = tx.credentials().find_account(project.id, &request.email).await?;
+    let version = account.as_ref().and_then(|known| known.credential.as_ref()).map_or(0, |known| known.version);
+    let account = account.map(|account| account.user_id);
     let recipient = match account {
         Some(user_id) => recipient(&tx, project.id, user_id, &request.email).await?,
         None => stand_in.look_for(&tx).await.map(|()| Err("unknown_user"))?,
     };
     let target = account.map_or_else(|| Target::Unknown(Nobody::from(&request.email)), Target::User);
-    let claimant = attempt::claimant_with(&keys, &services.limits, caller, target, &request.end_user, now);
+    let claimant = attempt::claimant_with(&keys, &services.limits, caller, (target, version), &request.end_user, now);
     // Anybody can ask for a mail, and must not fill a stranger's mailbox.
     let counted = (project.id, &claimant, Guarded::PasswordResetMail);
     let outcome = if attempt::count_mail(services, call, &tx, counted, now).await?.is_none() {

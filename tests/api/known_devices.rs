@@ -10,12 +10,13 @@ use signet::proto::{
 use crate::{
     email_verification::pending,
     guessing::{WRONG, context, guess, said, try_from},
+    password_reset::{complete, start_by_code},
     sign_in::{email, try_password},
     support::{ADA, Caller, Engine, GRACE, PASSWORD, TestApp, reason},
 };
 
 /// Signs ada in; gives the token of her device.
-async fn device_of_ada(app: &TestApp) -> String {
+pub(crate) async fn device_of_ada(app: &TestApp) -> String {
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap().device_token
 }
 
@@ -34,7 +35,7 @@ async fn a_stranger_who_guesses_after_each_pause_never_keeps_a_known_device_out(
     guess(&app, 11, "192.0.2.1").await;
     for _ in 0..12 {
         app.clock.advance(Duration::minutes(15));
-        guess(&app, 1, "192.0.2.1").await;
+        guess(&app, 11, "192.0.2.1").await;
         ada_from(&app.back_end(), "not what she meant", &device).await.unwrap_err();
         ada_from(&app.back_end(), PASSWORD, &device).await.unwrap();
         ada_from(&app.back_end(), PASSWORD, "").await.unwrap_err();
@@ -129,6 +130,37 @@ async fn a_device_is_known_for_a_year_after_its_last_sign_in(
 
 #[rstest]
 #[tokio::test]
+async fn a_new_password_makes_every_device_unknown_until_it_signs_in_again(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let mut devices = Vec::new();
+    for _ in 0..5 {
+        devices.push(device_of_ada(&app).await);
+    }
+    let (token, code) = start_by_code(&app, ADA).await;
+    let new = "a lamp, a horse";
+    complete(&app.back_end(), &token, &code, new).await.unwrap();
+
+    // Whoever had the old password and stocked tokens: all of their guesses are counted together, on the user.
+    for device in &devices {
+        for _ in 0..10 {
+            ada_from(&app.back_end(), WRONG, device).await.unwrap_err();
+        }
+    }
+    assert_eq!(said(&app, "password.failed (wrong_password)").await, 11);
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password)").await, 1);
+    assert_eq!(said(&app, "throttle.tripped (authenticate_password_device)").await, 0);
+
+    app.clock.advance(Duration::seconds(30));
+    let known = ada_from(&app.back_end(), new, &devices[0]).await.unwrap();
+    guess(&app, 11, "").await;
+    ada_from(&app.back_end(), new, "").await.unwrap_err();
+    ada_from(&app.back_end(), new, &known).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_application_gets_a_token_too_and_no_session_keeps_it(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
@@ -153,16 +185,21 @@ async fn an_application_gets_a_token_too_and_no_session_keeps_it(
 }
 
 /// Begins a sign-in of grace's on a device; gives the pending token.
-async fn begin_on(app: &TestApp, device: &str) -> String {
+pub(crate) async fn begin_on(app: &TestApp, device: &str) -> String {
     let status = try_from(&app.back_end(), email(GRACE), PASSWORD, ("192.0.2.1", device)).await.unwrap_err();
     pending(&status).pending_authentication_token
 }
 
-async fn redeem_on(app: &TestApp, token: &str, code: &str, device: &str) -> Result<String, String> {
+pub(crate) async fn redeem_on(
+    app: &TestApp,
+    token: &str,
+    code: &str,
+    (ip, device): (&str, &str),
+) -> Result<String, String> {
     let request = AuthenticateEmailVerificationRequest {
         pending_authentication_token: token.into(),
         code: code.into(),
-        client_context: Some(context("", device)),
+        client_context: Some(context(ip, device)),
     };
     let answer = app.back_end().auth.authenticate_email_verification(request).await;
     answer.map(|answer| answer.into_inner().device_token).map_err(|status| reason(&status))
@@ -172,7 +209,7 @@ async fn redeem_on(app: &TestApp, token: &str, code: &str, device: &str) -> Resu
 pub(crate) async fn known_but_unverified(app: &TestApp) -> String {
     let token = begin_on(app, "").await;
     let code = app.last_code_to(GRACE).await;
-    let device = redeem_on(app, &token, &code, "").await.unwrap();
+    let device = redeem_on(app, &token, &code, ("", "")).await.unwrap();
     let request = signet::proto::UpdateUserRequest {
         user_id: app.fixture.grace.to_string(),
         user: Some(signet::proto::UserUpdate { email: Some("hopper@example.com".into()), ..Default::default() }),
@@ -195,8 +232,8 @@ async fn the_second_step_looks_at_the_counter_of_the_first(#[values(Engine::Sqli
     for _ in 0..11 {
         try_from(&app.back_end(), email(GRACE), WRONG, ("192.0.2.9", "")).await.unwrap_err();
     }
-    assert_eq!(redeem_on(&app, &unknown, &code, "").await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
-    redeem_on(&app, &known, &code, "").await.unwrap();
+    assert_eq!(redeem_on(&app, &unknown, &code, ("", "")).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
+    redeem_on(&app, &known, &code, ("", "")).await.unwrap();
 }
 
 #[rstest]
@@ -211,5 +248,5 @@ async fn a_known_device_that_is_slowed_down_cannot_take_the_second_step(
     for _ in 0..11 {
         try_from(&app.back_end(), email(GRACE), WRONG, ("", &device)).await.unwrap_err();
     }
-    assert_eq!(redeem_on(&app, &token, &code, &device).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
+    assert_eq!(redeem_on(&app, &token, &code, ("", &device)).await.unwrap_err(), "PENDING_AUTHENTICATION_INVALID");
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod bounds;
 mod caller;
 mod client_token;
+mod counters;
 mod duplicates;
 mod email_verification;
 mod forgery;

@@ -70,10 +70,20 @@ impl TestApp {
 
     /// A fresh app whose new hashes have that cost.
     pub(crate) async fn start_with(engine: Engine, cost: Argon2Cost) -> Option<Self> {
+        Self::start_bounded(engine, cost, Limits::default()).await
+    }
+
+    /// A fresh app with bounds other than the usual ones.
+    pub(crate) async fn start_limited(engine: Engine, limits: Limits) -> Option<Self> {
+        Self::start_bounded(engine, CHEAP, limits).await
+    }
+
+    async fn start_bounded(engine: Engine, cost: Argon2Cost, limits: Limits) -> Option<Self> {
         let database = TestDatabase::from_template(engine, fixture::prepare).await?;
         let metrics = Metrics::new();
         let clock = ManualClock::starting_at(start());
-        let services = services(database.url(), cost, &metrics, &clock).await;
+        let mut services = services(database.url(), cost, &metrics, &clock).await;
+        Arc::get_mut(&mut services).expect("nobody else has them yet").limits = limits;
         let api = Api::new(Arc::clone(&services), metrics.clone(), &SETTINGS).await.unwrap();
         let mailbox = Mailbox::default();
         let mail = OutboxWorker {

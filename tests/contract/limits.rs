@@ -33,8 +33,11 @@ const SETTINGS: [(&str, &str); 20] = [
     ),
     ("free-mails-per-ip", "the same"),
     ("first-delay", "the next attempt is checked after it"),
-    ("longest-delay", "delays grow no further"),
-    ("failure-memory", "the count begins anew"),
+    (
+        "longest-delay",
+        "delays grow no further; they do not get there where failures are forgotten as fast as delays let them in",
+    ),
+    ("failure-memory", "the count goes down, to nothing in the end"),
     ("code-attempts", "`CODE_ATTEMPTS_EXHAUSTED`; a resend does not give new tries"),
     ("code-lifetime", "`CODE_EXPIRED`"),
     ("code-resend-interval", "`CODE_SENT_RECENTLY` with the time to come back"),
