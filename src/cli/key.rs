@@ -24,7 +24,7 @@ Examples:
 
 A new key is published ten minutes before it signs, so that verifiers have fetched it by then. With --now it signs at once: \
 verifiers that cache the key set refuse new tokens until they fetch it again. Either way tokens of the older keys stay valid \
-until they expire. A key of refresh tokens is never published, yet it too waits ten minutes, so that every replica knows it by \
+until they expire. A key of refresh tokens also makes device tokens. It is never published, yet it too waits ten minutes, so that every replica knows it by \
 then. Where no key of that use can sign, the new one does at once.";
 
 const LIST_EXAMPLES: &str = "\
@@ -77,7 +77,7 @@ enum PurposeArg {
     /// Signatures of access, ID, session and client tokens, and of refresh tokens that are JWTs
     #[default]
     Tokens,
-    /// Opaque refresh tokens
+    /// Opaque refresh tokens, and device tokens
     RefreshTokens,
 }
 

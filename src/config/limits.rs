@@ -94,7 +94,7 @@ pub struct LimitConfig {
     )]
     pub code_attempts: u32,
 
-    /// How long a mailed code is good
+    /// How long a mailed code is good, of a verification or of a password reset
     #[arg(
         id = "code-lifetime",
         long = "code-lifetime",
@@ -105,7 +105,7 @@ pub struct LimitConfig {
     )]
     pub code_lifetime: Duration,
 
-    /// Least time between two codes that are asked for
+    /// Least time between two codes that are asked for; never longer than a code is good
     #[arg(
         id = "code-resend-interval",
         long = "code-resend-interval",
@@ -127,7 +127,7 @@ pub struct LimitConfig {
     )]
     pub pending_authentication_lifetime: Duration,
 
-    /// How long a password reset can be completed
+    /// How long the link of a password reset is good
     #[arg(
         id = "password-reset-lifetime",
         long = "password-reset-lifetime",
@@ -138,6 +138,7 @@ pub struct LimitConfig {
     )]
     pub password_reset_lifetime: Duration,
 
+    // At most as long as the key that its token was made with is kept: the longest lifetime of a session.
     /// How long a device is known after a sign-in on it
     #[arg(
         id = "device-lifetime",
@@ -145,7 +146,7 @@ pub struct LimitConfig {
         env = "SIGNET_DEVICE_LIFETIME",
         value_name = "DURATION",
         default_value = "365d",
-        value_parser = value::duration(3600..=63_072_000)
+        value_parser = value::duration(3600..=31_622_400)
     )]
     pub device_lifetime: Duration,
 }
@@ -162,6 +163,13 @@ impl LimitConfig {
             problems.push(ConfigError::malformed(
                 Setting::new("failure-memory"),
                 "must not be shorter than --longest-delay",
+            ));
+        }
+        if self.code_lifetime < self.code_resend_interval {
+            // A code would be dead, and no new one to be had.
+            problems.push(ConfigError::malformed(
+                Setting::new("code-resend-interval"),
+                "must not be longer than --code-lifetime",
             ));
         }
         problems

@@ -95,6 +95,13 @@ fn settings_that_do_not_go_together_are_all_named() {
     ]);
     assert!(!text.contains("SIGNET_FAILURE_MEMORY"), "{text}");
     assert!(problems(&["--failure-memory=10m"]).contains("SIGNET_FAILURE_MEMORY"));
+    let resend = ["--code-lifetime=1m", "--code-resend-interval=61s"];
+    assert!(problems(&resend).contains("SIGNET_CODE_RESEND_INTERVAL"));
+    assert!(!problems(&["--code-lifetime=1m", "--code-resend-interval=1m"]).contains("SIGNET_CODE_RESEND_INTERVAL"));
+    // The key of a device token is kept as long as the longest session.
+    let longest = format!("--device-lifetime={}d", crate::domain::project::SESSION_LIFETIME_MAX.num_days());
+    assert!(!problems(&[&longest]).contains("SIGNET_DEVICE_LIFETIME"));
+    assert!(problems(&["--device-lifetime=367d"]).contains("SIGNET_DEVICE_LIFETIME"));
     for part in
         ["SIGNET_LONGEST_DELAY", "SIGNET_MASTER_KEY", "SIGNET_MAIL_FROM", "SIGNET_GRPC_TLS_CERT", "SIGNET_OPS_ADDR"]
     {

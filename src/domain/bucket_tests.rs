@@ -128,3 +128,12 @@ fn a_device_that_is_known_does_not_help_somebody_who_is_not() {
     assert_eq!(nobody.canonical, "nobody@example.com");
     assert!(!format!("{who:?}").contains("example"), "{who:?}");
 }
+
+#[test]
+fn mails_are_counted_on_the_user_whatever_device_asks_for_them() {
+    for guarded in Guarded::ALL {
+        let subjects: Vec<_> = claimant(1, Some(7), None).buckets(guarded).into_iter().map(|one| one.subject).collect();
+        let by_device = matches!(subjects[..], [Subject::Device(..)]);
+        assert_eq!(by_device, !guarded.is_mail(), "{guarded:?}");
+    }
+}

@@ -43,7 +43,7 @@ impl SigningAlgorithm {
 /// What a key is used for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum KeyUse {
-    /// MAC of refresh tokens (HMAC-SHA-256); never published.
+    /// MAC of refresh tokens and of device tokens (HMAC-SHA-256); never published.
     RefreshTokenMac,
     /// Signature of JWTs; its public half is in the JWKS.
     Jwt(SigningAlgorithm),
@@ -76,7 +76,7 @@ impl KeyUse {
 /// What keys are made for, whatever their algorithm. Each purpose has successors of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyPurpose {
-    /// MACs of refresh tokens.
+    /// MACs of opaque refresh tokens, and of device tokens.
     RefreshTokens,
     /// Signatures of JWTs.
     Tokens,

@@ -182,15 +182,16 @@ impl Step<'_> {
 
     /// Writes down why, and gives the one answer.
     async fn refuse(&self, tx: Tx, refusal: Refusal, now: Timestamp) -> Error {
-        // Of a token that was made up there is nothing to tell, and anybody could fill the audit trail with them.
-        if refusal.user_id.is_none() {
-            return Error::PasswordResetInvalid;
-        }
         let failed = Event::new(EventKind::PasswordResetFailed, self.caller.project_id()).cause(refusal.cause);
         let failed = Event { user_id: refusal.user_id, ..failed.ip_address(self.address()) };
         let written = async {
-            let events = std::iter::once(failed).chain(refusal.tripped);
-            self.services.record(&tx, self.call, now, events).await?;
+            if failed.user_id.is_some() {
+                let events = std::iter::once(failed).chain(refusal.tripped);
+                self.services.record(&tx, self.call, now, events).await?;
+            } else {
+                // A token that was made up leaves no event: anybody could fill the audit trail with them.
+                StandIn::of(failed.project_id, self.services, now).tell(&tx).await?;
+            }
             Ok(tx.commit().await?)
         };
         written.await.err().unwrap_or(Error::PasswordResetInvalid)

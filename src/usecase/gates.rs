@@ -14,9 +14,9 @@ use tokio::{sync, time::timeout_at};
 use crate::domain::{bucket::Bucket, id::ProjectId};
 
 /// Subjects that are waited for at once. More would need as many calls at once.
-const SUBJECTS_MAX: usize = 10_000;
+pub const SUBJECTS_MAX: usize = 10_000;
 /// Attempts of one subject that wait; more would not get their turn before their deadline.
-const WAITING_MAX: usize = 1000;
+pub const WAITING_MAX: usize = 1000;
 
 type Key = (ProjectId, Bucket);
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// Lifetime of a client's token. It cannot be refreshed, and costs no more than a signature to get anew; an hour is what client
 /// libraries reckon with. It outlives the secret it was got with by so much, but not its client.
-const LIFETIME: Duration = Duration::hours(1);
+pub const LIFETIME: Duration = Duration::hours(1);
 
 /// Gives the calling client a token of its own: for a resource, or for its calls to this service.
 pub async fn issue_client_token(

@@ -55,6 +55,11 @@ impl StandIn {
         Ok(())
     }
 
+    /// Instead of an event.
+    pub(super) async fn tell(&self, tx: &Tx) -> Result<(), Error> {
+        self.guess_reset(tx).await
+    }
+
     /// The user that there is not.
     pub(super) const fn user_id(&self) -> UserId {
         self.user_id

@@ -114,7 +114,6 @@ async fn twice(app: &TestApp, guarded: Guarded, who: Who) {
 #[case(SignIn, Unknown, "sign_in")]
 #[case(SignIn, Device, "sign_in_device")]
 #[case(CodeMail, User, "code_mail")]
-#[case(CodeMail, Device, "code_mail")]
 #[case(CodeMail, Address, "code_mail_ip")]
 #[case(EmailCode, User, "email_code")]
 #[case(EmailCode, Device, "email_code_device")]
@@ -124,7 +123,6 @@ async fn twice(app: &TestApp, guarded: Guarded, who: Who) {
 #[case(PasswordReset, Address, "password_reset_ip")]
 #[case(PasswordResetMail, User, "password_reset_mail")]
 #[case(PasswordResetMail, Unknown, "password_reset_mail")]
-#[case(PasswordResetMail, Device, "password_reset_mail")]
 #[case(PasswordResetMail, Address, "password_reset_mail_ip")]
 #[tokio::test]
 async fn each_counter_trips_and_says_so(
@@ -135,7 +133,9 @@ async fn each_counter_trips_and_says_so(
 ) {
     let Some(app) = TestApp::start_limited(engine, who.limits()).await else { return };
     twice(&app, guarded, who).await;
-    let tripped = |event: &String| event.starts_with("throttle.tripped");
+    // Getting there has taken mails, too.
+    let is_other = |event: &str| guarded == EmailCode && event.contains("code_mail");
+    let tripped = |event: &String| event.starts_with("throttle.tripped") && !is_other(event);
     let events: Vec<_> = app.events().await.into_iter().filter(tripped).collect();
     assert_eq!(events, [format!("throttle.tripped ({cause})")]);
 
@@ -145,7 +145,7 @@ async fn each_counter_trips_and_says_so(
         _ => Some(app.fixture.ada),
     };
     let database = app.database().await;
-    let whose = "SELECT user_id, ip_address FROM events WHERE kind = 'throttle.tripped'";
+    let whose = format!("SELECT user_id, ip_address FROM events WHERE kind = 'throttle.tripped' AND cause = '{cause}'");
     let whose = Statement::from_string(database.get_database_backend(), whose);
     let row = database.query_one_raw(whose).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<Option<Uuid>>(0).unwrap(), user.map(Uuid::from));

@@ -57,8 +57,8 @@ async fn a_password_reset_asks_the_database_as_often_for_nobody_as_for_somebody(
     }
     let token = async |address: &str| start(&app.public(), by_code(address)).await.unwrap().password_reset_token;
     let (adas, nobodys) = (token(ADA).await, token("nobody@example.com").await);
-    // One in a million runs guesses right, and fails.
-    let guessed = async |token: &str| trips.of(refusal(&app.public(), token, "000000")).await;
+    // One in a hundred million runs guesses right, and fails.
+    let guessed = async |token: &str| trips.of(refusal(&app.public(), token, "00000000")).await;
     let (adas, nobodys) = (guessed(&adas).await, guessed(&nobodys).await);
     assert!(adas > 5, "{adas}");
     assert_eq!(nobodys, adas, "of a wrong code for nobody");

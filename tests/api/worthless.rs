@@ -10,7 +10,7 @@ use signet::proto::{RPCS, Rpc, SignInRequest, TokenOptions};
 use crate::{
     client_token::client_token,
     email_verification::{begin, redeem},
-    guessing::{WRONG, guess, said},
+    guessing::{WRONG, guess},
     known_devices::known_but_unverified,
     password_reset::{self, start_by_code},
     refresh::{first_token, jwt_app},
@@ -216,9 +216,10 @@ async fn shut_out(app: &TestApp) -> (Secrets, String, String) {
     (secrets, adas, graces)
 }
 
-/// Another code than that.
+/// Another code than that, as long.
 fn another(code: &str) -> String {
-    if code == "000000" { "000001".into() } else { "000000".into() }
+    let zeros = "0".repeat(code.len());
+    if code == zeros { "1".repeat(code.len()) } else { zeros }
 }
 
 #[rstest]
@@ -233,6 +234,10 @@ async fn no_secret_but_a_users_own_device_token_makes_a_device_known(
     for rpc in RPCS {
         for place in places(&method(rpc.path).input()).into_iter().filter(is_device) {
             let name = method(rpc.path).name().to_owned();
+            // Mails are not counted by device.
+            if name == "StartPasswordReset" {
+                continue;
+            }
             let is_graces = ["AuthenticateEmailVerification", "CompletePasswordReset"].contains(&name.as_str());
             let own = if is_graces { &graces } else { &adas };
             // Its own comes last: it opens.
@@ -240,23 +245,13 @@ async fn no_secret_but_a_users_own_device_token_makes_a_device_known(
             for (kind, secret) in others.chain([&("own", own.clone())]) {
                 let mut request = rest(&app, rpc, &secrets);
                 put(&mut request, &place, secret);
-                // A start answers everybody alike; what it does shows in the trail.
-                let mails = said(&app, "password_reset.started").await;
-                let is_ok = call(&app, rpc, request).await.is_ok();
-                let opens =
-                    is_ok && (name != "StartPasswordReset" || said(&app, "password_reset.started").await > mails);
+                let opens = call(&app, rpc, request).await.is_ok();
                 assert_eq!(opens, *kind == "own", "{name} with a {kind} as {place:?}");
             }
             asked.push(name);
         }
     }
     asked.sort();
-    let expected = [
-        "AuthenticateEmailVerification",
-        "AuthenticatePassword",
-        "CompletePasswordReset",
-        "SignIn",
-        "StartPasswordReset",
-    ];
+    let expected = ["AuthenticateEmailVerification", "AuthenticatePassword", "CompletePasswordReset", "SignIn"];
     assert_eq!(asked, expected);
 }

@@ -7,13 +7,18 @@ use clap::{Args as _, Command};
 use signet::{
     config::ServeConfig,
     domain::{
+        challenge::RESETS_MAX,
         claims::{CLAIMS_BYTES_MAX, CUSTOM_CLAIMS_MAX},
         client_context::{DEVICE_TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX},
         code::{RESET_DIGITS, VERIFICATION_DIGITS},
         identifier::IDENTIFIER_BYTES_MAX,
         page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
         password::PASSWORD_BYTES_MAX,
-        project::{SESSION_LIFETIME_MAX, TOKEN_LIFETIME_MAX},
+        project::{RESOURCES_MAX, SESSION_LIFETIME_MAX, TOKEN_LIFETIME_MAX},
+    },
+    usecase::{
+        gates::{SUBJECTS_MAX, WAITING_MAX},
+        issue_client_token::LIFETIME as CLIENT_TOKEN_LIFETIME,
     },
 };
 
@@ -25,7 +30,10 @@ const END: &str = "<!-- limits: end -->\n";
 
 /// The settings that bound something, and what happens at the bound. What they bound is their help.
 const SETTINGS: [(&str, &str); 20] = [
-    ("free-failures", "the usual refusal, after the same work, until the delay is over"),
+    (
+        "free-failures",
+        "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back",
+    ),
     ("free-failures-per-ip", "the same; devices that are known are spared"),
     (
         "free-mails",
@@ -38,8 +46,11 @@ const SETTINGS: [(&str, &str); 20] = [
         "delays grow no further; they do not get there where failures are forgotten as fast as delays let them in",
     ),
     ("failure-memory", "the count goes down, to nothing in the end"),
-    ("code-attempts", "`CODE_ATTEMPTS_EXHAUSTED`; a resend does not give new tries"),
-    ("code-lifetime", "`CODE_EXPIRED`"),
+    (
+        "code-attempts",
+        "`CODE_ATTEMPTS_EXHAUSTED`, at a reset `PASSWORD_RESET_INVALID`; a resend does not give new tries",
+    ),
+    ("code-lifetime", "`CODE_EXPIRED`, at a reset `PASSWORD_RESET_INVALID`"),
     ("code-resend-interval", "`CODE_SENT_RECENTLY` with the time to come back"),
     ("pending-authentication-lifetime", "`PENDING_AUTHENTICATION_INVALID`"),
     ("password-reset-lifetime", "`PASSWORD_RESET_INVALID`"),
@@ -64,6 +75,11 @@ fn fixed() -> Vec<(&'static str, String, &'static str)> {
             format!("{VERIFICATION_DIGITS} digits, {RESET_DIGITS} for a password reset"),
             "`INVALID_FIELD`; costs no try",
         ),
+        ("Open password resets of a user", RESETS_MAX.to_string(), "the oldest makes room"),
+        ("Attempts of one subject that wait for room", format!("{WAITING_MAX} in one process"), "`OVERLOADED`"),
+        ("Subjects whose attempts wait for room", format!("{SUBJECTS_MAX} in one process"), "`OVERLOADED`"),
+        ("Resources, and pages for password resets, of a project", format!("{RESOURCES_MAX} each"), refused),
+        ("Client token", format!("good for {} hour", CLIENT_TOKEN_LIFETIME.num_hours()), "`TOKEN_INVALID`"),
         ("User agent", format!("{USER_AGENT_BYTES_MAX} bytes"), "cut"),
         ("Device token", format!("{DEVICE_TOKEN_BYTES_MAX} bytes"), "counts as none"),
         ("Custom claims", format!("{CUSTOM_CLAIMS_MAX} claims, {CLAIMS_BYTES_MAX} bytes"), refused),
