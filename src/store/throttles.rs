@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
     entity::prelude::*,
-    sea_query::{ExprTrait as _, OnConflict, Query},
+    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict, Query},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -109,7 +109,13 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
                 .add(Condition::any().add(reserved.is_null()).add(reserved.lte(since)))
         };
         let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
-        let batch = throttle::Entity::find().select_only().columns(keys).filter(forgotten()).limit(limit);
+        // What an attempt holds is left alone: it locks its rows in another order, and each would wait for the other.
+        let batch = throttle::Entity::find()
+            .select_only()
+            .columns(keys)
+            .filter(forgotten())
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let mut delete = Query::delete();
         delete
             .from_table(throttle::Entity)
