@@ -7,6 +7,7 @@ pub mod authenticate_session;
 pub mod clients;
 pub mod complete_password_reset;
 mod complete_sign_in;
+mod counters;
 mod email_code;
 mod end_sessions;
 mod error;

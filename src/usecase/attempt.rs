@@ -1,10 +1,6 @@
-//! Attempts at a secret: who is counted, when one may be checked, and what becomes of it.
-//!
-//! A secret that takes long to check (a password) is reserved first and settled when its result is known: [`Attempt`]. One that
-//! is compared within a unit of work (a code) keeps its counters locked meanwhile: [`Counters`].
+//! Attempts at a secret that takes long to check, a password: reserved first, and settled when the result is known.
 
 use std::{
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,19 +10,19 @@ use std::{
 
 use tokio::{runtime::Handle, time::sleep};
 
-use super::{Call, Error, Services, record};
+use super::{
+    Call, Error, Services,
+    counters::{Counters, event_of},
+    record,
+};
 use crate::{
     clock::{Clock, Timestamp},
-    crypto::project_keys::ProjectKeys,
     domain::{
-        bucket::{Bucket, Claimant, Guarded, Subject, Target},
-        caller::ClientCaller,
-        client::ClientType,
-        client_context::{ClientContext, EndUser},
+        bucket::{Claimant, Guarded},
         event::{Event, EventKind},
-        id::{DeviceId, ProjectId, UserId},
+        id::ProjectId,
         limits::Limits,
-        throttle::{Admission, Outcome, Throttle},
+        throttle::{Admission, Outcome},
     },
     random::Random,
     store::{Store, StoreError, Tx},
@@ -40,200 +36,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 const TIME_LEFT_MIN: Duration = Duration::from_millis(500);
 /// When to come back if there was no room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none. The target
-/// comes with the version of their credential, 0 if there is none.
-pub(super) async fn claimant(
-    services: &Services,
-    caller: &ClientCaller,
-    (target, credential_version): (Target, i32),
-    end_user: &EndUser,
-    now: Timestamp,
-) -> Result<Claimant, Error> {
-    if end_user.device_token.is_none() {
-        return Ok(claimant_on(None, caller, target, &end_user.context));
-    }
-    let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
-    Ok(claimant_with(&keys, &services.limits, caller, (target, credential_version), end_user, now))
-}
-
-/// The same with the project's keys at hand: within a unit of work they must not be fetched.
-pub(super) fn claimant_with(
-    keys: &ProjectKeys,
-    limits: &Limits,
-    caller: &ClientCaller,
-    (target, credential_version): (Target, i32),
-    end_user: &EndUser,
-    now: Timestamp,
-) -> Claimant {
-    let device = match (&target, &end_user.device_token) {
-        (Target::User(user), Some(token)) => {
-            keys.known_device(token.expose(), (*user, credential_version), now, limits.device_lifetime)
-        }
-        _ => None,
-    };
-    claimant_on(device, caller, target, &end_user.context)
-}
-
-fn claimant_on(device: Option<DeviceId>, caller: &ClientCaller, target: Target, context: &ClientContext) -> Claimant {
-    let ip_address = believed_address(caller, context.ip_address);
-    Claimant { target, device, ip_address, reported_address: context.ip_address }
-}
-
-/// The address that is counted. Whoever runs an application without a secret can make it report any address: they would evade
-/// the budget of their own, and use up that of others.
-pub(super) fn believed_address(caller: &ClientCaller, reported: Option<IpAddr>) -> Option<IpAddr> {
-    reported.filter(|_| caller.client.client_type == ClientType::Confidential)
-}
-
-/// Counters that are locked until the unit of work ends.
-pub(super) struct Counters {
-    project_id: ProjectId,
-    limits: Limits,
-    claimant: Claimant,
-    rows: Vec<(Bucket, Throttle)>,
-}
-
-impl Counters {
-    /// Locks the counters of an attempt. Users are locked before counters, and counters of mails before those of guesses, so
-    /// that no two units of work wait for each other.
-    pub(super) async fn lock(
-        limits: &Limits,
-        tx: &Tx,
-        project_id: ProjectId,
-        claimant: &Claimant,
-        guarded: Guarded,
-        now: Timestamp,
-    ) -> Result<Self, StoreError> {
-        let rows = tx.throttles().lock(project_id, claimant.buckets(guarded), now).await?;
-        Ok(Self { project_id, limits: *limits, claimant: claimant.clone(), rows })
-    }
-
-    /// Whether the attempt may be checked.
-    pub(super) fn admission(&self, now: Timestamp) -> Admission {
-        let mut admission = Admission::Admitted;
-        for (bucket, throttle) in &self.rows {
-            admission = match (throttle.admit(now, &self.limits.policy(bucket)), admission) {
-                (Admission::Blocked { until: one }, Admission::Blocked { until: other }) => {
-                    Admission::Blocked { until: one.max(other) }
-                }
-                (blocked @ Admission::Blocked { .. }, _) | (_, blocked @ Admission::Blocked { .. }) => blocked,
-                (Admission::Wait, _) | (_, Admission::Wait) => Admission::Wait,
-                (Admission::Admitted, Admission::Admitted) => Admission::Admitted,
-            };
-        }
-        admission
-    }
-
-    /// The counters without room, by name.
-    fn full(&self, now: Timestamp) -> impl Iterator<Item = &Bucket> {
-        let waits = move |bucket: &Bucket, throttle: &Throttle| {
-            throttle.admit(now, &self.limits.policy(bucket)) == Admission::Wait
-        };
-        self.rows.iter().filter(move |(bucket, throttle)| waits(bucket, throttle)).map(|(bucket, _)| bucket)
-    }
-
-    /// Counts a failure, or a mail, and writes it down; gives the events of the delays that begin with it.
-    pub(super) async fn fail(mut self, tx: &Tx, now: Timestamp) -> Result<Vec<Event>, StoreError> {
-        for (bucket, throttle) in &mut self.rows {
-            throttle.fail(now, &self.limits.policy(bucket));
-        }
-        self.save(tx, now).await?;
-        Ok(self.tripped(now))
-    }
-
-    /// Forgets the failures, where a success does so.
-    pub(super) async fn succeed(mut self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
-        for (_, throttle) in self.rows.iter_mut().filter(|(bucket, _)| bucket.is_cleared_by_success()) {
-            throttle.forgive();
-        }
-        self.save(tx, now).await
-    }
-
-    /// Writes the counters back as they are.
-    pub(super) async fn withdraw(self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
-        self.save(tx, now).await
-    }
-
-    async fn save(&self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
-        for (bucket, throttle) in &self.rows {
-            tx.throttles().save(self.project_id, bucket, throttle, now).await?;
-        }
-        Ok(())
-    }
-
-    fn tripped(&self, now: Timestamp) -> Vec<Event> {
-        let blocked = |(bucket, throttle): &&(Bucket, Throttle)| {
-            throttle.blocked_until(now, &self.limits.policy(bucket)).is_some()
-        };
-        let event = |(bucket, _): &(Bucket, Throttle)| {
-            event_of(EventKind::ThrottleTripped, self.project_id, &self.claimant).cause(bucket.kind())
-        };
-        self.rows.iter().filter(blocked).map(event).collect()
-    }
-}
-
-/// An event about an attempt: whom it was aimed at, and where it came from.
-pub(super) fn event_of(kind: EventKind, project_id: ProjectId, claimant: &Claimant) -> Event {
-    let event = Event::new(kind, project_id).ip_address(claimant.reported_address);
-    match &claimant.target {
-        Target::Unknown(_) => event,
-        Target::User(id) => event.user(*id),
-    }
-}
-
-/// Counts a mail, if there are not too many of late; tells until when there will be none, if there are.
-pub(super) async fn count_mail(
-    services: &Services,
-    call: &Call,
-    tx: &Tx,
-    (project_id, claimant, guarded): (ProjectId, &Claimant, Guarded),
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Error> {
-    let counters = Counters::lock(&services.limits, tx, project_id, claimant, guarded, now).await?;
-    if let Admission::Blocked { until } = counters.admission(now) {
-        return Ok(Some(until));
-    }
-    let tripped = counters.fail(tx, now).await?;
-    services.record(tx, call, now, tripped).await?;
-    Ok(None)
-}
-
-/// Forgets the failures at a user's password: there is a new one.
-pub(super) async fn forgive_passwords(
-    tx: &Tx,
-    project_id: ProjectId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let guarded = [Guarded::AuthenticatePassword, Guarded::SignIn];
-    let buckets = guarded.map(|guarded| Bucket { guarded, subject: Subject::User(user) });
-    for (bucket, mut throttle) in tx.throttles().lock(project_id, buckets.to_vec(), now).await? {
-        throttle.forgive();
-        tx.throttles().save(project_id, &bucket, &throttle, now).await?;
-    }
-    Ok(())
-}
-
-/// True if nothing by that claimant would be checked now, for the failures of themselves: an address is shared, and says nothing
-/// about the user.
-pub(super) async fn is_slowed_down(
-    services: &Services,
-    tx: &Tx,
-    project_id: ProjectId,
-    (claimant, guarded): (&Claimant, Guarded),
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    for bucket in claimant.buckets(guarded) {
-        if !matches!(bucket.subject, Subject::Ip(_)) {
-            let throttle = tx.throttles().find(project_id, &bucket).await?;
-            if throttle.blocked_until(now, &services.limits.policy(&bucket)).is_some() {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
 
 /// An attempt that is being checked. It holds a place in its counters until it is settled.
 ///
@@ -279,14 +81,11 @@ pub(super) async fn reserve(
         loop {
             let tx = services.store.begin().await?;
             let now = services.clock.now();
-            let mut counters = Counters::lock(&services.limits, &tx, project_id, claimant, guarded, now).await?;
+            let counters = Counters::lock(&services.limits, &tx, project_id, claimant, guarded, now).await?;
             match counters.admission(now) {
                 Admission::Blocked { .. } => return Ok(None),
                 Admission::Admitted => {
-                    for (bucket, throttle) in &mut counters.rows {
-                        throttle.reserve(now, &services.limits.policy(bucket));
-                    }
-                    counters.save(&tx, now).await?;
+                    counters.reserve(&tx, now).await?;
                     tx.commit().await?;
                     return Ok(Some(Attempt::at(services, call, project_id, claimant, guarded, now)));
                 }
@@ -356,14 +155,8 @@ impl Attempt {
 impl Place {
     async fn settle(&self, tx: &Tx, outcome: Outcome, now: Timestamp) -> Result<Vec<Event>, StoreError> {
         let Self { limits, project_id, claimant, guarded, .. } = self;
-        let mut counters = Counters::lock(limits, tx, *project_id, claimant, *guarded, now).await?;
-        for (bucket, throttle) in &mut counters.rows {
-            let keeps_failures = outcome == Outcome::Succeeded && !bucket.is_cleared_by_success();
-            let outcome = if keeps_failures { Outcome::Withdrawn } else { outcome };
-            throttle.settle(self.reserved_at, outcome, now, &limits.policy(bucket));
-        }
-        counters.save(tx, now).await?;
-        Ok(if outcome == Outcome::Failed { counters.tripped(now) } else { Vec::new() })
+        let counters = Counters::lock(limits, tx, *project_id, claimant, *guarded, now).await?;
+        counters.settle(tx, (self.reserved_at, outcome), now).await
     }
 
     /// Settles the attempt of a call that went away.

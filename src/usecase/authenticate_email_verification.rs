@@ -4,8 +4,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, Services, SignedIn,
-    attempt::{self, Counters, event_of},
+    attempt::RETRY_AFTER,
     complete_sign_in::{Completion, complete_sign_in},
+    counters::{self, Counters, event_of},
 };
 use crate::{
     clock::Timestamp,
@@ -103,10 +104,10 @@ fn claimant(
     now: Timestamp,
 ) -> Claimant {
     let target = (Target::User(pending.user_id), pending.credential_version);
-    let now_known = attempt::claimant_with(keys, &services.limits, caller, target, end_user, now);
+    let now_known = counters::claimant_with(keys, &services.limits, caller, target, end_user, now);
     let device = now_known.device.or(pending.detail.counted.device);
     let reported_address = now_known.reported_address.or(pending.detail.client_context.ip_address);
-    let ip_address = attempt::believed_address(caller, reported_address);
+    let ip_address = counters::believed_address(caller, reported_address);
     Claimant { device, ip_address, reported_address, ..now_known }
 }
 
@@ -127,7 +128,7 @@ async fn still_valid(
     let version = tx.credentials().version(project_id, user.id).await?;
     let CountedAs { guarded, device } = pending.detail.counted;
     let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
-    let slowed_down = attempt::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
+    let slowed_down = counters::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
     let valid = user.is_active() && version == pending.credential_version && !slowed_down;
     Ok(valid.then_some(user))
 }
@@ -152,7 +153,7 @@ async fn check_code(
             return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
         }
         // Nobody reserves a place for a code: it is compared while the counters are locked.
-        Admission::Wait => return Err(Error::Overloaded { retry_after: attempt::RETRY_AFTER }),
+        Admission::Wait => return Err(Error::Overloaded { retry_after: RETRY_AFTER }),
     }
     if !tx.challenges().take_attempt(code.id).await? {
         return Err(Error::CodeAttemptsExhausted { retry_after: None });

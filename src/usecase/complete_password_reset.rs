@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, Services,
-    attempt::{self, Counters},
+    counters::{self, Counters},
     replace_password::{Occasion, replace_password},
     stand_in::StandIn,
     start_password_reset::has_email,
@@ -199,7 +199,7 @@ impl Step<'_> {
 
     fn claimant(&self, user_id: UserId, credential_version: i32, now: Timestamp) -> Claimant {
         let target = (Target::User(user_id), credential_version);
-        attempt::claimant_with(&self.keys, &self.services.limits, self.caller, target, &self.end_user, now)
+        counters::claimant_with(&self.keys, &self.services.limits, self.caller, target, &self.end_user, now)
     }
 
     async fn counters(&self, tx: &Tx, claimant: &Claimant, now: Timestamp) -> Result<Counters, Error> {

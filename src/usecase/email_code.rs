@@ -1,6 +1,6 @@
 //! Six-digit codes on their way to an email address.
 
-use super::{Call, Error, Services, attempt, post_mail};
+use super::{Call, Error, Services, counters, post_mail};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -157,7 +157,7 @@ async fn count_mail(
     now: Timestamp,
 ) -> Result<(), Error> {
     let counted = (letter.project.id, letter.claimant, Guarded::CodeMail);
-    match attempt::count_mail(services, call, tx, counted, now).await? {
+    match counters::count_mail(services, call, tx, counted, now).await? {
         None => Ok(()),
         Some(until) => Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() }),
     }

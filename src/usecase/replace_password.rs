@@ -1,6 +1,6 @@
 //! What every new password brings with it.
 
-use super::{Call, Error, Services, attempt, end_sessions::end_sessions_of};
+use super::{Call, Error, Services, counters, end_sessions::end_sessions_of};
 use crate::{
     clock::Timestamp,
     crypto::password_hash::PasswordHash,
@@ -32,7 +32,7 @@ pub(super) async fn replace_password(
     let (project_id, id) = (user.project_id, user.id);
     tx.credentials().set(project_id, id, hash, now).await?;
     tx.challenges().delete_of_user(id).await?;
-    attempt::forgive_passwords(tx, project_id, id, now).await?;
+    counters::forgive_passwords(tx, project_id, id, now).await?;
     user.updated_at = now;
     user.has_password = true;
     tx.users().update(user).await?;

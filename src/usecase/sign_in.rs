@@ -6,8 +6,9 @@ use secrecy::SecretString;
 
 use super::{
     Call, Error, PendingSignIn, Services, SignedIn,
-    attempt::{self, Attempt, event_of},
+    attempt::{self, Attempt},
     complete_sign_in::{Completion, complete_sign_in},
+    counters::{self, event_of},
     email_code,
 };
 use crate::{
@@ -136,7 +137,7 @@ async fn look_up(services: &Services, caller: &ClientCaller, request: &PasswordS
         .map_or_else(|| Target::Unknown(Nobody::from(&request.identifier)), |known| Target::User(known.user_id));
     let credential = account.as_ref().and_then(|known| known.credential.as_ref());
     let version = credential.map_or(0, |credential| credential.version);
-    let claimant = attempt::claimant(services, caller, (target, version), &request.end_user, now).await?;
+    let claimant = counters::claimant(services, caller, (target, version), &request.end_user, now).await?;
     Ok(Candidate { account, claimant })
 }
 

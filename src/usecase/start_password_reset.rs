@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Call, Error, Services, attempt, post_mail, stand_in::StandIn};
+use super::{Call, Error, Services, counters, post_mail, stand_in::StandIn};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::{PlainSecret, SecretKind},
@@ -93,10 +93,10 @@ pub async fn start_password_reset(
         None => stand_in.look_for(&tx).await.map(|()| Err("unknown_user"))?,
     };
     let target = account.map_or_else(|| Target::Unknown(Nobody::from(&request.email)), Target::User);
-    let claimant = attempt::claimant_with(&keys, &services.limits, caller, (target, version), &request.end_user, now);
+    let claimant = counters::claimant_with(&keys, &services.limits, caller, (target, version), &request.end_user, now);
     // Anybody can ask for a mail, and must not fill a stranger's mailbox.
     let counted = (project.id, &claimant, Guarded::PasswordResetMail);
-    let outcome = if attempt::count_mail(services, call, &tx, counted, now).await?.is_none() {
+    let outcome = if counters::count_mail(services, call, &tx, counted, now).await?.is_none() {
         match recipient {
             Ok(recipient) => {
                 send(services, &tx, project, &request, &recipient, (&token, link), now..expires_at).await?;
