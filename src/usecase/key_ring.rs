@@ -200,6 +200,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn while_one_reads_old_keys_again_the_others_are_served_but_not_for_long() {
+        let fixture = Fixture::new().await;
+        let (ring, now) = (KeyRing::new(Arc::clone(&fixture.master_key)), fixture.now);
+        let seen_at = async |at| ring.keys(&fixture.store, fixture.id, at).await.unwrap().json_web_keys(at).len();
+        fixture.add_key().await;
+        assert_eq!(seen_at(now).await, 1);
+        fixture.add_key().await;
+
+        let reading = ring.find(fixture.id).unwrap().reading;
+        let somebody_reads = reading.lock().await;
+        assert_eq!(seen_at(now + FRESH_FOR).await, 1, "what there is, without waiting");
+        assert_eq!(seen_at(now + SERVED_FOR - Duration::microseconds(1)).await, 1);
+        assert_eq!(seen_at(now + SERVED_FOR).await, 2, "whoever reads is stuck");
+        drop(somebody_reads);
+        fixture.add_key().await;
+        assert_eq!(seen_at(now + SERVED_FOR + FRESH_FOR).await, 3);
+    }
+
+    #[tokio::test]
     async fn keys_are_read_again_soon_whichever_way_the_clock_goes() {
         let fixture = Fixture::new().await;
         let (ring, now) = (KeyRing::new(Arc::clone(&fixture.master_key)), fixture.now);

@@ -131,8 +131,8 @@ fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes
 }
 
 /// What a refresh token stands for, in either form, and the keys it was checked with. How long a JWT says it lasts does not count:
-/// the session does, whose end may have been moved since. Takes a connection, so it comes before the
-/// unit of work: whoever holds one connection must not wait for another.
+/// the session does, whose end may have been moved since. Takes a connection, so it comes before the unit of work: whoever holds
+/// one connection must not wait for another.
 pub(super) async fn read_refresh_token(
     services: &Services,
     caller: &ClientCaller,

@@ -159,6 +159,29 @@ async fn new_digits_keep_the_tries_that_were_made(#[values(Engine::Sqlite, Engin
     assert_eq!((found.issued_at, found.expires_at), (code.issued_at, code.expires_at));
 }
 
+/// How long a second step can be taken is a setting of its own, and may be longer than a code is good.
+#[rstest]
+#[case::it_ends_before_the_new_code(5, 10)]
+#[case::it_ends_after_it(60, 60)]
+#[tokio::test]
+async fn new_digits_prolong_what_waits_for_them_and_never_shorten_it(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[case] minutes: i64,
+    #[case] expected: i64,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let mut code = test.code(test.user("ada").await);
+    let (mut pending, token) = test.pending(&code);
+    pending.expires_at = now() + Duration::minutes(minutes);
+    code.expires_at = now() + Duration::minutes(10);
+    let tx = test.store.begin().await.unwrap();
+    tx.challenges().insert_code(&code).await.unwrap();
+    tx.challenges().insert_pending(&pending, &token).await.unwrap();
+    tx.challenges().replace_code(&code).await.unwrap();
+    let found = tx.challenges().find_pending(test.project.id, &token).await.unwrap().unwrap();
+    assert_eq!(found.expires_at, now() + Duration::minutes(expected));
+}
+
 #[rstest]
 #[tokio::test]
 async fn only_what_has_expired_is_cleared_away(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {

@@ -140,6 +140,30 @@ async fn only_what_is_forgotten_is_cleared_away(#[values(Engine::Sqlite, Engine:
     assert!(!find(&test, &held).await.is_empty(), "somebody is being checked");
 }
 
+/// They lock rows in another order than the sweep, so that each would wait for the other.
+#[tokio::test]
+async fn the_sweep_passes_by_what_an_attempt_holds() {
+    // SQLite has one writer at a time.
+    let Some(test) = TestStore::start(Engine::Postgres).await else { return };
+    let (held, free) = (a_user(), a_user());
+    for bucket in [&held, &free] {
+        count(&test.store, test.project.id, bucket, now()).await;
+    }
+    let attempt = test.store.begin().await.unwrap();
+    attempt.throttles().lock(test.project.id, vec![held.clone()], now()).await.unwrap();
+    let sweep = async {
+        let tx = test.store.begin().await.unwrap();
+        let deleted = tx.throttles().delete_forgotten(now(), 500).await.unwrap();
+        tx.commit().await.unwrap();
+        deleted
+    };
+    let deleted = tokio::time::timeout(std::time::Duration::from_secs(20), sweep).await.expect("it does not wait");
+    assert_eq!(deleted, 1, "the other one");
+    attempt.commit().await.unwrap();
+    assert!(find(&test, &held).await.failures.is_some());
+    assert!(find(&test, &free).await.is_empty());
+}
+
 #[rstest]
 #[tokio::test]
 async fn no_more_is_cleared_away_at_once_than_is_asked_for(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
