@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     ops::{self, Readiness},
     random::Random,
-    rest,
+    rest::{self, RestSettings},
     store::{DatabaseSettings, Store},
     usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
@@ -163,7 +163,8 @@ impl App {
         shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
 
         let random = self.services.random.clone();
-        let router = rest::router(self.api.routes.clone(), random);
+        let upstream = rest::upstream::in_process(self.api.routes.clone());
+        let router = rest::router(upstream, random, RestSettings::default());
         shutdown.spawn("the REST listener", rest::serve(rest, router, stop.clone()));
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());

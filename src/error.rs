@@ -66,6 +66,19 @@ pub const fn wire(reason: ErrorReason) -> WireError {
             (Code::InvalidArgument, 400, "the resource is not one of the project's allowed_resources")
         }
         R::CodeSentRecently => (Code::ResourceExhausted, 429, "a code was sent a moment ago"),
+        R::OriginNotAllowed => {
+            (Code::PermissionDenied, 403, "the web page's origin is not one of the project's allowed_origins")
+        }
+        R::IdempotencyKeyReused => (Code::InvalidArgument, 422, "the idempotency-key was used for another request"),
+        R::IdempotentCallRunning => (Code::Aborted, 409, "the call with this idempotency-key is still running"),
+        R::InvitationInvalid => (Code::InvalidArgument, 400, "there is no such invitation"),
+        R::PasswordChangeRequired => (Code::FailedPrecondition, 403, "the password has to be changed first"),
+        R::SignUpNotAllowed => (Code::PermissionDenied, 403, "the project's applications may not sign users up"),
+        R::PasswordAlreadySet => (Code::FailedPrecondition, 409, "the user has a password already"),
+        R::PasswordMissing => (Code::FailedPrecondition, 409, "the user has no password"),
+        R::EmailVerificationNotFound => (Code::NotFound, 404, "no code with that id"),
+        R::PasswordResetNotFound => (Code::NotFound, 404, "no password reset with that id"),
+        R::SignOutUrlNotAllowed => (Code::InvalidArgument, 400, "the page is not one of the project's sign_out_urls"),
         R::Overloaded => {
             (Code::ResourceExhausted, 429, "too many passwords are waiting to be checked; come back a little later")
         }

@@ -19,6 +19,8 @@ pub mod domain;
 pub mod error;
 /// The gRPC API: parse, call the use case, convert.
 pub mod grpc;
+/// The forms in which ids are shown.
+pub mod id_form;
 /// Starting and stopping.
 pub mod lifecycle;
 /// Mails: their words, their way out, and the worker that sends what the outbox holds.

@@ -1,47 +1,70 @@
-//! The REST listener. So far it serves the key sets of the projects; a translation of the whole gRPC API will follow.
+//! The REST listener: a translation of the gRPC API, in five dialects. The canonical one follows from the descriptors; the others speak
+//! the JSON of WorkOS, Stytch, Descope and Transmit Security, so that their client libraries work against this service.
 //!
-//! It is a client of the gRPC API and nothing else, so that it can run in the same process or in front of another one.
+//! It is a client of the gRPC API and nothing else, so that it can run in the same process or in front of another one. Every request
+//! goes the same way: it is named and read ([`Incoming`]), its dialect is found ([`dialect`]), the route's handler calls the API
+//! and answers with a [`Reply`], or with a [`Refusal`] that the dialect puts into its own words.
+
+mod api;
+mod canonical;
+mod cors;
+mod descope;
+mod dialect;
+mod failure;
+mod incoming;
+mod reply;
+mod route;
+mod stytch;
+mod transmit;
+pub mod upstream;
+mod workos;
 
 use std::io;
 
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::get,
+    Router,
+    body::to_bytes,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode},
+    response::Response,
 };
-use serde::Serialize;
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{metadata::MetadataValue, service::Routes};
-use tonic_types::StatusExt as _;
 
-use crate::{
-    error::wire,
-    proto::{ErrorReason, GetJsonWebKeySetRequest, JsonWebKey, auth_service_client::AuthServiceClient},
-    random::Random,
-    request_id,
+use self::{
+    api::Api,
+    dialect::{Dialect, dialect_of},
+    failure::Refusal,
+    incoming::{Head, Incoming},
+    reply::Reply,
+    upstream::Upstream,
 };
+use crate::{random::Random, request_id};
 
-/// Headers that go with a request from one API to the other: its name, and the trace it belongs to (W3C Trace Context).
-const FORWARDED: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
-/// Verifiers may keep a key set for five minutes: half the time that a new key is published before it signs.
-const KEY_SET_CACHING: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// Bounds of the REST listener.
+#[derive(Clone, Debug)]
+pub struct RestSettings {
+    /// Largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+}
 
-/// The REST API in front of `routes`. `random` names the requests that come without a name.
-pub fn router(routes: Routes, random: Random) -> Router {
-    Router::new()
-        // Below the issuer of the project, at the path most verifiers expect; no standard names one: OpenID Connect Discovery
-        // 1.0, section 3 and RFC 8414, section 2 have a `jwks_uri` in the metadata say where.
-        .route("/projects/{project_id}/.well-known/jwks.json", get(key_set))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            refusal(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this path takes another method")
-        })
-        .layer(from_fn_with_state(random, name))
-        .with_state(AuthServiceClient::new(routes))
+impl Default for RestSettings {
+    fn default() -> Self {
+        Self { body_bytes_max: 256 * 1024 }
+    }
+}
+
+#[derive(Clone)]
+struct Rest {
+    api: Api,
+    random: Random,
+    settings: RestSettings,
+}
+
+/// The REST API in front of `upstream`. `random` names the requests that come without a name.
+pub fn router(upstream: Upstream, random: Random, settings: RestSettings) -> Router {
+    Router::new().fallback(answer).with_state(Rest { api: Api::new(upstream), random, settings })
 }
 
 /// Serves until `stop` is cancelled and the requests that are running then are answered.
@@ -49,78 +72,54 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// A key set (RFC 7517, section 5).
-#[derive(Serialize)]
-struct KeySet {
-    keys: Vec<Key>,
-}
-
-/// A public key (RFC 7517, section 4). Members that do not belong to its type are absent.
-#[derive(Serialize)]
-struct Key {
-    kty: String,
-    r#use: String,
-    kid: String,
-    alg: String,
-    #[serde(flatten)]
-    members: serde_json::Map<String, serde_json::Value>,
-}
-
-impl From<JsonWebKey> for Key {
-    fn from(key: JsonWebKey) -> Self {
-        let members = [("n", key.n), ("e", key.e), ("crv", key.crv), ("x", key.x), ("y", key.y)];
-        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
-        Self { kty: key.kty, r#use: key.r#use, kid: key.kid, alg: key.alg, members }
-    }
-}
-
-async fn key_set(
-    State(mut client): State<AuthServiceClient<Routes>>,
-    Path(project_id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let mut request = tonic::Request::new(GetJsonWebKeySetRequest { project_id });
-    forward(&headers, &mut request);
-    match client.get_json_web_key_set(request).await {
-        Ok(answer) => {
-            let keys = answer.into_inner().keys.into_iter().map(Key::from).collect();
-            ([(header::CACHE_CONTROL, KEY_SET_CACHING)], Json(KeySet { keys })).into_response()
+/// Answers any request at all.
+async fn answer(State(rest): State<Rest>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let request_id = request_id::of(&parts.headers, &rest.random);
+    let head = Head::new(parts, request_id);
+    let dialect = dialect_of(&head);
+    let reply = if cors::is_preflight(&head) {
+        cors::preflight(&head)
+    } else {
+        match to_bytes(body, rest.settings.body_bytes_max).await {
+            Ok(body) => routed(&rest.api, dialect, head.clone().with_body(body)).await,
+            Err(_) => (dialect.refuse)(&head, Refusal::BodyTooLarge),
         }
-        Err(status) => translated(&status),
-    }
-}
-
-fn forward<T>(headers: &HeaderMap, request: &mut tonic::Request<T>) {
-    for name in FORWARDED {
-        if let Some(value) = headers.get(name).and_then(|value| MetadataValue::try_from(value.as_bytes()).ok()) {
-            request.metadata_mut().insert(name, value);
-        }
-    }
-}
-
-/// The answer for a call that failed: by its reason, which every error of our API has.
-fn translated(status: &tonic::Status) -> Response {
-    let info = status.get_details_error_info();
-    let reason = info.and_then(|info| ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason)));
-    let wire = wire(reason.unwrap_or(ErrorReason::Internal));
-    let http = StatusCode::from_u16(wire.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    refusal(http, reason.unwrap_or(ErrorReason::Internal).wire_name(), wire.message).into_response()
-}
-
-fn refusal(status: StatusCode, error: &str, message: &str) -> impl IntoResponse + use<> {
-    let no_caching = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (status, no_caching, Json(serde_json::json!({ "error": error, "message": message })))
-}
-
-/// Names the request, and the answer like it. The gRPC API keeps the name.
-async fn name(State(random): State<Random>, mut request: Request, next: Next) -> Response {
-    let id = HeaderValue::try_from(request_id::of(request.headers(), &random));
-    if let Ok(id) = &id {
-        request.headers_mut().insert(request_id::HEADER, id.clone());
-    }
-    let mut response = next.run(request).await;
-    if let Ok(id) = id {
+    };
+    let mut response = cors::opened(&head, reply).into_response();
+    if let Ok(id) = HeaderValue::try_from(&head.request_id) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
     response
+}
+
+/// Finds the route and runs its handler. A panic there is a fault of ours, told in the words of the dialect.
+async fn routed(api: &Api, dialect: &'static Dialect, mut incoming: Incoming) -> Reply {
+    let route = match route::find(dialect.routes, &incoming.head) {
+        Ok((route, parameters)) => {
+            incoming.head.parameters = parameters;
+            route
+        }
+        Err(refusal) => return (dialect.refuse)(&incoming.head, refusal),
+    };
+    let handled = std::panic::AssertUnwindSafe((route.handler)(api, &incoming)).catch_unwind().await;
+    match handled {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(refusal)) => (dialect.refuse)(&incoming.head, refusal),
+        Err(_) => {
+            tracing::error!(path = route.path, request_id = incoming.head.request_id, "a handler panicked");
+            (dialect.refuse)(&incoming.head, Refusal::Internal)
+        }
+    }
+}
+
+/// The status of a refusal that has nothing to do with a dialect.
+const fn plain_status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Api(_) | Refusal::Internal | Refusal::Said(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Body(_) => StatusCode::BAD_REQUEST,
+        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+    }
 }

@@ -10,6 +10,7 @@ pub use sea_orm_migration::{MigratorTrait, sea_orm};
 
 mod m20261121_000001_create_schema;
 mod m20261121_000002_add_refresh_and_reservations;
+mod m20261122_000001_add_profiles_and_idempotency;
 
 /// Applies the migrations.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_create_schema::Migration),
             Box::new(m20261121_000002_add_refresh_and_reservations::Migration),
+            Box::new(m20261122_000001_add_profiles_and_idempotency::Migration),
         ]
     }
 }

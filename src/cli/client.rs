@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        client::{ClientType, RefreshTokenFormat},
+        client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ClientId, ProjectId},
     },
     usecase::{
@@ -173,7 +173,13 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let client_type = if args.public { ClientType::Public } else { ClientType::Confidential };
     let refresh_token_format =
         if args.jwt_refresh_tokens { RefreshTokenFormat::Jwt } else { RefreshTokenFormat::Opaque };
-    let new = clients::NewClient { name: args.name, client_type, refresh_token_format };
+    let new = clients::NewClient {
+        name: args.name,
+        client_type,
+        refresh_token_format,
+        token_profile: TokenProfile::default(),
+        token_delivery: TokenDelivery::default(),
+    };
     let created = create_client(&services, &call, project_id, new).await;
     let (client, secret) = created.map_err(explain)?;
     let note =

@@ -161,9 +161,10 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         locale: args.locale,
         ..Profile::default()
     };
-    let new = NewUser { identifiers: given.into_iter().filter_map(vouched).collect(), password, profile };
+    let identifiers = given.into_iter().filter_map(vouched).collect();
+    let new = NewUser { identifiers, password, external_id: None, profile };
     let user = create_user(&services, &call, new).await.map_err(explain)?;
-    let note = if user.has_password {
+    let note = if user.password.is_some() {
         ""
     } else {
         "The user has no password yet, and cannot sign in; see `signet user set-password --help`."

@@ -52,6 +52,69 @@ impl RefreshTokenFormat {
     }
 }
 
+/// What the tokens of a client's sign-ins look like: `standard` is RFC 9068 and OIDC, the others are what the official client
+/// libraries of that vendor verify.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TokenProfile {
+    /// Descope.
+    Descope,
+    /// RFC 9068 and OIDC Core.
+    #[default]
+    Standard,
+    /// Stytch (Consumer).
+    Stytch,
+    /// Transmit Security (Mosaic).
+    Transmit,
+    /// `WorkOS` `AuthKit`.
+    WorkOs,
+}
+
+impl TokenProfile {
+    /// Every profile.
+    pub const ALL: [Self; 5] = [Self::Descope, Self::Standard, Self::Stytch, Self::Transmit, Self::WorkOs];
+
+    /// The word for it in the database and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Descope => "descope",
+            Self::Standard => "standard",
+            Self::Stytch => "stytch",
+            Self::Transmit => "transmit",
+            Self::WorkOs => "workos",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.as_str() == word)
+    }
+}
+
+/// Where an application in a browser finds its tokens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TokenDelivery {
+    /// In the body of the answer.
+    #[default]
+    Body,
+    /// In cookies that scripts cannot read.
+    Cookie,
+}
+
+impl TokenDelivery {
+    /// The word for it in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Cookie => "cookie",
+        }
+    }
+
+    /// Reads the word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Body, Self::Cookie].into_iter().find(|delivery| delivery.as_str() == word)
+    }
+}
+
 /// An application or back end of a project.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -65,6 +128,10 @@ pub struct Client {
     pub client_type: ClientType,
     /// What the refresh tokens of its sign-ins look like.
     pub refresh_token_format: RefreshTokenFormat,
+    /// What its tokens look like.
+    pub token_profile: TokenProfile,
+    /// Where its tokens are found.
+    pub token_delivery: TokenDelivery,
     /// Time of creation.
     pub created_at: Timestamp,
 }

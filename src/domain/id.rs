@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use ulid::Ulid;
 use uuid::Uuid;
 
-use crate::{clock::Timestamp, random::Random};
+use crate::{clock::Timestamp, id_form, random::Random};
 
 /// The text is not an id of the wanted kind.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +14,7 @@ pub struct ParseIdError {
 }
 
 fn parse(prefix: &'static str, text: &str) -> Result<Uuid, ParseIdError> {
-    let encoded = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
-    encoded
-        .and_then(|encoded| Some((encoded, Ulid::from_string(encoded).ok()?)))
-        // One id has one spelling: refuse lower case, look-alike letters and overflow.
-        .filter(|(encoded, id)| id.to_string() == *encoded)
-        .map(|(_, id)| Uuid::from_bytes(id.to_bytes()))
-        .ok_or(ParseIdError { prefix })
+    id_form::parse_canonical(prefix, text).ok_or(ParseIdError { prefix })
 }
 
 fn at(time: Timestamp, random: [u8; 10]) -> Uuid {
@@ -61,7 +54,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}_{}", $prefix, Ulid::from_bytes(*self.0.as_bytes()))
+                f.write_str(&id_form::canonical($prefix, self.0))
             }
         }
     )+};
@@ -76,10 +69,14 @@ ids! {
     ClientSecretId = "secret";
     /// Id of a device that a user signed in on.
     DeviceId = "device";
+    /// Id of a code on its way to an email address: a challenge, as its owner's back end knows it.
+    EmailVerificationId = "email_verification";
     /// Id of an event.
     EventId = "event";
     /// Id of a mail in the outbox.
     MailId = "mail";
+    /// Id of a password reset: a challenge, as its owner's back end knows it.
+    PasswordResetId = "password_reset";
     /// Id of a project.
     ProjectId = "project";
     /// Id of a session.

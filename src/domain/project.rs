@@ -81,6 +81,14 @@ pub struct ProjectSettings {
     pub key_rotation_interval_seconds: u32,
     /// Pages that links for a password reset may lead to; the first is the default.
     pub password_reset_urls: Vec<String>,
+    /// Web pages whose scripts may call from a browser, by their origins.
+    pub allowed_origins: Vec<String>,
+    /// Whether public clients may sign users up.
+    pub allow_sign_up: bool,
+    /// Pages that a browser may be sent to after signing out by a link; the first is the default.
+    pub sign_out_urls: Vec<String>,
+    /// Whether codes and links are left to the project's back ends to mail.
+    pub application_sends_mail: bool,
 }
 
 /// Longest lifetime of a token that settings allow: how long a key is needed after it stopped signing.
@@ -111,6 +119,10 @@ impl Default for ProjectSettings {
             refresh_grace_seconds: 30,
             key_rotation_interval_seconds: 0,
             password_reset_urls: Vec::new(),
+            allowed_origins: Vec::new(),
+            allow_sign_up: false,
+            sign_out_urls: Vec::new(),
+            application_sends_mail: false,
         }
     }
 }
@@ -121,9 +133,12 @@ impl ProjectSettings {
         let mut found = self.durations_out_of_range();
         let mut complain =
             |field: &str, problem: String| found.push(Violation::new(format!("settings.{field}"), problem));
-        for (field, list) in
-            [("allowed_resources", &self.allowed_resources), ("password_reset_urls", &self.password_reset_urls)]
-        {
+        for (field, list) in [
+            ("allowed_resources", &self.allowed_resources),
+            ("password_reset_urls", &self.password_reset_urls),
+            ("allowed_origins", &self.allowed_origins),
+            ("sign_out_urls", &self.sign_out_urls),
+        ] {
             if list.len() > RESOURCES_MAX {
                 complain(field, format!("must be at most {RESOURCES_MAX}"));
             }
@@ -133,6 +148,9 @@ impl ProjectSettings {
         }
         if let Some(error) = self.password_reset_urls.iter().find_map(|url| parse_page(url).err()) {
             complain("password_reset_urls", error.to_string());
+        }
+        if let Some(error) = self.sign_out_urls.iter().find_map(|url| parse_page(url).err()) {
+            complain("sign_out_urls", error.to_string());
         }
         if !self.issuer.is_empty()
             && let Err(error) = parse_resource(&self.issuer)

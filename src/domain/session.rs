@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     claims::CustomClaims,
-    client::RefreshTokenFormat,
+    client::{RefreshTokenFormat, TokenProfile},
     client_context::ClientContext,
     id::{ClientId, ProjectId, SessionId, UserId},
     project::{ProjectSettings, SESSION_LIFETIME_MAX},
@@ -92,6 +92,10 @@ pub struct Session {
     pub refresh: RefreshState,
     /// What its refresh tokens look like.
     pub refresh_token_format: RefreshTokenFormat,
+    /// What its tokens look like.
+    pub token_profile: TokenProfile,
+    /// When it was last signed in to, refreshed or extended.
+    pub last_used_at: Timestamp,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Whether it can be used.

@@ -23,6 +23,8 @@ fn opened(settings: &ProjectSettings) -> Session {
         resource: None,
         refresh: RefreshState::FIRST,
         refresh_token_format: RefreshTokenFormat::Opaque,
+        token_profile: TokenProfile::Standard,
+        last_used_at: start(),
         created_at: start(),
         state: Session::opened(start(), settings),
     }

@@ -53,10 +53,27 @@ pub struct Profile {
     pub given_name: Option<String>,
     /// Family name.
     pub family_name: Option<String>,
+    /// Middle name.
+    pub middle_name: Option<String>,
+    /// Full name for display.
+    pub display_name: Option<String>,
+    /// URL of a picture.
+    pub picture_url: Option<String>,
     /// BCP 47 tag of the language.
     pub locale: Option<String>,
     /// Data of the application.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Data that the user's own application writes.
+    pub untrusted_metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What is known of a password without looking at it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PasswordState {
+    /// It has to be changed before the next sign-in.
+    pub must_change: bool,
+    /// When it was set.
+    pub updated_at: Timestamp,
 }
 
 /// A person of a project.
@@ -72,8 +89,10 @@ pub struct User {
     pub profile: Profile,
     /// Whether they may sign in.
     pub status: UserStatus,
-    /// True if there is a password.
-    pub has_password: bool,
+    /// What the application calls them.
+    pub external_id: Option<String>,
+    /// What is known of the password; none without one.
+    pub password: Option<PasswordState>,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Time of the last change.

@@ -1,5 +1,11 @@
 //! `AuthService`.
 
+mod email_codes;
+mod passwords;
+mod sessions;
+mod settings;
+mod sign_up;
+
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
@@ -21,6 +27,7 @@ use crate::{
         bucket::Guarded,
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
+        client::TokenDelivery,
         code::{Code, VERIFICATION_DIGITS},
         id::{ProjectId, SessionId},
         identifier::{Identifier, IdentifierKind},
@@ -39,7 +46,7 @@ use crate::{
         sign_out_request,
     },
     usecase::{
-        Error, Services,
+        Call, Error, Services,
         authenticate_email_verification::{EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         complete_password_reset::complete_password_reset,
@@ -91,7 +98,7 @@ impl AuthService for AuthApi {
             let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
             Ok(AuthenticateEmailVerificationResponse {
                 tokens: Some(token_set(&signed_in.tokens)),
-                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens, delivery(&call))),
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
@@ -107,7 +114,7 @@ impl AuthService for AuthApi {
             let signed_in = sign_in(&self.0, &call, login_sign_in(body)?).await?;
             Ok(SignInResponse {
                 tokens: Some(token_set(&signed_in.tokens)),
-                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens, delivery(&call))),
                 user: Some(user_message(signed_in.user)),
                 session: Some(session_message(signed_in.session)),
                 first_seen: signed_in.first_seen,
@@ -131,7 +138,7 @@ impl AuthService for AuthApi {
             let refreshed = refresh_tokens(&self.0, &call, request).await?;
             Ok(RefreshTokensResponse {
                 tokens: Some(token_set(&refreshed.tokens)),
-                refresh_token_cookie: Some(cookie_hints(&refreshed.tokens)),
+                refresh_token_cookie: Some(cookie_hints(&refreshed.tokens, delivery(&call))),
                 user: Some(user_message(refreshed.user)),
                 session: Some(session_message(refreshed.session)),
             })
@@ -178,7 +185,7 @@ impl AuthService for AuthApi {
         let (call, body) = open(request);
         let operation = async {
             let user = complete_password_reset(&self.0, &call, complete_password_reset_from(body)?).await?;
-            Ok(CompletePasswordResetResponse { user: Some(user_message(user)) })
+            Ok(CompletePasswordResetResponse { user: Some(user_message(user)), ..Default::default() })
         };
         answer(&call, operation).await
     }
@@ -213,7 +220,7 @@ impl AuthService for AuthApi {
         let operation = async {
             let credential = session_credential(body.credential.map(Into::into))?;
             sign_out(&self.0, &call, credential).await?;
-            Ok(SignOutResponse {})
+            Ok(SignOutResponse::default())
         };
         answer(&call, operation).await
     }
@@ -230,6 +237,97 @@ impl AuthService for AuthApi {
         };
         answer(&call, operation).await
     }
+
+    async fn sign_up(&self, request: Request<proto::SignUpRequest>) -> Result<Response<proto::SignUpResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, sign_up::sign_up(&self.0, &call, body)).await
+    }
+
+    async fn replace_password(
+        &self,
+        request: Request<proto::ReplacePasswordRequest>,
+    ) -> Result<Response<proto::ReplacePasswordResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, passwords::replace_password(&self.0, &call, body)).await
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<proto::ChangePasswordRequest>,
+    ) -> Result<Response<proto::ChangePasswordResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, passwords::change_password(&self.0, &call, body)).await
+    }
+
+    async fn check_new_password(
+        &self,
+        request: Request<proto::CheckNewPasswordRequest>,
+    ) -> Result<Response<proto::CheckNewPasswordResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, passwords::check_new_password(&self.0, &call, body)).await
+    }
+
+    async fn start_email_verification(
+        &self,
+        request: Request<proto::StartEmailVerificationRequest>,
+    ) -> Result<Response<proto::StartEmailVerificationResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, email_codes::start_email_verification(&self.0, &call, body)).await
+    }
+
+    async fn authenticate_email_code(
+        &self,
+        request: Request<proto::AuthenticateEmailCodeRequest>,
+    ) -> Result<Response<proto::AuthenticateEmailCodeResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, email_codes::authenticate_email_code(&self.0, &call, body)).await
+    }
+
+    async fn get_sign_in_settings(
+        &self,
+        request: Request<proto::GetSignInSettingsRequest>,
+    ) -> Result<Response<proto::GetSignInSettingsResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, settings::get_sign_in_settings(&self.0, &call, body)).await
+    }
+
+    async fn resume_session(
+        &self,
+        request: Request<proto::ResumeSessionRequest>,
+    ) -> Result<Response<proto::ResumeSessionResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, sessions::resume_session(&self.0, &call, body)).await
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<proto::EndSessionRequest>,
+    ) -> Result<Response<proto::EndSessionResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, sessions::end_session(&self.0, &call, body)).await
+    }
+
+    async fn get_user_info(
+        &self,
+        request: Request<proto::GetUserInfoRequest>,
+    ) -> Result<Response<proto::GetUserInfoResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, sessions::get_user_info(&self.0, &call, body)).await
+    }
+
+    async fn get_provider_metadata(
+        &self,
+        request: Request<proto::GetProviderMetadataRequest>,
+    ) -> Result<Response<proto::GetProviderMetadataResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, settings::get_provider_metadata(&self.0, &call, body)).await
+    }
+}
+
+/// Where the calling client wants its tokens.
+fn delivery(call: &Call) -> proto::TokenDelivery {
+    let delivery = call.client().map_or(TokenDelivery::Body, |caller| caller.client.token_delivery);
+    convert::delivery_message(delivery)
 }
 
 fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn, Error> {
@@ -306,6 +404,7 @@ impl From<authenticate_session_request::Credential> for Presented {
             Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
             Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
             Credential::SessionId(id) => Self::Id(id),
+            Credential::RefreshToken(token) => Self::RefreshToken(token),
         }
     }
 }

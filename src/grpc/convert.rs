@@ -10,7 +10,7 @@ use prost_types::{Duration, Timestamp};
 
 pub(super) use self::{
     password_reset::{complete_password_reset_from, start_password_reset_from},
-    project::{client_message, project_message, secret_message, set_setting, settings_from},
+    project::{client_message, delivery_message, project_message, secret_message, set_setting, settings_from},
     session::{cookie_hints, pending_authentication, session_message, token_set},
     user::user_message,
     value::{object_from, object_message},

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        client::{ClientType, RefreshTokenFormat},
+        client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ClientId, ClientSecretId, ProjectId},
         project::Project,
     },
@@ -97,7 +97,26 @@ impl ProjectService for ProjectApi {
                 Ok(proto::RefreshTokenFormat::Jwt) => RefreshTokenFormat::Jwt,
                 Err(_) => return Err(Error::field("refresh_token_format", "must be OPAQUE or JWT")),
             };
-            let new = clients::NewClient { name: body.name, client_type, refresh_token_format };
+            let token_profile = match proto::TokenProfile::try_from(body.token_profile) {
+                Ok(proto::TokenProfile::Unspecified | proto::TokenProfile::Standard) => TokenProfile::Standard,
+                Ok(proto::TokenProfile::Workos) => TokenProfile::WorkOs,
+                Ok(proto::TokenProfile::Stytch) => TokenProfile::Stytch,
+                Ok(proto::TokenProfile::Descope) => TokenProfile::Descope,
+                Ok(proto::TokenProfile::Transmit) => TokenProfile::Transmit,
+                Err(_) => return Err(Error::field("token_profile", "is not a value this version knows")),
+            };
+            let token_delivery = match proto::TokenDelivery::try_from(body.token_delivery) {
+                Ok(proto::TokenDelivery::Unspecified | proto::TokenDelivery::Body) => TokenDelivery::Body,
+                Ok(proto::TokenDelivery::Cookie) => TokenDelivery::Cookie,
+                Err(_) => return Err(Error::field("token_delivery", "is not a value this version knows")),
+            };
+            let new = clients::NewClient {
+                name: body.name,
+                client_type,
+                refresh_token_format,
+                token_profile,
+                token_delivery,
+            };
             let id = project_id(&body.project_id)?;
             let (client, secret) = clients::create_client(&self.0, &call, id, new).await?;
             let secrets: Vec<_> = secret.iter().map(|new| new.secret).collect();

@@ -33,6 +33,7 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
     match error {
         Error::CodeAttemptsExhausted { retry_after: Some(retry_after) }
         | Error::CodeSentRecently { retry_after }
+        | Error::IdempotentCallRunning { retry_after }
         | Error::Overloaded { retry_after } => details.push(retry(*retry_after)),
         Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
         Error::EmailVerificationRequired(pending) => {
@@ -112,6 +113,17 @@ fn reason(error: &Error) -> ErrorReason {
         Error::SessionNotActive => ErrorReason::SessionNotActive,
         Error::TokenInvalid => ErrorReason::TokenInvalid,
         Error::Unavailable(_) => ErrorReason::Unavailable,
+        Error::OriginNotAllowed => ErrorReason::OriginNotAllowed,
+        Error::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
+        Error::InvitationInvalid => ErrorReason::InvitationInvalid,
+        Error::SignUpNotAllowed => ErrorReason::SignUpNotAllowed,
+        Error::PasswordAlreadySet => ErrorReason::PasswordAlreadySet,
+        Error::PasswordMissing => ErrorReason::PasswordMissing,
+        Error::EmailVerificationNotFound => ErrorReason::EmailVerificationNotFound,
+        Error::PasswordResetNotFound => ErrorReason::PasswordResetNotFound,
+        Error::SignOutUrlNotAllowed => ErrorReason::SignOutUrlNotAllowed,
+        Error::IdempotentCallRunning { .. } => ErrorReason::IdempotentCallRunning,
+        Error::PasswordChangeRequired(_) => ErrorReason::PasswordChangeRequired,
         Error::UserNotFound => ErrorReason::UserNotFound,
     }
 }

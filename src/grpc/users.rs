@@ -1,5 +1,7 @@
 //! `UserService`.
 
+mod verification;
+
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -18,7 +20,7 @@ use crate::{
         violation::InField as _,
     },
     proto::{
-        CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, DisableUserRequest,
+        self, CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, DisableUserRequest,
         DisableUserResponse, EnableUserRequest, EnableUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest,
         ListUsersResponse, SendEmailVerificationRequest, SendEmailVerificationResponse, SetPasswordRequest,
         SetPasswordResponse, UpdateUserRequest, UpdateUserResponse, UserUpdate, list_users_request,
@@ -66,9 +68,10 @@ impl UserService for UserApi {
                 Some(Given::Email(text)) => Some(identifier(IdentifierKind::Email, &text)?),
                 Some(Given::Username(text)) => Some(identifier(IdentifierKind::Username, &text)?),
                 Some(Given::PhoneNumber(text)) => Some(identifier(IdentifierKind::Phone, &text)?),
+                Some(list_users_request::Identifier::ExternalId(_)) => return Err(Error::NotSupported("external_id")),
             };
             let listed = list_users(&self.0, &call, page, identifier.as_ref()).await?.map(user_message);
-            Ok(ListUsersResponse { users: listed.items, next_page_token: listed.next_page_token })
+            Ok(ListUsersResponse { users: listed.items, next_page_token: listed.next_page_token, total: None })
         };
         answer(&call, operation).await
     }
@@ -138,9 +141,42 @@ impl UserService for UserApi {
             Ok(SendEmailVerificationResponse {
                 user: Some(user_message(user)),
                 code_expires_at: Some(timestamp(expires_at)),
+                email_verification_id: String::new(),
             })
         };
         answer(&call, operation).await
+    }
+
+    async fn confirm_email_verification(
+        &self,
+        request: Request<proto::ConfirmEmailVerificationRequest>,
+    ) -> Result<Response<proto::ConfirmEmailVerificationResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, verification::confirm_email_verification(&self.0, &call, body)).await
+    }
+
+    async fn get_email_verification(
+        &self,
+        request: Request<proto::GetEmailVerificationRequest>,
+    ) -> Result<Response<proto::GetEmailVerificationResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, verification::get_email_verification(&self.0, &call, body)).await
+    }
+
+    async fn create_password_reset(
+        &self,
+        request: Request<proto::CreatePasswordResetRequest>,
+    ) -> Result<Response<proto::CreatePasswordResetResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, verification::create_password_reset(&self.0, &call, body)).await
+    }
+
+    async fn get_password_reset(
+        &self,
+        request: Request<proto::GetPasswordResetRequest>,
+    ) -> Result<Response<proto::GetPasswordResetResponse>, Status> {
+        let (call, body) = open(request);
+        answer(&call, verification::get_password_reset(&self.0, &call, body)).await
     }
 }
 
@@ -177,7 +213,9 @@ fn new_user(body: CreateUserRequest) -> Result<NewUser, Error> {
             family_name: short_text("family_name", body.family_name, NAME_BYTES_MAX)?,
             locale: locale("locale", body.locale.as_deref())?,
             metadata: metadata("metadata", body.metadata)?,
+            ..Profile::default()
         },
+        external_id: None,
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypto::secret_token::SecretHash,
     domain::{
-        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
     },
@@ -36,6 +36,8 @@ impl<C: ConnectionTrait> Clients<'_, C> {
             name: Set(client.name.clone()),
             client_type: Set(client.client_type.as_str().to_owned()),
             refresh_token_format: Set(client.refresh_token_format.as_str().to_owned()),
+            token_profile: Set(client.token_profile.as_str().to_owned()),
+            token_delivery: Set(client.token_delivery.as_str().to_owned()),
             created_at: Set(client.created_at),
         };
         client::Entity::insert(row).exec_without_returning(self.0).await?;
@@ -134,6 +136,10 @@ impl TryFrom<client::Model> for Client {
                 .ok_or_else(|| StoreError::corrupt("clients", row.client_type))?,
             refresh_token_format: RefreshTokenFormat::from_word(&row.refresh_token_format)
                 .ok_or_else(|| StoreError::corrupt("clients", row.refresh_token_format))?,
+            token_profile: TokenProfile::from_word(&row.token_profile)
+                .ok_or_else(|| StoreError::corrupt("clients", row.token_profile))?,
+            token_delivery: TokenDelivery::from_word(&row.token_delivery)
+                .ok_or_else(|| StoreError::corrupt("clients", row.token_delivery))?,
             created_at: row.created_at,
         })
     }

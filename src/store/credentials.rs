@@ -104,17 +104,23 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
         project_id: ProjectId,
         user_id: UserId,
         hash: &PasswordHash,
+        must_change: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut on_conflict = sea_orm::sea_query::OnConflict::column(credential::Column::UserId);
         on_conflict
-            .update_columns([credential::Column::PasswordHash, credential::Column::UpdatedAt])
+            .update_columns([
+                credential::Column::PasswordHash,
+                credential::Column::MustChange,
+                credential::Column::UpdatedAt,
+            ])
             .value(credential::Column::Version, Expr::col((credential::Entity, credential::Column::Version)).add(1));
         let row = credential::ActiveModel {
             user_id: Set(user_id.into()),
             project_id: Set(project_id.into()),
             password_hash: Set(hash.to_phc()),
             version: Set(1),
+            must_change: Set(must_change),
             updated_at: Set(now),
         };
         credential::Entity::insert(row).on_conflict(on_conflict).exec_without_returning(self.0).await?;

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         claims::CustomClaims,
-        client::RefreshTokenFormat,
+        client::{RefreshTokenFormat, TokenProfile},
         client_context::ClientContext,
         id::{ProjectId, SessionId, UserId},
         page::{Listed, Page},
@@ -86,6 +86,8 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             refresh_generation: Set(i32::try_from(session.refresh.generation).unwrap_or(i32::MAX)),
             rotated_at: Set(session.refresh.rotated_at),
             refresh_token_format: Set(session.refresh_token_format.as_str().to_owned()),
+            token_profile: Set(session.token_profile.as_str().to_owned()),
+            last_used_at: Set(Some(session.last_used_at)),
             created_at: Set(session.created_at),
             idle_expires_at: Set(idle_expires_at),
             expires_at: Set(expires_at),
@@ -226,6 +228,8 @@ impl TryFrom<session::Model> for Session {
             },
             refresh_token_format: RefreshTokenFormat::from_word(&row.refresh_token_format)
                 .ok_or_else(|| corrupt(&row.refresh_token_format))?,
+            token_profile: TokenProfile::from_word(&row.token_profile).ok_or_else(|| corrupt(&row.token_profile))?,
+            last_used_at: row.last_used_at.unwrap_or(row.created_at),
             created_at: row.created_at,
             state: match row.revoked_at {
                 Some(revoked_at) => SessionState::Revoked { revoked_at },

@@ -1,6 +1,6 @@
 //! Tables `users` and `identifiers`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
@@ -18,7 +18,7 @@ use crate::{
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         page::{Listed, Page},
-        user::{Profile, User, UserIdentifier, UserStatus},
+        user::{PasswordState, Profile, User, UserIdentifier, UserStatus},
     },
 };
 
@@ -31,6 +31,8 @@ pub struct NewUser<'a> {
     pub project_id: ProjectId,
     /// At most one of each kind.
     pub identifiers: &'a [UserIdentifier],
+    /// What the application calls them.
+    pub external_id: Option<&'a str>,
     /// Name, language, metadata.
     pub profile: &'a Profile,
     /// Time of creation.
@@ -75,8 +77,13 @@ impl<C: ConnectionTrait> Users<'_, C> {
             status: Set(UserStatus::Active.as_str().to_owned()),
             given_name: Set(new.profile.given_name.clone()),
             family_name: Set(new.profile.family_name.clone()),
+            middle_name: Set(new.profile.middle_name.clone()),
+            display_name: Set(new.profile.display_name.clone()),
+            picture_url: Set(new.profile.picture_url.clone()),
+            external_id: Set(new.external_id.map(str::to_owned)),
             locale: Set(new.profile.locale.clone()),
             metadata: Set(Value::Object(new.profile.metadata.clone())),
+            untrusted_metadata: Set(Some(Value::Object(new.profile.untrusted_metadata.clone()))),
             created_at: Set(new.now),
             updated_at: Set(new.now),
             last_signed_in_at: Set(None),
@@ -127,8 +134,13 @@ impl<C: ConnectionTrait> Users<'_, C> {
             status: Set(user.status.as_str().to_owned()),
             given_name: Set(user.profile.given_name.clone()),
             family_name: Set(user.profile.family_name.clone()),
+            middle_name: Set(user.profile.middle_name.clone()),
+            display_name: Set(user.profile.display_name.clone()),
+            picture_url: Set(user.profile.picture_url.clone()),
+            external_id: Set(user.external_id.clone()),
             locale: Set(user.profile.locale.clone()),
             metadata: Set(Value::Object(user.profile.metadata.clone())),
+            untrusted_metadata: Set(Some(Value::Object(user.profile.untrusted_metadata.clone()))),
             updated_at: Set(user.updated_at),
             ..Default::default()
         };
@@ -211,19 +223,21 @@ impl<C: ConnectionTrait> Users<'_, C> {
         for row in identifiers {
             by_user.entry(row.user_id).or_default().push(row.try_into()?);
         }
-        let with_password: HashSet<Uuid> = credential::Entity::find()
+        let passwords: Vec<(Uuid, bool, Timestamp)> = credential::Entity::find()
             .select_only()
-            .column(credential::Column::UserId)
+            .columns([credential::Column::UserId, credential::Column::MustChange, credential::Column::UpdatedAt])
             .filter(credential::Column::UserId.is_in(ids))
             .into_tuple()
             .all(self.0)
-            .await?
+            .await?;
+        let mut passwords: HashMap<Uuid, PasswordState> = passwords
             .into_iter()
+            .map(|(id, must_change, updated_at)| (id, PasswordState { must_change, updated_at }))
             .collect();
         let mut user = |row: user::Model| {
             let identifiers = by_user.remove(&row.id).unwrap_or_default();
-            let has_password = with_password.contains(&row.id);
-            user_from(row, identifiers, has_password)
+            let password = passwords.remove(&row.id);
+            user_from(row, identifiers, password)
         };
         rows.into_iter().map(&mut user).collect()
     }
@@ -239,17 +253,34 @@ impl TryFrom<identifier::Model> for UserIdentifier {
     }
 }
 
-fn user_from(row: user::Model, identifiers: Vec<UserIdentifier>, has_password: bool) -> Result<User, StoreError> {
-    let Value::Object(metadata) = row.metadata else {
-        return Err(StoreError::corrupt("users", "metadata is not an object"));
+fn user_from(
+    row: user::Model,
+    identifiers: Vec<UserIdentifier>,
+    password: Option<PasswordState>,
+) -> Result<User, StoreError> {
+    let object = |value: Value| match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(StoreError::corrupt("users", "metadata is not an object")),
     };
+    let metadata = object(row.metadata)?;
+    let untrusted_metadata = row.untrusted_metadata.map(object).transpose()?.unwrap_or_default();
     Ok(User {
         id: row.id.into(),
         project_id: row.project_id.into(),
         identifiers,
-        profile: Profile { given_name: row.given_name, family_name: row.family_name, locale: row.locale, metadata },
+        profile: Profile {
+            given_name: row.given_name,
+            family_name: row.family_name,
+            middle_name: row.middle_name,
+            display_name: row.display_name,
+            picture_url: row.picture_url,
+            locale: row.locale,
+            metadata,
+            untrusted_metadata,
+        },
+        external_id: row.external_id,
         status: UserStatus::from_word(&row.status).ok_or_else(|| StoreError::corrupt("users", row.status))?,
-        has_password,
+        password,
         created_at: row.created_at,
         updated_at: row.updated_at,
         last_signed_in_at: row.last_signed_in_at,

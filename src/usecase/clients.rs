@@ -6,7 +6,7 @@ use super::{Call, Error, Services, projects::check_name, signing_keys::keep_for_
 use crate::{
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
-        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         event::{Event, EventKind},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
@@ -41,6 +41,10 @@ pub struct NewClient {
     pub client_type: ClientType,
     /// What the refresh tokens of its sign-ins shall look like.
     pub refresh_token_format: RefreshTokenFormat,
+    /// What its tokens shall look like.
+    pub token_profile: TokenProfile,
+    /// Where its tokens shall be found.
+    pub token_delivery: TokenDelivery,
 }
 
 /// Creates a client; a confidential one gets its first secret.
@@ -51,12 +55,21 @@ pub async fn create_client(
     new: NewClient,
 ) -> Result<(Client, Option<NewSecret>), Error> {
     call.operator()?;
-    let NewClient { name, client_type, refresh_token_format } = new;
+    let NewClient { name, client_type, refresh_token_format, token_profile, token_delivery } = new;
     check_name(&name)?;
     services.project(project_id).await?;
     let now = services.clock.now();
     let id = ClientId::generate(now, &services.random);
-    let client = Client { id, project_id, name, client_type, refresh_token_format, created_at: now };
+    let client = Client {
+        id,
+        project_id,
+        name,
+        client_type,
+        refresh_token_format,
+        token_profile,
+        token_delivery,
+        created_at: now,
+    };
     let tx = services.store.begin().await?;
     if refresh_token_format == RefreshTokenFormat::Jwt {
         // Held, so that no successor is made meanwhile by somebody who does not see the client yet.

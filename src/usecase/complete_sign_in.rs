@@ -77,6 +77,8 @@ pub(super) async fn complete_sign_in(
         custom_claims: wishes.custom_claims,
         resource: wishes.tokens.resource.clone(),
         refresh: RefreshState::FIRST,
+        token_profile: caller.client.token_profile,
+        last_used_at: now,
         refresh_token_format: caller.client.refresh_token_format,
         created_at: now,
         state: Session::opened(now, &project.settings),

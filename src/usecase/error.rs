@@ -131,6 +131,42 @@ pub enum Error {
     /// The database does not answer.
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),
+    /// The web page that calls is not one of the project's.
+    #[error("the origin is not allowed")]
+    OriginNotAllowed,
+    /// The key was used for another request.
+    #[error("the idempotency-key was used for another request")]
+    IdempotencyKeyReused,
+    /// There is no such invitation.
+    #[error("there is no such invitation")]
+    InvitationInvalid,
+    /// The project does not let public clients sign users up.
+    #[error("sign-up is not allowed")]
+    SignUpNotAllowed,
+    /// The user has a password, against what the caller took for granted.
+    #[error("the user has a password")]
+    PasswordAlreadySet,
+    /// The user has no password, against what the caller took for granted.
+    #[error("the user has no password")]
+    PasswordMissing,
+    /// No such code in the project.
+    #[error("no code with that id")]
+    EmailVerificationNotFound,
+    /// No such password reset in the project.
+    #[error("no password reset with that id")]
+    PasswordResetNotFound,
+    /// The browser may not be sent to that page.
+    #[error("the page is not allowed")]
+    SignOutUrlNotAllowed,
+    /// The call with that key is still running.
+    #[error("the call with this idempotency-key is still running")]
+    IdempotentCallRunning {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The password was right; it has to be changed.
+    #[error("the password has to be changed first")]
+    PasswordChangeRequired(Box<PendingSignIn>),
     /// No such user in the project.
     #[error("no user with that id")]
     UserNotFound,

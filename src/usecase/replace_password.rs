@@ -4,7 +4,11 @@ use super::{Call, Error, Services, counters, end_sessions::end_sessions_of};
 use crate::{
     clock::Timestamp,
     crypto::password_hash::PasswordHash,
-    domain::{event::Event, id::SessionId, user::User},
+    domain::{
+        event::Event,
+        id::SessionId,
+        user::{PasswordState, User},
+    },
     store::Tx,
 };
 
@@ -30,11 +34,11 @@ pub(super) async fn replace_password(
     now: Timestamp,
 ) -> Result<(), Error> {
     let (project_id, id) = (user.project_id, user.id);
-    tx.credentials().set(project_id, id, hash, now).await?;
+    tx.credentials().set(project_id, id, hash, false, now).await?;
     tx.challenges().delete_of_user(id).await?;
     counters::forgive_passwords(tx, project_id, id, now).await?;
     user.updated_at = now;
-    user.has_password = true;
+    user.password = Some(PasswordState { must_change: false, updated_at: now });
     tx.users().update(user).await?;
 
     services.record(tx, call, now, [occasion.event]).await?;

@@ -29,6 +29,8 @@ pub struct NewUser {
     pub identifiers: Vec<VouchedIdentifier>,
     /// Password, if there is one.
     pub password: Option<Password>,
+    /// What the application calls them.
+    pub external_id: Option<String>,
     /// Name, language, metadata.
     pub profile: Profile,
 }
@@ -57,14 +59,21 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     };
     let known: Vec<UserIdentifier> = new.identifiers.into_iter().map(with_time).collect();
     let tx = services.store.begin().await?;
-    let row = NewRow { id, project_id, identifiers: &known, profile: &new.profile, now };
+    let row = NewRow {
+        id,
+        project_id,
+        identifiers: &known,
+        external_id: new.external_id.as_deref(),
+        profile: &new.profile,
+        now,
+    };
     if let Err(error) = tx.users().insert(&row).await {
         // PostgreSQL takes no more queries in a transaction that failed.
         drop(tx);
         return Err(name_conflict(services, project_id, None, &identifiers, error).await);
     }
     if let Some(hash) = &hash {
-        tx.credentials().set(project_id, id, hash, now).await?;
+        tx.credentials().set(project_id, id, hash, false, now).await?;
     }
     services.record(&tx, call, now, [Event::new(EventKind::UserCreated, project_id).user(id)]).await?;
     let user = tx.users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;

@@ -134,6 +134,7 @@ async fn the_largest_wishes_are_honoured(#[values(Engine::Sqlite, Engine::Postgr
                 user_agent: "é".repeat(10_000),
                 ..Default::default()
             }),
+            ..Default::default()
         };
         let answer = app.public().auth.sign_in(request).await.unwrap().into_inner();
         let tokens = answer.tokens.unwrap();

@@ -92,6 +92,7 @@ async fn twice(app: &TestApp, guarded: Guarded, who: Who) {
                     code: if code == "00000000" { "00000001" } else { "00000000" }.into(),
                     new_password: "an entirely new one".into(),
                     client_context: client_context.clone(),
+                    ..Default::default()
                 };
                 app.back_end().auth.complete_password_reset(request).await.unwrap_err();
             }

@@ -201,7 +201,7 @@ async fn a_code_that_was_sent_before_the_sign_in_completes_it(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let send = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let send = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     app.back_end().users.send_email_verification(send).await.unwrap();
     app.clock.advance(Duration::minutes(5));
     let token = begin(&app.back_end()).await;
@@ -218,7 +218,7 @@ async fn a_resend_lets_the_pending_authentication_live_as_long_as_the_code(
     let Some(app) = TestApp::start(engine).await else { return };
     let token = begin(&app.back_end()).await;
     app.clock.advance(Duration::minutes(9));
-    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     app.back_end().users.send_email_verification(resend).await.unwrap();
     let code = app.last_code_to(GRACE).await;
     app.clock.advance(Duration::minutes(9));
@@ -242,7 +242,7 @@ async fn a_resend_renews_an_expired_code_that_is_still_waited_for(
     }
     assert_eq!(reason(&redeem(&app.back_end(), &token, &old).await.unwrap_err()), "CODE_EXPIRED");
 
-    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     app.back_end().users.send_email_verification(resend).await.unwrap();
     let new = app.last_code_to(GRACE).await;
     redeem(&app.back_end(), &token, &new).await.unwrap();
@@ -278,7 +278,7 @@ async fn a_resend_replaces_the_code_but_keeps_the_budget(#[values(Engine::Sqlite
     let token = begin(&app.back_end()).await;
     let old = app.last_code_to(GRACE).await;
     redeem(&app.back_end(), &token, &wrong(&old)).await.unwrap_err();
-    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let resend = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     let status = app.back_end().users.send_email_verification(resend.clone()).await.unwrap_err();
     assert_eq!(reason(&status), "CODE_SENT_RECENTLY");
 

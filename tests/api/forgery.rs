@@ -280,6 +280,7 @@ async fn nobody_signs_with_the_public_key_of_rsa() {
         name: "jwt".into(),
         client_type: ClientType::Public.into(),
         refresh_token_format: RefreshTokenFormat::Jwt.into(),
+        ..Default::default()
     };
     let client = app.operator().projects.create_client(new).await.unwrap().into_inner().client.unwrap();
     let public = app.caller(Some(&basic(&client.client_id, &String::new().into())));

@@ -412,8 +412,9 @@ async fn a_token_is_good_in_its_own_project_only_though_another_says_the_same_of
             Credential::AccessToken(token) => sign_out_request::Credential::AccessToken(token),
             Credential::SessionToken(token) => sign_out_request::Credential::SessionToken(token),
             Credential::SessionId(id) => sign_out_request::Credential::SessionId(id),
+            Credential::RefreshToken(token) => sign_out_request::Credential::RefreshToken(token),
         };
-        let sign_out = SignOutRequest { credential: Some(sign_out) };
+        let sign_out = SignOutRequest { credential: Some(sign_out), ..Default::default() };
         let request = AuthenticateSessionRequest { credential: Some(credential), ..Default::default() };
         let mut stranger = app.caller(Some(&other)).auth;
         assert_eq!(reason(&stranger.authenticate_session(request.clone()).await.unwrap_err()), "TOKEN_INVALID");

@@ -38,7 +38,11 @@ use crate::{
 
 /// How long a verifier may keep a key set, by the answer of the REST API.
 async fn cache_period(app: &TestApp, project_id: &str) -> Duration {
-    let rest = signet::rest::router(app.routes(), Random::System);
+    let rest = signet::rest::router(
+        signet::rest::upstream::in_process(app.routes()),
+        Random::System,
+        signet::rest::RestSettings::default(),
+    );
     let request = Request::get(format!("/projects/{project_id}/.well-known/jwks.json")).body(Body::empty()).unwrap();
     let answer = rest.oneshot(request).await.unwrap();
     let header = answer.headers()[CACHE_CONTROL].to_str().unwrap().to_owned();
@@ -274,6 +278,7 @@ async fn keys_are_kept_as_long_as_what_they_made_can_live(
             name: "reads its refresh tokens".into(),
             client_type: ClientType::Public.into(),
             refresh_token_format: RefreshTokenFormat::Jwt.into(),
+            ..Default::default()
         };
         app.operator().projects.create_client(request).await.unwrap();
     }

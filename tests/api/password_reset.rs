@@ -51,6 +51,7 @@ pub(crate) async fn complete(
         code: code.into(),
         new_password: new_password.into(),
         client_context: None,
+        ..Default::default()
     };
     caller.auth.clone().complete_password_reset(request).await.map(tonic::Response::into_inner)
 }
@@ -418,6 +419,7 @@ async fn the_audit_trail_keeps_where_the_end_user_was(#[values(Engine::Sqlite, E
         code: app.last_code_to(ADA).await,
         new_password: NEW.into(),
         client_context: context("192.0.2.2"),
+        ..Default::default()
     };
     app.public().auth.complete_password_reset(request.clone()).await.unwrap();
     // A token that names nothing leaves no event: anybody could make up more and more of them.

@@ -35,6 +35,7 @@ fn defaults() -> ProjectSettings {
         refresh_grace_period: Some(seconds(30)),
         key_rotation_interval: Some(seconds(0)),
         password_reset_urls: Vec::new(),
+        ..Default::default()
     }
 }
 
@@ -55,6 +56,7 @@ fn wishes() -> ProjectSettings {
         refresh_grace_period: Some(seconds(0)),
         key_rotation_interval: Some(seconds(30 * 86_400)),
         password_reset_urls: vec!["https://app.example/reset".into()],
+        ..Default::default()
     }
 }
 

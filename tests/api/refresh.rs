@@ -329,7 +329,7 @@ async fn an_ended_session_gets_no_tokens_on_any_replica(
     let replica = Caller::new(app.replica().await, Some(&app.fixture.public));
     let first = first_token(&app.public()).await;
     let token = successor(&replica, &first).await;
-    let sign_out = |credential| SignOutRequest { credential: Some(credential) };
+    let sign_out = |credential| SignOutRequest { credential: Some(credential), ..Default::default() };
     match how {
         "signed out" => drop(app.public().auth.sign_out(sign_out(Ending::RefreshToken(token.clone()))).await.unwrap()),
         "old token" => {
@@ -491,6 +491,7 @@ async fn jwt_authorization(app: &TestApp) -> String {
         name: "jwt".into(),
         client_type: ClientType::Public.into(),
         refresh_token_format: RefreshTokenFormat::Jwt.into(),
+        ..Default::default()
     };
     let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client.unwrap();
     basic(&client.client_id, &String::new().into())

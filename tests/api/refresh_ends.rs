@@ -114,7 +114,8 @@ impl Way {
             Self::DisableUser => drop(caller.users.disable_user(DisableUserRequest { user_id }).await.unwrap()),
             Self::DeleteUser => drop(caller.users.delete_user(DeleteUserRequest { user_id }).await.unwrap()),
             Self::SetPassword | Self::SetPasswordButKeepAnother => {
-                let request = SetPasswordRequest { user_id, password: PASSWORD.into(), except_session_id };
+                let request =
+                    SetPasswordRequest { user_id, password: PASSWORD.into(), except_session_id, ..Default::default() };
                 caller.users.set_password(request).await.unwrap();
             }
             Self::CompletePasswordReset => {

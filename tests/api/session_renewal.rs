@@ -31,7 +31,12 @@ async fn ask(
     (seconds, renew_session_token): Wishes,
 ) -> Result<AuthenticateSessionResponse, Status> {
     let session_duration = seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
-    let request = AuthenticateSessionRequest { credential: Some(credential), session_duration, renew_session_token };
+    let request = AuthenticateSessionRequest {
+        credential: Some(credential),
+        session_duration,
+        renew_session_token,
+        ..Default::default()
+    };
     caller.auth.clone().authenticate_session(request).await.map(tonic::Response::into_inner)
 }
 
@@ -85,6 +90,7 @@ async fn a_duration_out_of_bounds_is_named_and_changes_nothing(
             credential: Some(id(&session)),
             session_duration: Some(prost_types::Duration { seconds, nanos }),
             renew_session_token: true,
+            ..Default::default()
         };
         let status = app.back_end().auth.authenticate_session(request).await.unwrap_err();
         assert_eq!(
@@ -169,7 +175,8 @@ async fn an_expired_token_stands_for_its_session_for_a_day(
     app.clock.advance(Duration::seconds(1));
     assert_eq!(asked_in_vain(&app.back_end(), token, (None, true)).await, "TOKEN_INVALID");
     // The access token lives fifty minutes longer, and so can be signed out with that much longer.
-    let request = SignOutRequest { credential: Some(sign_out_request::Credential::AccessToken(access)) };
+    let request =
+        SignOutRequest { credential: Some(sign_out_request::Credential::AccessToken(access)), ..Default::default() };
     app.clock.advance(Duration::minutes(50) - Duration::seconds(1));
     app.public().auth.sign_out(request.clone()).await.unwrap();
     app.clock.advance(Duration::seconds(1));

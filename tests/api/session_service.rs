@@ -39,7 +39,12 @@ pub(crate) async fn get(caller: &Caller, session_id: &str) -> Result<Session, St
 }
 
 async fn list(caller: &Caller, user_id: &str, size: i32, token: &str) -> Result<ListSessionsResponse, Status> {
-    let request = ListSessionsRequest { user_id: user_id.into(), page_size: size, page_token: token.into() };
+    let request = ListSessionsRequest {
+        user_id: user_id.into(),
+        page_size: size,
+        page_token: token.into(),
+        ..Default::default()
+    };
     caller.sessions.clone().list_sessions(request).await.map(tonic::Response::into_inner)
 }
 
@@ -59,6 +64,7 @@ async fn set_password(app: &TestApp, password: &str, except: &str) -> Result<(),
         user_id: app.fixture.ada.to_string(),
         password: password.into(),
         except_session_id: except.into(),
+        ..Default::default()
     };
     app.back_end().users.set_password(request).await.map(drop)
 }

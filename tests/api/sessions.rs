@@ -33,7 +33,7 @@ pub(crate) async fn refusal(caller: &Caller, credential: Credential) -> String {
 }
 
 pub(crate) async fn sign_out(caller: &Caller, credential: sign_out_request::Credential) -> Result<(), Status> {
-    let request = SignOutRequest { credential: Some(credential) };
+    let request = SignOutRequest { credential: Some(credential), ..Default::default() };
     caller.auth.clone().sign_out(request).await.map(drop)
 }
 
@@ -87,7 +87,12 @@ async fn manage(app: &TestApp, how: &str, session_id: String, other: String) {
             caller.sessions.revoke_all_sessions(request).await.unwrap();
         }
         "password" => {
-            let request = SetPasswordRequest { user_id, password: PASSWORD.into(), except_session_id: other };
+            let request = SetPasswordRequest {
+                user_id,
+                password: PASSWORD.into(),
+                except_session_id: other,
+                ..Default::default()
+            };
             caller.users.set_password(request).await.unwrap();
         }
         "disabled" => drop(caller.users.disable_user(DisableUserRequest { user_id }).await.unwrap()),

@@ -20,7 +20,7 @@ async fn rows(app: &TestApp, table: &str) -> i64 {
 }
 
 async fn send_code_to_grace(app: &TestApp) {
-    let request = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let request = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     app.back_end().users.send_email_verification(request).await.unwrap();
 }
 

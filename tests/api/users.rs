@@ -46,6 +46,7 @@ fn full() -> CreateUserRequest {
         family_name: Some("Shelley".into()),
         locale: Some("en-GB".into()),
         metadata: Some(object(json!({"books": 7}).as_object().unwrap())),
+        ..Default::default()
     }
 }
 
@@ -71,6 +72,7 @@ async fn a_user_is_what_was_created(#[values(Engine::Sqlite, Engine::Postgres)] 
         created_at: now,
         updated_at: now,
         last_signed_in_at: None,
+        ..Default::default()
     };
     assert_eq!(user, expected);
     assert_eq!(get(&app, &user.user_id).await.unwrap(), expected);
@@ -177,6 +179,7 @@ async fn an_update_changes_what_the_mask_names_and_nothing_else(
         family_name: Some("Name".into()),
         locale: Some("de".into()),
         metadata: metadata.clone(),
+        ..Default::default()
     };
     let some = |text: &str| Some(text.to_owned());
     let unverified = |user: &mut User| user.email_verified = false;
@@ -227,6 +230,7 @@ async fn an_update_changes_what_the_mask_names_and_nothing_else(
                 family_name: before.family_name.clone(),
                 locale: before.locale.clone(),
                 metadata: before.metadata.clone(),
+                ..Default::default()
             };
             let all = ["email", "email_verified", "username", "phone_number", "phone_number_verified"];
             let all = [&all[..], &["given_name", "family_name", "locale", "metadata"]].concat();
@@ -386,12 +390,12 @@ async fn a_code_is_sent_only_where_there_is_something_to_verify(
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
     for (user_id, expected) in [(app.fixture.ada, "EMAIL_ALREADY_VERIFIED"), (app.fixture.mute, "EMAIL_MISSING")] {
-        let request = SendEmailVerificationRequest { user_id: user_id.to_string() };
+        let request = SendEmailVerificationRequest { user_id: user_id.to_string(), ..Default::default() };
         let status = app.back_end().users.send_email_verification(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, expected));
     }
     assert_eq!(app.mails_waiting().await, 0);
-    let request = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string() };
+    let request = SendEmailVerificationRequest { user_id: app.fixture.grace.to_string(), ..Default::default() };
     let answer = app.back_end().users.send_email_verification(request).await.unwrap().into_inner();
     let expires_at = answer.code_expires_at.unwrap().seconds;
     assert_eq!(expires_at - app.services.clock.now().timestamp(), 600);

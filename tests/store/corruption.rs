@@ -107,7 +107,7 @@ impl Rows {
         tx.sessions().insert(&session).await.unwrap();
         tx.challenges().insert_code(&code).await.unwrap();
         tx.challenges().insert_pending(&pending, &token).await.unwrap();
-        tx.credentials().set(test.project.id, user, &hash, now()).await.unwrap();
+        tx.credentials().set(test.project.id, user, &hash, false, now()).await.unwrap();
         tx.signing_keys().insert(&key).await.unwrap();
         tx.commit().await.unwrap();
         Self { user, session: session.id, code, token }

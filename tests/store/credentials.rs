@@ -49,7 +49,7 @@ async fn twenty_new_passwords_at_once_raise_the_version_by_twenty(
         let store = test.store.clone();
         async move {
             let tx = store.begin().await.unwrap();
-            tx.credentials().set(project_id, ada, &hash(&number.to_string()), now()).await.unwrap();
+            tx.credentials().set(project_id, ada, &hash(&number.to_string()), false, now()).await.unwrap();
             tx.commit().await.unwrap();
         }
     })
@@ -121,7 +121,7 @@ async fn a_new_hash_that_waits_for_a_new_password_loses() {
     let ada = test.user("ada").await;
     set(&test, ada, "old").await;
     let (first, second) = (test.store.begin().await.unwrap(), test.store.begin().await.unwrap());
-    first.credentials().set(test.project.id, ada, &hash("new"), now()).await.unwrap();
+    first.credentials().set(test.project.id, ada, &hash("new"), false, now()).await.unwrap();
     let waiting = tokio::spawn(async move {
         second.credentials().rehash(ada, 1, &hash("old, dearer")).await.unwrap();
         second.commit().await.unwrap();
@@ -137,6 +137,6 @@ async fn a_new_hash_that_waits_for_a_new_password_loses() {
 
 async fn set(test: &TestStore, user_id: UserId, password: &str) {
     let tx = test.store.begin().await.unwrap();
-    tx.credentials().set(test.project.id, user_id, &hash(password), now()).await.unwrap();
+    tx.credentials().set(test.project.id, user_id, &hash(password), false, now()).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -12,7 +12,7 @@ use signet::{
         bucket::Guarded,
         challenge::{CountedAs, SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
-        client::{ClientType, RefreshTokenFormat},
+        client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         client_context::ClientContext,
         id::{DeviceId, SigningKeyId, UserId},
         identifier::IdentifierKind,
@@ -103,10 +103,15 @@ async fn a_project_and_its_clients(#[values(Engine::Sqlite, Engine::Postgres)] e
             refresh_grace_seconds: 31,
             key_rotation_interval_seconds: 86_401,
             password_reset_urls: vec!["https://app.example/reset".into()],
+            allowed_origins: vec!["https://app.example".into()],
+            allow_sign_up: true,
+            sign_out_urls: vec!["https://app.example/bye".into()],
+            application_sends_mail: true,
         };
         let mut client = client(project.id);
         (client.client_type, client.created_at) = (ClientType::Public, time);
         client.refresh_token_format = RefreshTokenFormat::Jwt;
+        (client.token_profile, client.token_delivery) = (TokenProfile::Descope, TokenDelivery::Cookie);
         let tx = test.store.begin().await.unwrap();
         tx.projects().insert(&project).await.unwrap();
         tx.clients().insert(&client).await.unwrap();
@@ -167,14 +172,25 @@ async fn a_user(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
             family_name: Some("Łukasiewicz-O'Neil".into()),
             locale: Some("pl-PL".into()),
             metadata: object(),
+            middle_name: Some("Maria".into()),
+            display_name: Some("Ada Ł.".into()),
+            picture_url: Some("https://example.com/ada.png".into()),
+            untrusted_metadata: object(),
         };
         let identifiers = [email];
-        let new = NewUser { id, project_id: test.project.id, identifiers: &identifiers, profile: &profile, now: time };
+        let new = NewUser {
+            id,
+            project_id: test.project.id,
+            identifiers: &identifiers,
+            external_id: Some(&format!("crm-{time}")),
+            profile: &profile,
+            now: time,
+        };
         let tx = test.store.begin().await.unwrap();
         tx.users().insert(&new).await.unwrap();
         let mut user = tx.users().find(test.project.id, id).await.unwrap().unwrap();
         assert_eq!((user.created_at, user.updated_at, user.last_signed_in_at), (time, time, None));
-        assert_eq!((&user.profile, user.status, user.has_password), (&profile, UserStatus::Active, false));
+        assert_eq!((&user.profile, user.status, user.password), (&profile, UserStatus::Active, None));
         assert_eq!(user.identifiers, identifiers);
 
         user.profile = Profile::default();

@@ -10,7 +10,7 @@ use signet::{
         bucket::Guarded,
         challenge::{Challenge, CountedAs, EmailCode, PasswordReset, PendingAuthentication, SignInWishes},
         claims::CustomClaims,
-        client::{Client, ClientType, RefreshTokenFormat},
+        client::{Client, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         client_context::ClientContext,
         id::{ChallengeId, ClientId, MailId, ProjectId, SessionId, UserId},
         identifier::{Identifier, IdentifierKind},
@@ -113,6 +113,8 @@ impl TestStore {
             resource: None,
             refresh: RefreshState::FIRST,
             refresh_token_format: RefreshTokenFormat::Opaque,
+            token_profile: TokenProfile::Standard,
+            last_used_at: now(),
             created_at: now(),
             state: Session::opened(now(), &self.project.settings),
         }
@@ -197,6 +199,8 @@ pub(crate) fn client(project_id: ProjectId) -> Client {
         name: "Back end".into(),
         client_type: ClientType::Confidential,
         refresh_token_format: RefreshTokenFormat::Opaque,
+        token_profile: TokenProfile::Standard,
+        token_delivery: TokenDelivery::Body,
         created_at: now(),
     }
 }
@@ -210,7 +214,8 @@ pub(crate) fn identifier(kind: IdentifierKind, text: &str) -> UserIdentifier {
 pub(crate) async fn insert_user(tx: &Tx, project_id: ProjectId, username: &str) -> Result<UserId, StoreError> {
     let id = UserId::generate(now(), &Random::System);
     let identifiers = [identifier(IdentifierKind::Username, username)];
-    let new = NewUser { id, project_id, identifiers: &identifiers, profile: &Profile::default(), now: now() };
+    let profile = Profile::default();
+    let new = NewUser { id, project_id, identifiers: &identifiers, external_id: None, profile: &profile, now: now() };
     tx.users().insert(&new).await.map(|()| id)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     crypto::hash_lane::Ticket,
     domain::{
-        client::{Client, ClientType, RefreshTokenFormat},
+        client::{Client, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ClientId, ProjectId},
         identifier::{Identifier, IdentifierKind},
         page::Page,
@@ -136,7 +136,13 @@ async fn client(
     if let Some(client) = found {
         return Ok(client);
     }
-    let new = NewClient { name: name.to_owned(), client_type, refresh_token_format: RefreshTokenFormat::default() };
+    let new = NewClient {
+        name: name.to_owned(),
+        client_type,
+        refresh_token_format: RefreshTokenFormat::default(),
+        token_profile: TokenProfile::default(),
+        token_delivery: TokenDelivery::default(),
+    };
     let created = create_client(services, call, project_id, new).await;
     Ok(created.map_err(explain)?.0)
 }
@@ -179,7 +185,9 @@ async fn create(
         family_name: Some(demo.family_name.to_owned()),
         ..Profile::default()
     };
-    create_user(services, call, NewUser { identifiers, password: Some(password), profile }).await.map_err(explain)?;
+    create_user(services, call, NewUser { identifiers, password: Some(password), external_id: None, profile })
+        .await
+        .map_err(explain)?;
     Ok(())
 }
 

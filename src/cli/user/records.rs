@@ -51,7 +51,7 @@ impl From<User> for UserRecord {
             given_name: user.profile.given_name,
             family_name: user.profile.family_name,
             status: user.status.as_str(),
-            has_password: user.has_password,
+            has_password: user.password.is_some(),
             created_at: time(user.created_at),
             last_signed_in_at: user.last_signed_in_at.map(time),
         }

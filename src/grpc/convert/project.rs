@@ -5,7 +5,7 @@ use prost_types::Duration;
 use super::{timestamp, unknown_path};
 use crate::{
     domain::{
-        client::{Client, ClientSecret, ClientType, RefreshTokenFormat},
+        client::{Client, ClientSecret, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         password::PasswordPolicy,
         project::{Project, ProjectSettings},
         signing_key::SigningAlgorithm,
@@ -51,11 +51,15 @@ fn settings_message(settings: ProjectSettings) -> proto::ProjectSettings {
         refresh_grace_period: seconds(settings.refresh_grace_seconds),
         key_rotation_interval: seconds(settings.key_rotation_interval_seconds),
         password_reset_urls: settings.password_reset_urls,
+        allowed_origins: settings.allowed_origins,
+        allow_sign_up: Some(settings.allow_sign_up),
+        sign_out_urls: settings.sign_out_urls,
+        application_sends_mail: Some(settings.application_sends_mail),
     }
 }
 
 /// Every setting, by its name in the proto.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 18] = [
     "signing_algorithm",
     "password_policy",
     "require_email_verification",
@@ -70,6 +74,10 @@ const SETTINGS: [&str; 14] = [
     "refresh_grace_period",
     "key_rotation_interval",
     "password_reset_urls",
+    "allowed_origins",
+    "allow_sign_up",
+    "sign_out_urls",
+    "application_sends_mail",
 ];
 
 /// The settings of a new project: what the message leaves out has its default.
@@ -118,6 +126,12 @@ pub(in crate::grpc) fn set_setting(
         "allowed_resources" => settings.allowed_resources.clone_from(&message.allowed_resources),
         "issuer" => settings.issuer.clone_from(&message.issuer),
         "password_reset_urls" => settings.password_reset_urls.clone_from(&message.password_reset_urls),
+        "allowed_origins" => settings.allowed_origins.clone_from(&message.allowed_origins),
+        "allow_sign_up" => settings.allow_sign_up = message.allow_sign_up.unwrap_or(default.allow_sign_up),
+        "sign_out_urls" => settings.sign_out_urls.clone_from(&message.sign_out_urls),
+        "application_sends_mail" => {
+            settings.application_sends_mail = message.application_sends_mail.unwrap_or(default.application_sends_mail);
+        }
         _ => return set_duration(settings, name, message),
     }
     Ok(())
@@ -167,12 +181,32 @@ pub(in crate::grpc) fn client_message(client: Client, secrets: &[ClientSecret]) 
     };
     proto::Client {
         refresh_token_format: refresh_token_format.into(),
+        token_profile: profile_message(client.token_profile).into(),
+        token_delivery: delivery_message(client.token_delivery).into(),
         client_id: client.id.to_string(),
         project_id: client.project_id.to_string(),
         name: client.name,
         client_type: client_type.into(),
         secrets: secrets.iter().map(secret_message).collect(),
         created_at: Some(timestamp(client.created_at)),
+    }
+}
+
+const fn profile_message(profile: TokenProfile) -> proto::TokenProfile {
+    match profile {
+        TokenProfile::Descope => proto::TokenProfile::Descope,
+        TokenProfile::Standard => proto::TokenProfile::Standard,
+        TokenProfile::Stytch => proto::TokenProfile::Stytch,
+        TokenProfile::Transmit => proto::TokenProfile::Transmit,
+        TokenProfile::WorkOs => proto::TokenProfile::Workos,
+    }
+}
+
+/// Where tokens are found, as a message.
+pub(in crate::grpc) const fn delivery_message(delivery: TokenDelivery) -> proto::TokenDelivery {
+    match delivery {
+        TokenDelivery::Body => proto::TokenDelivery::Body,
+        TokenDelivery::Cookie => proto::TokenDelivery::Cookie,
     }
 }
 

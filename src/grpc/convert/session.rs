@@ -37,6 +37,7 @@ pub(in crate::grpc) fn session_message(session: Session) -> proto::Session {
         idle_expires_at: Some(timestamp(idle_expires_at)),
         expires_at: Some(timestamp(expires_at)),
         revoked_at: revoked_at.map(timestamp),
+        last_used_at: Some(timestamp(session.last_used_at)),
     }
 }
 
@@ -57,11 +58,12 @@ pub(in crate::grpc) fn token_set(tokens: &Tokens) -> proto::TokenSet {
 }
 
 /// How to keep the refresh token in a cookie.
-pub(in crate::grpc) fn cookie_hints(tokens: &Tokens) -> proto::CookieHints {
+pub(in crate::grpc) fn cookie_hints(tokens: &Tokens, delivery: proto::TokenDelivery) -> proto::CookieHints {
     proto::CookieHints {
         path: "/".into(),
         max_age_seconds: seconds_until(tokens.issued_at, tokens.refresh.expires_at),
         expires_at: Some(timestamp(tokens.refresh.expires_at)),
+        token_delivery: delivery.into(),
     }
 }
 
@@ -76,5 +78,6 @@ pub(in crate::grpc) fn pending_authentication(pending: &PendingSignIn) -> proto:
             email: pending.user.unverified_email().map(|email| email.display().to_owned()).unwrap_or_default(),
         }),
         expires_at: Some(timestamp(pending.expires_at)),
+        email_verification_id: String::new(),
     }
 }

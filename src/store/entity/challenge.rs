@@ -22,6 +22,7 @@ pub struct Model {
     pub user_agent: Option<String>,
     pub email: Option<String>,
     pub code_hash: Option<Vec<u8>>,
+    pub sealed: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

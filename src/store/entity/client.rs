@@ -11,6 +11,8 @@ pub struct Model {
     pub name: String,
     pub client_type: String,
     pub refresh_token_format: String,
+    pub token_profile: String,
+    pub token_delivery: String,
     pub created_at: DateTimeUtc,
 }
 

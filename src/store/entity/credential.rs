@@ -10,6 +10,7 @@ pub struct Model {
     pub project_id: Uuid,
     pub password_hash: String,
     pub version: i32,
+    pub must_change: bool,
     pub updated_at: DateTimeUtc,
 }
 

@@ -19,6 +19,8 @@ pub struct Model {
     pub refresh_generation: i32,
     pub rotated_at: Option<DateTimeUtc>,
     pub refresh_token_format: String,
+    pub token_profile: String,
+    pub last_used_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub idle_expires_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,

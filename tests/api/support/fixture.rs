@@ -6,7 +6,7 @@ use signet::{
     clock::ManualClock,
     domain::{
         caller::{Caller, ClientCaller, ClientProof},
-        client::{Client, ClientType, RefreshTokenFormat},
+        client::{Client, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         page::Page,
@@ -110,6 +110,7 @@ async fn make(services: &Services) -> Fixture {
         let new = NewUser {
             identifiers: identifiers.iter().map(vouched).collect(),
             password: password.map(|text| Password::parse(text).unwrap()),
+            external_id: None,
             profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
         };
         create_user(services, &call, new).await.unwrap().id
@@ -143,7 +144,13 @@ async fn new_project(services: &Services, name: &str) -> Project {
 }
 
 async fn new_client(services: &Services, project: &Project, client_type: ClientType) -> (Client, String) {
-    let new = NewClient { name: "test".into(), client_type, refresh_token_format: RefreshTokenFormat::Opaque };
+    let new = NewClient {
+        name: "test".into(),
+        client_type,
+        refresh_token_format: RefreshTokenFormat::Opaque,
+        token_profile: TokenProfile::default(),
+        token_delivery: TokenDelivery::default(),
+    };
     let (client, secret) = create_client(services, &operator_call(), project.id, new).await.unwrap();
     let secret = secret.map_or_else(SecretString::default, |secret| secret.plain);
     let authorization = basic(&client.id.to_string(), &secret);

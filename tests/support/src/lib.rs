@@ -20,8 +20,10 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+mod environment;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 pub mod mail_peer;
+pub mod node;
 mod postgres;
 pub mod python;
 mod sqlite;

@@ -1,0 +1,43 @@
+//! Calls from scripts in browsers (the CORS protocol of the Fetch standard).
+//!
+//! A preflight asks for nothing yet, and carries no credentials from which a project could be told; so it is answered for every
+//! origin. The call itself carries its `origin` on to the gRPC API, which refuses one that the project does not list, before
+//! anything is done: that is the one place that decides.
+
+use http::{Method, StatusCode, header};
+use serde_json::json;
+
+use super::{incoming::Head, reply::Reply};
+
+/// What scripts may send.
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+/// What scripts may read beside the body.
+const EXPOSED: &str = "retry-after, x-request-id";
+/// How long a browser may keep the answer to a preflight, in seconds.
+const PREFLIGHT_SECONDS: &str = "600";
+
+/// True if the browser only asks whether it may make a call.
+pub(super) fn is_preflight(head: &Head) -> bool {
+    head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to that.
+pub(super) fn preflight(head: &Head) -> Reply {
+    let asked = head.header(header::ACCESS_CONTROL_REQUEST_HEADERS.as_str()).unwrap_or_default();
+    Reply::json(StatusCode::OK, &json!({}))
+        .with(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS)
+        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, asked)
+        .with(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)
+}
+
+/// Lets the script that asked read the answer. `*` would not do: calls carry credentials.
+pub(super) fn opened(head: &Head, reply: Reply) -> Reply {
+    let reply = reply.and(header::VARY, "Origin");
+    match head.header(header::ORIGIN.as_str()) {
+        None => reply,
+        Some(origin) => reply
+            .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+            .with(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
+            .with(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED),
+    }
+}

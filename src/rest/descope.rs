@@ -1,0 +1,16 @@
+//! The dialect of Descope.
+
+use serde_json::json;
+
+use super::{dialect::Dialect, failure::Refusal, incoming::Head, plain_status, reply::Reply, route::routes};
+
+/// The dialect.
+pub(super) static DIALECT: Dialect = Dialect { name: "descope", routes: routes![], refuse };
+
+/// A refusal in the words of Descope.
+fn refuse(_head: &Head, refusal: Refusal) -> Reply {
+    if let Refusal::Said(reply) = refusal {
+        return *reply;
+    }
+    Reply::json(plain_status(&refusal), &json!({ "message": "not yet" }))
+}

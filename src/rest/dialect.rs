@@ -1,0 +1,66 @@
+//! Which dialect does a request speak? By its path first, then by the form of its credentials.
+
+use super::{
+    canonical, descope,
+    failure::Refusal,
+    incoming::Head,
+    reply::Reply,
+    route::{Route, knows},
+    stytch, transmit, workos,
+};
+use crate::id_form;
+
+/// A dialect: its routes, and its words for refusals.
+pub(super) struct Dialect {
+    /// Its name, in logs and tests.
+    pub(super) name: &'static str,
+    pub(super) routes: &'static [Route],
+    pub(super) refuse: fn(&Head, Refusal) -> Reply,
+}
+
+/// The dialect of a request. Every path belongs to exactly one for given credentials; a path that nobody knows is answered in the
+/// words of the canonical one.
+pub(super) fn dialect_of(head: &Head) -> &'static Dialect {
+    let path = head.path.as_str();
+    let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if ["/api", "/.well-known", "/projects"].into_iter().any(below) {
+        return &canonical::DIALECT;
+    }
+    if ["/user_management", "/sso", "/organizations", "/auth"].into_iter().any(below) {
+        return &workos::DIALECT;
+    }
+    // Fetched without credentials.
+    if below("/sdk") || below("/v1/sessions/jwks") {
+        return &stytch::DIALECT;
+    }
+    if below("/cis") || below("/oidc") {
+        return &transmit::DIALECT;
+    }
+    if below("/v2") || below("/v1/keys") || below("/v1/mgmt") {
+        return &descope::DIALECT;
+    }
+    if !below("/v1") {
+        return &canonical::DIALECT;
+    }
+    if head.basic().is_some() {
+        return &stytch::DIALECT;
+    }
+    if head.bearer().is_some_and(names_a_descope_project) {
+        return &descope::DIALECT;
+    }
+    if head.bearer().is_some() {
+        return &transmit::DIALECT;
+    }
+    // Without credentials it will be refused: in the words of whoever alone knows the path.
+    let known: Vec<_> = [&stytch::DIALECT, &descope::DIALECT, &transmit::DIALECT]
+        .into_iter()
+        .filter(|dialect| knows(dialect.routes, path))
+        .collect();
+    if let [only] = known.as_slice() { only } else { &transmit::DIALECT }
+}
+
+/// True for `P<27 characters>[:...]` (Descope contract, section 2).
+fn names_a_descope_project(bearer: &str) -> bool {
+    let project = bearer.split(':').next().unwrap_or_default();
+    id_form::parse_descope('P', project).is_some()
+}
