@@ -12,6 +12,7 @@ pub mod id;
 pub mod identifier;
 pub mod limits;
 pub mod message;
+mod origin;
 pub mod page;
 pub mod password;
 pub mod project;
