@@ -21,5 +21,6 @@ pub mod session;
 pub mod signing_key;
 pub mod text;
 pub mod throttle;
+pub mod token_profile;
 pub mod user;
 pub mod violation;
