@@ -22,4 +22,5 @@ pub mod signing_key;
 pub mod text;
 pub mod throttle;
 pub mod user;
+pub mod user_filter;
 pub mod violation;

@@ -84,6 +84,12 @@ impl TokenProfile {
         }
     }
 
+    /// True if sign-ins stop at an email address that is not verified, where the project asks for that. The libraries of the
+    /// other vendors know no such step.
+    pub const fn asks_for_verified_email(self) -> bool {
+        matches!(self, Self::Standard | Self::WorkOs)
+    }
+
     /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.as_str() == word)
