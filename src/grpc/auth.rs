@@ -13,27 +13,23 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, complete_password_reset_from, cookie_hints, end_user, id, locale, object_from, seconds_until,
-        session_message, start_password_reset_from, timestamp, token_set, user_message,
+        self, complete_password_reset_from, cookie_hints, end_user, id, locale, object_from, session_message,
+        start_password_reset_from, timestamp, token_set, user_message,
     },
     respond::{answer, open},
 };
 use crate::{
-    crypto::{
-        json_web_key::{JsonWebKey, PublicKey},
-        jwt::TokenKind,
-    },
+    crypto::json_web_key::{JsonWebKey, PublicKey},
     domain::{
         bucket::Guarded,
         challenge::{SignInWishes, TokenWishes},
         claims::{ClaimsRequest, CustomClaims},
         client::TokenDelivery,
         code::{Code, VERIFICATION_DIGITS},
-        id::{ProjectId, SessionId},
+        id::ProjectId,
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,
-        session::SessionDuration,
         violation::InField as _,
     },
     proto::{
@@ -42,19 +38,16 @@ use crate::{
         CompletePasswordResetRequest, CompletePasswordResetResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
         IssueClientTokenRequest, IssueClientTokenResponse, RefreshTokensRequest, RefreshTokensResponse, SignInRequest,
         SignInResponse, SignOutRequest, SignOutResponse, StartPasswordResetRequest, StartPasswordResetResponse,
-        auth_service_server::AuthService, authenticate_password_request, authenticate_session_request,
-        sign_out_request,
+        auth_service_server::AuthService, authenticate_password_request,
     },
     usecase::{
         Call, Error, Services,
         authenticate_email_verification::{EmailVerification, authenticate_email_verification},
-        authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         complete_password_reset::complete_password_reset,
         issue_client_token::issue_client_token,
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
-        sign_out::sign_out,
         start_password_reset::start_password_reset,
     },
 };
@@ -195,34 +188,12 @@ impl AuthService for AuthApi {
         request: Request<AuthenticateSessionRequest>,
     ) -> Result<Response<AuthenticateSessionResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let credential = session_credential(body.credential.map(Into::into))?;
-            let duration = body.session_duration.map(|given| SessionDuration::parse(given.seconds, given.nanos));
-            let wishes = SessionWishes {
-                duration: duration.transpose().in_field("session_duration")?,
-                renew_session_token: body.renew_session_token,
-            };
-            let live = authenticate_session(&self.0, &call, credential, wishes).await?;
-            let (now, fresh) = (live.checked_at, live.session_token);
-            Ok(AuthenticateSessionResponse {
-                user: Some(user_message(live.user)),
-                session: Some(session_message(live.session)),
-                token_expires_in: live.token_expires_at.map(|end| convert::duration(now, end)),
-                session_token_expires_in_seconds: fresh.as_ref().map_or(0, |t| seconds_until(now, t.expires_at)),
-                session_token: fresh.map(|fresh| fresh.token.expose_secret().into()),
-            })
-        };
-        answer(&call, operation).await
+        answer(&call, sessions::authenticate_session(&self.0, &call, body)).await
     }
 
     async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let credential = session_credential(body.credential.map(Into::into))?;
-            sign_out(&self.0, &call, credential).await?;
-            Ok(SignOutResponse::default())
-        };
-        answer(&call, operation).await
+        answer(&call, sessions::sign_out(&self.0, &call, body)).await
     }
 
     async fn get_json_web_key_set(
@@ -388,50 +359,6 @@ fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
         end_user: end_user(body.client_context)?,
         guarded: Guarded::SignIn,
     })
-}
-
-/// What stands for a session, as both messages spell it.
-enum Presented {
-    RefreshToken(String),
-    Token(&'static str, TokenKind, String),
-    Id(String),
-}
-
-impl From<authenticate_session_request::Credential> for Presented {
-    fn from(credential: authenticate_session_request::Credential) -> Self {
-        use authenticate_session_request::Credential;
-        match credential {
-            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
-            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
-            Credential::SessionId(id) => Self::Id(id),
-            Credential::RefreshToken(token) => Self::RefreshToken(token),
-        }
-    }
-}
-
-impl From<sign_out_request::Credential> for Presented {
-    fn from(credential: sign_out_request::Credential) -> Self {
-        use sign_out_request::Credential;
-        match credential {
-            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
-            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
-            Credential::SessionId(id) => Self::Id(id),
-            Credential::RefreshToken(token) => Self::RefreshToken(token),
-        }
-    }
-}
-
-fn session_credential(presented: Option<Presented>) -> Result<SessionCredential, Error> {
-    match presented {
-        None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
-        Some(Presented::RefreshToken(token)) if token.is_empty() => {
-            Err(Error::field("refresh_token", "must not be empty"))
-        }
-        Some(Presented::RefreshToken(token)) => Ok(SessionCredential::RefreshToken(token.into())),
-        Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
-        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token.into())),
-        Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),
-    }
 }
 
 impl From<JsonWebKey> for proto::JsonWebKey {

@@ -29,6 +29,7 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("user by id", users::by_id(id.into(), id.into()).build(backend)),
         ("page of users", users::page_of(id.into(), page).build(backend)),
         ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
+        ("session by id alone", sessions::by_id_alone(id.into()).build(backend)),
         ("sessions of a user", sessions::of_user(id.into()).build(backend)),
         ("page of a user's sessions", sessions::page_of(id.into(), id.into(), page, now).build(backend)),
         ("sessions to clear away", sessions::ended(now, 10).build(backend)),

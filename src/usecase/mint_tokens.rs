@@ -184,7 +184,7 @@ fn id_claims(subject: &Subject<'_>, wishes: &TokenWishes, now: Timestamp, expire
 }
 
 /// A standard claim about a user (OIDC Core 5.1); none if the name is unknown or there is nothing to say.
-fn user_claim(user: &User, name: &str) -> Option<Value> {
+pub(super) fn user_claim(user: &User, name: &str) -> Option<Value> {
     let identifier = |kind| user.identifier(kind);
     let display = |kind| Some(json!(identifier(kind)?.identifier.display()));
     let verified = |kind| Some(json!(identifier(kind)?.verified_at.is_some()));

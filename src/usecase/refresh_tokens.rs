@@ -104,6 +104,7 @@ async fn step(
         RefreshOutcome::Rotate { to } => session.refresh = RefreshState { generation: to, rotated_at: Some(now) },
     }
     session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
+    session.last_used_at = now;
     if tx.sessions().refreshed(&session, from).await? {
         Ok(Some((session, now)))
     } else {
@@ -119,8 +120,23 @@ fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
     if fine { Ok(()) } else { Err(Error::TokenInvalid) }
 }
 
+/// Whether a refresh token of that generation still stands for its session, without replacing it. One that would end the session at a
+/// refresh ends nothing here: who only shows it gets nothing for it.
+pub(super) fn check_presented(
+    caller: &ClientCaller,
+    session: &Session,
+    generation: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    check_client(caller, session)?;
+    match session.refresh.present(generation, caller.project.settings.refresh_policy(), now) {
+        RefreshOutcome::Keep | RefreshOutcome::Repeat | RefreshOutcome::Rotate { .. } => Ok(()),
+        RefreshOutcome::Reuse => Err(Error::TokenInvalid),
+    }
+}
+
 /// A resource that the project has given up gets no more tokens.
-fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
+pub(super) fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
     let allowed = &caller.project.settings.allowed_resources;
     let resource = wishes.resource.as_ref().or(session.resource.as_ref());
     if resource.is_none_or(|resource| allowed.contains(resource)) {

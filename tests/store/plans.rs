@@ -8,13 +8,14 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 18] = [
+const INDEXES: [(&str, &str); 19] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),
     ("page of users", "ix_users_project_id"),
     ("session by id", "sessions_pkey"),
+    ("session by id alone", "sessions_pkey"),
     ("sessions of a user", "ix_sessions_user_id"),
     ("page of a user's sessions", "ix_sessions_user_id"),
     ("sessions to clear away", "ix_sessions_expires_at"),
