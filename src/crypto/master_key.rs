@@ -18,8 +18,12 @@ const HEADER_LEN: usize = 1 + FINGERPRINT_LEN + NONCE_LEN;
 /// What an encrypted value is. Bound into it, so that one cannot be passed off as another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
+    /// A code on its way to an email address.
+    EmailCode,
     /// A mail in the outbox.
     Mail,
+    /// Token and page of a password reset.
+    PasswordReset,
     /// The secret half of a signing key.
     SigningKey,
 }
@@ -27,7 +31,9 @@ pub enum Purpose {
 impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::EmailCode => "signet/v1/email-code",
             Self::Mail => "signet/v1/mail",
+            Self::PasswordReset => "signet/v1/password-reset",
             Self::SigningKey => "signet/v1/signing-key",
         }
     }

@@ -39,6 +39,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("what waits for a code", challenges::waiting_for(id.into()).build(backend)),
         ("codes of a user", challenges::codes_of_user(id.into()).build(backend)),
         ("password resets of a user", challenges::password_resets::resets_of_user(id.into()).build(backend)),
+        ("address codes of a user", challenges::email_changes::changes_of_user(id.into()).build(backend)),
+        ("address codes to an address", challenges::email_changes::changes_to(id.into(), &identifier).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
         ("failures of a subject", throttles::by_bucket(id.into(), &bucket).build(backend)),
         ("mails that are due", outbox::due(now, 10).build(backend)),

@@ -7,7 +7,10 @@ use secrecy::SecretString;
 use crate::{
     clock::Timestamp,
     crypto::{hash_lane::LaneError, project_keys::ProjectKeysError, signing_key::SigningKeyError},
-    domain::{identifier::IdentifierKind, password::PasswordWeakness, user::User, violation::Violation},
+    domain::{
+        id::EmailVerificationId, identifier::IdentifierKind, password::PasswordWeakness, user::User,
+        violation::Violation,
+    },
     store::StoreError,
 };
 
@@ -20,6 +23,8 @@ pub struct PendingSignIn {
     pub expires_at: Timestamp,
     /// Who is signing in.
     pub user: User,
+    /// The code that was mailed, if that is what is missing.
+    pub code: Option<EmailVerificationId>,
 }
 
 /// Why a use case did not do what it was asked for. `grpc` turns each into one reason of the API.

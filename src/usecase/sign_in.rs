@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{
     Call, Error, PendingSignIn, Services, SignedIn,
@@ -244,5 +245,6 @@ async fn start_pending(
     inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
     let event = Event::new(EventKind::PendingAuthenticationStarted, caller.project_id()).user(user.id);
     services.record(tx, call, now, [event]).await?;
-    Ok(PendingSignIn { token: SecretString::from(token.expose()), expires_at: pending.expires_at, user })
+    let code = Some(Uuid::from(code_id).into());
+    Ok(PendingSignIn { token: SecretString::from(token.expose()), expires_at: pending.expires_at, user, code })
 }

@@ -8,7 +8,7 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 19] = [
+const INDEXES: [(&str, &str); 21] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
@@ -25,6 +25,8 @@ const INDEXES: [(&str, &str); 19] = [
     ("what waits for a code", "ix_challenges_code_id"),
     ("codes of a user", "ix_challenges_user_id"),
     ("password resets of a user", "ix_challenges_user_id"),
+    ("address codes of a user", "ix_challenges_user_id"),
+    ("address codes to an address", "ix_challenges_email"),
     ("signing keys of a project", "ix_signing_keys_project_id"),
     ("failures of a subject", "throttles_pkey"),
     ("mails that are due", "ix_outbox_next_attempt_at"),

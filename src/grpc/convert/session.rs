@@ -78,6 +78,6 @@ pub(in crate::grpc) fn pending_authentication(pending: &PendingSignIn) -> proto:
             email: pending.user.unverified_email().map(|email| email.display().to_owned()).unwrap_or_default(),
         }),
         expires_at: Some(timestamp(pending.expires_at)),
-        email_verification_id: String::new(),
+        email_verification_id: pending.code.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
