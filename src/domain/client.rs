@@ -73,6 +73,15 @@ impl TokenProfile {
     /// Every profile.
     pub const ALL: [Self; 5] = [Self::Descope, Self::Standard, Self::Stytch, Self::Transmit, Self::WorkOs];
 
+    /// Whether an application of that kind knows a sign-in that stops at an unverified email address. The others have no word for
+    /// it, and verify addresses in their own time.
+    pub const fn asks_for_verified_email(self) -> bool {
+        match self {
+            Self::Standard | Self::WorkOs => true,
+            Self::Descope | Self::Stytch | Self::Transmit => false,
+        }
+    }
+
     /// The word for it in the database and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

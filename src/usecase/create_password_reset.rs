@@ -154,7 +154,7 @@ pub async fn get_password_reset(services: &Services, call: &Call, id: PasswordRe
     Ok(ResetOnItsWay {
         id,
         user_id: reset.user_id,
-        email: reset.detail.email,
+        email: reset.detail.email.ok_or(Error::PasswordResetNotFound)?,
         token: kept.token,
         link: kept.link.map(Into::into),
         expires_at: reset.expires_at,

@@ -54,7 +54,7 @@ impl NewReset<'_> {
             issued_at: now,
             expires_at: self.validity.end,
             detail: PasswordReset {
-                email: self.email.canonical().to_owned(),
+                email: Some(self.email.canonical().to_owned()),
                 sealed: if code_hash.is_none() { Some(kept.seal(services, id)?) } else { None },
                 code_hash,
             },

@@ -115,7 +115,7 @@ async fn step(
 
 /// A refresh token belongs to the client it was issued to (RFC 6749, section 6). A back end of the project may stand in for its
 /// applications: it could end or prolong their sessions anyway.
-fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
+pub(super) fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
     let fine = session.client_id == caller.client.id || caller.client.client_type == ClientType::Confidential;
     if fine { Ok(()) } else { Err(Error::TokenInvalid) }
 }
