@@ -43,6 +43,7 @@ pub mod signing_keys;
 mod stand_in;
 pub mod start_password_reset;
 pub mod sweep;
+mod token_forms;
 pub mod update_user;
 pub mod user_info;
 pub mod users;

@@ -5,13 +5,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, IssuedToken, Services,
-    mint_tokens::{Subject, mint_session_token},
+    mint_tokens::mint_session_token,
     refresh_tokens::{check_presented, read_refresh_token},
+    token_forms::{self, Subject, check_custom_claims},
 };
 use crate::{
     clock::Timestamp,
     crypto::{
-        jwt::{self, Expected, TokenKind, VerifiedToken},
+        jwt::{self, TokenKind, VerifiedToken},
         project_keys::ProjectKeys,
         refresh_token::RefreshGrant,
     },
@@ -115,8 +116,8 @@ pub async fn authenticate_session(
         (session, user.filter(User::is_active).ok_or(Error::SessionNotActive)?)
     };
     let session_token = keys.map(|keys| {
-        let issuer = services.issuer(project);
-        let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+        // No form of a session token tells about the client.
+        let subject = Subject::new(services, project, &caller.client, &user, &session);
         mint_session_token(&keys, &subject, now, &services.random)
     });
     let token_expires_at = proof.expires_at(&session);
@@ -184,6 +185,7 @@ fn change(session: &mut Session, wishes: SessionWishes, now: Timestamp) -> Resul
     }
     if !wishes.custom_claims.is_empty() {
         session.custom_claims = session.custom_claims.merged(&wishes.custom_claims).in_field("custom_claims")?;
+        check_custom_claims(session.token_profile, &session.custom_claims)?;
     }
     Ok(())
 }
@@ -212,15 +214,7 @@ pub(super) fn verify_with(
     now: Timestamp,
     late_by_max: Duration,
 ) -> Result<VerifiedToken, Error> {
-    let project = &caller.project;
-    let mut audiences = vec![project.id.to_string()];
-    if kind == TokenKind::Access {
-        audiences.push(project.default_audience());
-        audiences.extend(project.settings.allowed_resources.iter().cloned());
-    }
-    let issuer = services.issuer(project);
-    let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, late_by_max };
-    jwt::verify(token.expose_secret(), keys, &expected).map_err(|error| {
+    token_forms::verify(services, &caller.project, keys, token, (kind, now, late_by_max)).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid
     })

@@ -8,7 +8,9 @@ use super::{
     Call, Error, Services, Tokens,
     end_sessions::end_sessions_of,
     join_session::{Joining, join},
-    mint_tokens::{Subject, mint_tokens},
+    mint_tokens::mint_tokens,
+    refresh_tokens::client_of,
+    token_forms::Subject,
 };
 use crate::{
     clock::Timestamp,
@@ -102,12 +104,15 @@ pub(super) async fn complete_sign_in(
     tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
-    let issuer = services.issuer(project);
-    let minted = session.as_ref().map(|session| {
-        let subject = Subject { project, issuer: &issuer, user: &user, session };
-        mint_tokens(&keys, &subject, &token_wishes, now, &services.random)
-    });
-    let tokens = minted.transpose()?;
+    let tokens = match &session {
+        None => None,
+        Some(session) => {
+            // One that is joined may be of another client.
+            let client = client_of(caller, tx, session).await?;
+            let subject = Subject::new(services, project, &client, &user, session);
+            Some(mint_tokens(&keys, &subject, &token_wishes, now, &services.random)?)
+        }
+    };
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
     let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
     Ok(SignedIn { user, session, tokens, device_token, first_seen })

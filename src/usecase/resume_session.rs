@@ -2,8 +2,9 @@
 
 use super::{
     Call, Error, Services,
-    mint_tokens::{Subject, mint_tokens},
-    refresh_tokens::{Refreshed, check_resource},
+    mint_tokens::mint_tokens,
+    refresh_tokens::{Refreshed, check_resource, client_of},
+    token_forms::Subject,
 };
 use crate::domain::{
     challenge::TokenWishes,
@@ -45,8 +46,8 @@ pub async fn resume_session(services: &Services, call: &Call, request: ResumeSes
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
     let resumed = Event::new(EventKind::SessionResumed, project_id).user(user.id).session(session.id);
     services.record(&tx, call, now, [resumed.ip_address(request.client_context.ip_address)]).await?;
-    let issuer = services.issuer(project);
-    let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+    let client = client_of(caller, &tx, &session).await?;
+    let subject = Subject::new(services, project, &client, &user, &session);
     let tokens = mint_tokens(&keys, &subject, &request.wishes, now, &services.random)?;
     tx.commit().await?;
     Ok(Refreshed { user, session, tokens })

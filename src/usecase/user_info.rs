@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Error, Services, authenticate_caller::named_by_user_token, authenticate_session::verify_token,
-    mint_tokens::user_claim,
+    token_forms::user_claim,
 };
 use crate::{
     crypto::jwt::TokenKind,
@@ -30,13 +30,20 @@ const STANDARD: [&str; 12] = [
     "updated_at",
 ];
 
-/// What Transmit Security calls them (contract section 5.3).
-const TRANSMIT: [(&str, &str); 5] = [
-    ("family_name", "lname"),
-    ("given_name", "fname"),
-    ("locale", "language"),
-    ("middle_name", "mname"),
-    ("preferred_username", "username"),
+/// The same by the names of Transmit Security (contract section 5.3).
+const TRANSMIT: [&str; 12] = [
+    "created_at",
+    "email",
+    "email_verified",
+    "fname",
+    "language",
+    "lname",
+    "mname",
+    "name",
+    "phone_number",
+    "phone_number_verified",
+    "picture",
+    "username",
 ];
 
 /// The claims about the user of an access token, by the names that its client's libraries know.
@@ -56,16 +63,13 @@ pub async fn user_info(services: &Services, token: SecretString) -> Result<Map<S
 }
 
 fn claims_of(user: &User, session: &Session) -> Map<String, Value> {
-    let known = STANDARD.into_iter().filter_map(|name| Some((name.to_owned(), user_claim(user, name)?)));
+    let profile = session.token_profile;
+    let names = if profile == TokenProfile::Transmit { TRANSMIT } else { STANDARD };
+    let known = names.into_iter().filter_map(|name| Some((name.to_owned(), user_claim(profile, user, name)?)));
     let mut claims: Map<String, Value> = known.collect();
-    claims.insert("sub".into(), json!(subject(session.token_profile, user.id)));
-    if session.token_profile == TokenProfile::Transmit {
+    claims.insert("sub".into(), json!(subject(profile, user.id)));
+    if profile == TokenProfile::Transmit {
         claims.insert("tid".into(), json!(user.project_id.to_string()));
-        for (standard, vendors) in TRANSMIT {
-            if let Some(value) = claims.remove(standard) {
-                claims.insert(vendors.into(), value);
-            }
-        }
     }
     claims
 }
