@@ -139,7 +139,7 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
         let places = [
             ("user_id", "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification"),
             ("user_id", "ListSessions RevokeAllSessions"),
-            ("session_id", "AuthenticateSession SignOut GetSession RevokeSession"),
+            ("session_id", "AuthenticateSession SignOut GetSession RevokeSession ResumeSession EndSession"),
             ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
             ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
             ("client_secret_id", "DeleteClientSecret"),
@@ -168,7 +168,9 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             all.push(wrong(rpc, json!({}), "credential"));
             all.push(wrong(rpc, json!({"access_token": ""}), "access_token"));
             all.push(wrong(rpc, json!({"session_token": ""}), "session_token"));
+            all.push(wrong(rpc, json!({"refresh_token": ""}), "refresh_token"));
         }
+        all.push(wrong("GetUserInfo", json!({"access_token": ""}), "access_token"));
         let pending = "pending_authentication_token";
         all.push(wrong("AuthenticateEmailVerification", json!({pending: "", "code": "123456"}), pending));
         for code in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", &"1".repeat(60_000)] {
@@ -344,6 +346,8 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
         custom.extend([json!({"": 1}), json!({"n".repeat(61): 1}), json!({"é".repeat(61): 1})]);
         custom.push(Value::Object((0..101).map(|n| (n.to_string(), json!(1))).collect()));
         for claims in custom {
+            let of_session = json!({"session_id": "session_01K0000000000000000000000Z", "custom_claims": claims});
+            all.push(wrong("AuthenticateSession", of_session, "custom_claims"));
             let request = with(&by_login, json!({"options": {"custom_claims": claims}}));
             all.push(wrong("SignIn", request, "options.custom_claims"));
         }
@@ -449,6 +453,11 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
         ("AuthenticatePassword", with(&by_password, resource), "RESOURCE_NOT_ALLOWED"),
         ("AuthenticateSession", json!({"session_id": id("session")}), "SESSION_NOT_ACTIVE"),
         ("AuthenticateSession", json!({"access_token": long}), "TOKEN_INVALID"),
+        ("AuthenticateSession", json!({"refresh_token": long}), "TOKEN_INVALID"),
+        ("GetUserInfo", json!({"access_token": long}), "TOKEN_INVALID"),
+        ("ResumeSession", json!({"session_id": id("session")}), "SESSION_NOT_ACTIVE"),
+        ("EndSession", json!({"session_id": id("session")}), "SESSION_NOT_FOUND"),
+        ("SignOut", json!({"session_id": id("session"), "all_sessions": true}), "SESSION_NOT_ACTIVE"),
         ("SignOut", json!({"session_token": long}), "TOKEN_INVALID"),
         ("SignOut", json!({"access_token": "\0"}), "TOKEN_INVALID"),
         ("GetJsonWebKeySet", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
