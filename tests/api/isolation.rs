@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 9] = [
+const MAY_SUCCEED: [&str; 10] = [
     "CheckNewPassword",
     "CreateUser",
     "GetJsonWebKeySet",
@@ -34,6 +34,7 @@ const MAY_SUCCEED: [&str; 9] = [
     "IssueClientToken",
     "ListUsers",
     "SignOut",
+    "SignUp",
     "StartPasswordReset",
 ];
 
@@ -141,9 +142,9 @@ impl Victim {
             "ip_address" => one("192.0.2.1"),
             "locale" => one("en"),
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
-            "organization_id" | "reset_url" | "return_to" => String::new(),
+            "invitation_token" | "organization_id" | "reset_url" | "return_to" => String::new(),
             "page_token" => of(&[String::new(), self.page_token.clone()]),
-            "new_password" | "password" => one(PASSWORD),
+            "current_password" | "new_password" | "password" => one(PASSWORD),
             "password_reset_token" => self.reset_token.clone(),
             "pending_authentication_token" => self.pending_token.clone(),
             "phone_number" => one("+12025550123"),
@@ -160,7 +161,12 @@ impl Victim {
 
     fn other_value(&self, field: &FieldDescriptor, variant: usize) -> Value {
         match field.name() {
-            "additional_factor" | "all_sessions" | "require_email_verification" | "step_up" => Value::Bool(false),
+            "additional_factor"
+            | "all_sessions"
+            | "password_must_change"
+            | "require_email_verification"
+            | "step_up"
+            | "without_session" => Value::Bool(false),
             "email_verified"
             | "include_id_token"
             | "include_session_token"
@@ -213,7 +219,19 @@ impl Victim {
             }
             "refresh_grace_period" => duration(field, 30),
             "key_rotation_interval" => duration(field, 604_800),
-            name if name.ends_with("_lifetime") || name == "session_duration" => duration(field, 3600),
+            name if name.ends_with("_lifetime") || name == "session_duration" || name == "duration" => {
+                duration(field, 3600)
+            }
+            "session_options" => {
+                let mut options = self.request(field.kind().as_message().unwrap(), variant);
+                // There is no session to join.
+                if ["CompletePasswordResetRequest", "SignUpRequest"].contains(&field.parent_message().name()) {
+                    for name in ["session_id", "session_token", "refresh_token"] {
+                        options.clear_field_by_name(name);
+                    }
+                }
+                Value::Message(options)
+            }
             "client_context" | "filter" | "options" | "settings" | "token_options" | "user" => {
                 let Kind::Message(inner) = field.kind() else { panic!("{} is a message", field.full_name()) };
                 Value::Message(self.request(&inner, variant))
