@@ -135,7 +135,7 @@ fn reason(error: &Error) -> ErrorReason {
 
 fn info(reason: ErrorReason, error: &Error) -> ErrorInfo {
     let mut info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
-    if let Error::CodeIncorrect { attempts_left } = error {
+    if let Error::CodeIncorrect { attempts_left: Some(attempts_left) } = error {
         info.metadata.insert("attempts_left".into(), attempts_left.to_string());
     }
     info
