@@ -76,11 +76,9 @@ async fn a_client_calls_from_the_pages_of_its_project_and_from_our_own(
 async fn an_operator_calls_from_no_page_but_ours() {
     let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
     allow(&app, &["https://app.example"]).await;
-    for (origin, expected) in [
-        ("https://app.example", "ORIGIN_NOT_ALLOWED"),
-        ("null", "ORIGIN_NOT_ALLOWED"),
-        ("https://auth.example", ""),
-    ] {
+    for (origin, expected) in
+        [("https://app.example", "ORIGIN_NOT_ALLOWED"), ("null", "ORIGIN_NOT_ALLOWED"), ("https://auth.example", "")]
+    {
         assert_eq!(refusal(&app, PROJECTS, &app.fixture.operator, &[origin]).await, expected, "{origin}");
     }
 }
