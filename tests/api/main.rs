@@ -31,6 +31,7 @@ mod statements;
 mod support;
 mod sweep;
 mod together;
+mod token_profiles;
 mod transport;
 mod users;
 mod worthless;
