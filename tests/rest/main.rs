@@ -9,5 +9,7 @@ mod api {
 }
 mod key_sets;
 mod rest_app;
+#[expect(dead_code, reason = "the dialects' tests use it")]
+mod shape;
 
 use api::support;
