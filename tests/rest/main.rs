@@ -12,6 +12,7 @@ mod key_sets;
 mod rest_app;
 #[expect(dead_code, reason = "the dialects' tests use it")]
 mod shape;
+mod transmit;
 #[expect(dead_code, reason = "the dialects' tests use it")]
 mod vendor_app;
 
