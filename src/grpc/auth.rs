@@ -29,7 +29,7 @@ use crate::{
         claims::{ClaimsRequest, CustomClaims},
         client::TokenDelivery,
         code::{Code, VERIFICATION_DIGITS},
-        id::{ProjectId, SessionId},
+        id::{ClientId, ProjectId, SessionId},
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,
@@ -51,7 +51,7 @@ use crate::{
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         complete_password_reset::complete_password_reset,
         issue_client_token::issue_client_token,
-        json_web_keys::json_web_keys,
+        json_web_keys::{json_web_keys, json_web_keys_of_client},
         refresh_tokens::{Refresh, refresh_tokens},
         sign_in::{PasswordSignIn, sign_in},
         sign_out::sign_out,
@@ -231,8 +231,13 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let project_id = id("project_id", &body.project_id, ProjectId::parse)?;
-            let keys = json_web_keys(&self.0, project_id).await?;
+            let keys = if body.client_id.is_empty() {
+                json_web_keys(&self.0, id("project_id", &body.project_id, ProjectId::parse)?).await?
+            } else if body.project_id.is_empty() {
+                json_web_keys_of_client(&self.0, id("client_id", &body.client_id, ClientId::parse)?).await?
+            } else {
+                return Err(Error::field("client_id", "must be empty beside project_id"));
+            };
             Ok(GetJsonWebKeySetResponse { keys: keys.into_iter().map(Into::into).collect() })
         };
         answer(&call, operation).await
