@@ -9,5 +9,9 @@ mod api {
 }
 mod key_sets;
 mod rest_app;
+#[expect(dead_code, reason = "the dialects' tests use it")]
+mod shape;
+#[expect(dead_code, reason = "the dialects' tests use it")]
+mod vendor_app;
 
 use api::support;
