@@ -13,5 +13,6 @@ mod rest_app;
 mod shape;
 #[expect(dead_code, reason = "the dialects' tests use it")]
 mod vendor_app;
+mod workos;
 
 use api::support;

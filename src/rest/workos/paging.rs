@@ -36,14 +36,13 @@ impl Paging {
         Ok(Self { limit, order, after: cursor("after"), before: cursor("before") })
     }
 
-    /// The page as it is answered. `has_more` tells whether more follow in the direction of reading.
+    /// The page as it is answered. `has_more` tells whether more follow.
     pub(super) fn reply<T: Serialize>(&self, data: &[T], id: impl Fn(&T) -> &str, has_more: bool) -> Reply {
         let (first, last) = (data.first().map(&id), data.last().map(&id));
-        let (before, after) = if self.before.is_some() {
-            (first.filter(|_| has_more), last)
-        } else {
-            (first.filter(|_| self.after.is_some()), last.filter(|_| has_more))
-        };
+        // Read backward, the API does not say whether there is more: a page that is full may lead to an empty one.
+        let is_full = i32::try_from(data.len()).is_ok_and(|length| length >= self.limit);
+        let before = first.filter(|_| self.after.is_some() || (self.before.is_some() && is_full));
+        let after = last.filter(|_| has_more);
         listed(json!(data), before, after)
     }
 }
@@ -85,8 +84,8 @@ mod tests {
             ("", false, (None, None)),
             ("after=x", true, (Some("a"), Some("b"))),
             ("after=x", false, (Some("a"), None)),
-            ("before=x", true, (Some("a"), Some("b"))),
-            ("before=x", false, (None, Some("b"))),
+            ("before=x", true, (None, Some("b"))),
+            ("before=x&limit=2", true, (Some("a"), Some("b"))),
         ];
         for (query, has_more, (before, after)) in table {
             let reply = paging(query).ok().unwrap().reply(&["a", "b"], |id| id, has_more);
