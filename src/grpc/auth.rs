@@ -29,7 +29,7 @@ use crate::{
         claims::{ClaimsRequest, CustomClaims},
         client::TokenDelivery,
         code::{Code, VERIFICATION_DIGITS},
-        id::{ClientId, ProjectId, SessionId},
+        id::{ClientId, SessionId},
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,
@@ -232,7 +232,7 @@ impl AuthService for AuthApi {
         let (call, body) = open(request);
         let operation = async {
             let keys = if body.client_id.is_empty() {
-                json_web_keys(&self.0, id("project_id", &body.project_id, ProjectId::parse)?).await?
+                json_web_keys(&self.0, settings::project_or_only(&body.project_id)?).await?
             } else if body.project_id.is_empty() {
                 json_web_keys_of_client(&self.0, id("client_id", &body.client_id, ClientId::parse)?).await?
             } else {
@@ -325,7 +325,7 @@ impl AuthService for AuthApi {
         request: Request<proto::GetProviderMetadataRequest>,
     ) -> Result<Response<proto::GetProviderMetadataResponse>, Status> {
         let (call, body) = open(request);
-        answer(&call, settings::get_provider_metadata(&self.0, &call, body)).await
+        answer(&call, settings::get_provider_metadata(&self.0, &body)).await
     }
 }
 
@@ -441,7 +441,15 @@ fn session_credential(presented: Option<Presented>) -> Result<SessionCredential,
 
 impl From<JsonWebKey> for proto::JsonWebKey {
     fn from(key: JsonWebKey) -> Self {
-        let message = Self { kid: key.kid, alg: key.alg.as_str().into(), r#use: key.key_use.into(), ..Self::default() };
+        let (x5c, x5t_s256) = key.certificate.map(|made| (made.x5c, made.x5t_s256)).unzip();
+        let message = Self {
+            kid: key.kid,
+            alg: key.alg.as_str().into(),
+            r#use: key.key_use.into(),
+            x5c: x5c.into_iter().collect(),
+            x5t_s256,
+            ..Self::default()
+        };
         match key.public {
             PublicKey::Ec { crv, x, y } => {
                 Self { kty: "EC".into(), crv: Some(crv.into()), x: Some(x), y: Some(y), ..message }
