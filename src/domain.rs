@@ -23,4 +23,5 @@ pub mod text;
 pub mod throttle;
 pub mod token_profile;
 pub mod user;
+pub mod user_filter;
 pub mod violation;

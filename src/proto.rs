@@ -29,10 +29,13 @@ pub const RPCS: &[Rpc] = include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
 
 impl Rpc {
     /// Reasons that every RPC can fail for; see `proto/options.proto`.
-    pub const COMMON_REASONS: [ErrorReason; 7] = [
+    pub const COMMON_REASONS: [ErrorReason; 10] = [
         ErrorReason::CallerUnauthenticated,
         ErrorReason::CallerNotPermitted,
         ErrorReason::InvalidField,
+        ErrorReason::OriginNotAllowed,
+        ErrorReason::IdempotencyKeyReused,
+        ErrorReason::IdempotentCallRunning,
         ErrorReason::Overloaded,
         ErrorReason::DeadlineExceeded,
         ErrorReason::Unavailable,
@@ -42,6 +45,14 @@ impl Rpc {
     /// The RPC behind a request path.
     pub fn by_path(path: &str) -> Option<&'static Self> {
         RPCS.iter().find(|rpc| rpc.path == path)
+    }
+}
+
+impl PasswordRule {
+    /// The name on the wire: `TOO_SHORT` for `PASSWORD_RULE_TOO_SHORT`.
+    pub fn wire_name(self) -> &'static str {
+        let name = self.as_str_name();
+        name.strip_prefix("PASSWORD_RULE_").unwrap_or(name)
     }
 }
 

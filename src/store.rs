@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod operators;
 mod outbox;
+mod pages;
 mod plans;
 mod projects;
 mod sessions;

@@ -15,6 +15,7 @@ const INDEXES: [(&str, &str); 19] = [
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),
     ("page of users", "ix_users_project_id"),
+    ("user by external id", "ix_users_external_id"),
     ("session by id", "sessions_pkey"),
     ("sessions of a user", "ix_sessions_user_id"),
     ("page of a user's sessions", "ix_sessions_user_id"),
