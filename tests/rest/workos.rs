@@ -8,11 +8,19 @@ mod sign_in;
 mod users;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use signet::domain::{client::TokenProfile, project::ProjectSettings};
+use signet::{
+    domain::{
+        client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
+        project::ProjectSettings,
+    },
+    usecase::clients::{NewClient, create_client},
+};
 
 use crate::{
     rest_app::{Answer, Call},
+    support::{PASSWORD, operator_call},
     vendor_app::VendorApp,
 };
 
@@ -35,13 +43,25 @@ impl Shop {
     }
 
     async fn start_with(settings: ProjectSettings) -> Self {
-        let delivery = signet::domain::client::TokenDelivery::Body;
-        Self(VendorApp::start_with(TokenProfile::WorkOs, delivery, settings).await)
+        Self(VendorApp::start_with(TokenProfile::WorkOs, TokenDelivery::Body, settings).await)
     }
 
     /// The client's secret as its owner knows it.
     fn api_key(&self) -> String {
         format!("sk_{}", self.secret)
+    }
+
+    /// The secret of another client of the project.
+    async fn another_secret(&self) -> String {
+        let new = NewClient {
+            name: "another".into(),
+            client_type: ClientType::Confidential,
+            refresh_token_format: RefreshTokenFormat::Opaque,
+            token_profile: TokenProfile::WorkOs,
+            token_delivery: TokenDelivery::Body,
+        };
+        let (_, secret) = create_client(&self.services, &operator_call(), self.project_id, new).await.unwrap();
+        secret.unwrap().plain.expose_secret().to_owned()
     }
 
     /// A call with the API key.
@@ -63,7 +83,7 @@ impl Shop {
 
     /// Signs in, which has to work.
     async fn signed_in(&self, email: &str) -> Value {
-        let answer = self.authenticate(by_password(email, crate::support::PASSWORD)).await;
+        let answer = self.authenticate(by_password(email, PASSWORD)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json
     }

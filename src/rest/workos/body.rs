@@ -1,30 +1,85 @@
-//! What bodies have in common.
+//! What bodies hold. Every member is read by its name, so that a wrong one can be named; what is not asked for is not looked at.
 
-use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
-use super::refusal;
-use crate::{proto::ClientContext, rest::failure::Refusal};
+use super::{
+    refusal,
+    words::Place,
+};
+use crate::{
+    proto::ClientContext,
+    rest::{failure::Refusal, incoming::Incoming},
+};
 
-/// A member that has to be there; null counts as absent.
-pub(super) fn required(name: &str, value: Option<String>) -> Result<String, Refusal> {
-    value.ok_or_else(|| refusal::invalid(&format!("{name}_string_required"), &format!("{name} must be a string")))
+/// The members of a body.
+pub(super) struct Body {
+    members: Map<String, Value>,
+    place: Place,
 }
 
-/// The end user's connection, as a back end tells it. Never that of the caller itself.
-pub(super) fn context(ip_address: Option<String>, user_agent: Option<String>) -> Option<ClientContext> {
-    let context = ClientContext {
-        ip_address: ip_address.unwrap_or_default(),
-        user_agent: user_agent.unwrap_or_default(),
-        device_token: String::new(),
-    };
-    (context != ClientContext::default()).then_some(context)
-}
+impl Body {
+    pub(super) fn of(incoming: &Incoming) -> Result<Self, Refusal> {
+        let place = Place::of(&incoming.head);
+        let is_form = place == Place::Authenticate && incoming.is_form();
+        Ok(Self { members: if is_form { incoming.form()? } else { incoming.json()? }, place })
+    }
 
-/// Tells null from absent: `Some(None)` is null. Use with `default`.
-pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
+    /// A string; null is as good as absent.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
+        Ok(self.nullable_text(name)?.flatten())
+    }
+
+    /// A string that has to be there.
+    pub(super) fn needed(&self, name: &str) -> Result<String, Refusal> {
+        self.text(name)?.ok_or_else(|| self.wrong(name, "string"))
+    }
+
+    /// A string whose null says something: `Some(None)`.
+    pub(super) fn nullable_text(&self, name: &str) -> Result<Option<Option<String>>, Refusal> {
+        match self.members.get(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::String(text)) => Ok(Some(Some(text.clone()))),
+            Some(_) => Err(self.wrong(name, "string")),
+        }
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.wrong(name, "boolean")),
+        }
+    }
+
+    /// An object of strings and nulls, whose own null says something: `Some(None)`.
+    pub(super) fn nullable_texts(&self, name: &str) -> Result<Option<Option<Map<String, Value>>>, Refusal> {
+        match self.members.get(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::Object(object)) if object.values().all(|value| value.is_string() || value.is_null()) => {
+                Ok(Some(Some(object.clone())))
+            }
+            Some(_) => Err(self.wrong(name, "object_of_strings")),
+        }
+    }
+
+    /// The end user's connection, as a back end tells it. Never that of the caller itself.
+    pub(super) fn client_context(&self) -> Result<Option<ClientContext>, Refusal> {
+        let context = ClientContext {
+            ip_address: self.text("ip_address")?.unwrap_or_default(),
+            user_agent: self.text("user_agent")?.unwrap_or_default(),
+            device_token: String::new(),
+        };
+        Ok((context != ClientContext::default()).then_some(context))
+    }
+
+    fn wrong(&self, name: &str, kind: &str) -> Refusal {
+        let message = format!("{name} must be given, as {}.", kind.replace('_', " "));
+        if self.place == Place::Authenticate {
+            refusal::oauth("invalid_request", &message)
+        } else {
+            refusal::invalid(&format!("{name}_{kind}_required"), &message)
+        }
+    }
 }

@@ -1,10 +1,9 @@
 //! Verifying addresses (contract section 5).
 
 use http::StatusCode;
-use serde::Deserialize;
 
 use super::{
-    body::required,
+    body::Body,
     credentials,
     object::{EmailVerification, Envelope},
 };
@@ -13,21 +12,11 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
-#[derive(Deserialize)]
-struct Send {
-    locale: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Confirm {
-    code: Option<String>,
-}
-
 pub(super) async fn send(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Send = incoming.json()?;
+    let body = Body::of(incoming)?;
     let message = SendEmailVerificationRequest {
         user_id: incoming.head.parameter("id").to_owned(),
-        locale: body.locale.unwrap_or_default(),
+        locale: body.text("locale")?.unwrap_or_default(),
     };
     let request = incoming.call(&credentials::of_api_key(&incoming.head), message);
     let answer = api.users.clone().send_email_verification(request).await?.into_inner();
@@ -35,10 +24,10 @@ pub(super) async fn send(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
 }
 
 pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Confirm = incoming.json()?;
+    let body = Body::of(incoming)?;
     let message = ConfirmEmailVerificationRequest {
         user_id: incoming.head.parameter("id").to_owned(),
-        code: required("code", body.code)?,
+        code: body.needed("code")?,
     };
     let request = incoming.call(&credentials::of_api_key(&incoming.head), message);
     let answer = api.users.clone().confirm_email_verification(request).await?.into_inner();

@@ -1,10 +1,9 @@
 //! Password resets (contract section 5).
 
 use http::StatusCode;
-use serde::Deserialize;
 
 use super::{
-    body::required,
+    body::Body,
     credentials,
     object::{Envelope, PasswordReset},
     refusal,
@@ -14,22 +13,10 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
-#[derive(Deserialize)]
-struct Create {
-    email: Option<String>,
-    locale: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Confirm {
-    token: Option<String>,
-    new_password: Option<String>,
-}
-
 pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Create = incoming.json()?;
-    let email = required("email", body.email)?;
-    let locale = body.locale.unwrap_or_default();
+    let body = Body::of(incoming)?;
+    let email = body.needed("email")?;
+    let locale = body.text("locale")?.unwrap_or_default();
     let message = CreatePasswordResetRequest { email: email.clone(), locale, ..Default::default() };
     let request = incoming.call(&credentials::of_api_key(&incoming.head), message);
     let answer = api.users.clone().create_password_reset(request).await;
@@ -38,10 +25,10 @@ pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
 }
 
 pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Confirm = incoming.json()?;
+    let body = Body::of(incoming)?;
     let message = CompletePasswordResetRequest {
-        password_reset_token: required("token", body.token)?,
-        new_password: required("new_password", body.new_password)?,
+        password_reset_token: body.needed("token")?,
+        new_password: body.needed("new_password")?,
         ..Default::default()
     };
     let request = incoming.call(&credentials::of_api_key(&incoming.head), message);

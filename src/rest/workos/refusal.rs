@@ -106,7 +106,11 @@ fn told(place: Place, subject: &str, failure: &Failure) -> Reply {
 
 /// The reason as this dialect tells it.
 fn reason_of(place: Place, failure: &Failure) -> ErrorReason {
-    let id = |field: &str| IDS.iter().find(|(name, _)| *name == field).map(|(_, reason)| *reason);
+    let id = |field: &str| match field {
+        // Where it is not written, it is looked for.
+        "external_id" if place == Place::Other => Some(ErrorReason::UserNotFound),
+        _ => IDS.iter().find(|(name, _)| *name == field).map(|(_, reason)| *reason),
+    };
     match failure.reason {
         // Slowed down, not dead.
         ErrorReason::CodeAttemptsExhausted if failure.retry_after.is_some() => ErrorReason::CodeSentRecently,

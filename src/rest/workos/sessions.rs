@@ -1,19 +1,13 @@
 //! Sessions (contract section 5).
 
 use http::{StatusCode, header};
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{body::required, credentials, object::Session, paging::Paging, refusal};
+use super::{body::Body, credentials, object::Session, paging::Paging, refusal};
 use crate::{
     proto::{EndSessionRequest, ListSessionsRequest, RevokeSessionRequest},
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
-
-#[derive(Deserialize)]
-struct Revoke {
-    session_id: Option<String>,
-}
 
 pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let paging = Paging::of(&incoming.head)?;
@@ -33,8 +27,7 @@ pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
 
 /// Answers with nothing at all: an empty body that calls itself JSON is more than some libraries can take.
 pub(super) async fn revoke(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Revoke = incoming.json()?;
-    let session_id = required("session_id", body.session_id)?;
+    let session_id = Body::of(incoming)?.needed("session_id")?;
     let message = RevokeSessionRequest { session_id: session_id.clone() };
     let request = incoming.call(&credentials::of_api_key(&incoming.head), message);
     let answer = api.sessions.clone().revoke_session(request).await;
@@ -44,7 +37,9 @@ pub(super) async fn revoke(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
 
 /// Where applications send the browser to sign out; it carries no credentials.
 pub(super) async fn logout(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let session_id = required("session_id", incoming.head.query("session_id").map(str::to_owned))?;
+    let session_id = incoming.head.query("session_id").map(str::to_owned);
+    let session_id =
+        session_id.ok_or_else(|| refusal::invalid("session_id_string_required", "session_id must be given."))?;
     let return_to = incoming.head.query("return_to").unwrap_or_default().to_owned();
     let request = incoming.call("", EndSessionRequest { session_id: session_id.clone(), return_to });
     let answer = api.auth.clone().end_session(request).await;

@@ -2,11 +2,10 @@
 
 use http::StatusCode;
 use prost_types::FieldMask;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    body::{nullable, required},
+    body::Body,
     credentials,
     object::User,
     refusal,
@@ -22,66 +21,69 @@ use crate::{
 /// A member whose null means something else than its absence.
 type Nullable<T> = Option<Option<T>>;
 
-/// The body of both. `locale` counts on an update only; what else null does there is said by [`Nullable`].
-#[derive(Deserialize)]
-struct Body {
+/// The members of both. `locale` counts on an update only; what else null does there is said by [`Nullable`].
+struct Given {
     email: Option<String>,
     email_verified: Option<bool>,
     first_name: Option<String>,
     last_name: Option<String>,
     name: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
     metadata: Nullable<Map<String, Value>>,
-    #[serde(default, deserialize_with = "nullable")]
     external_id: Nullable<String>,
-    #[serde(default, deserialize_with = "nullable")]
     locale: Nullable<String>,
     password: Option<String>,
-    password_hash: Option<String>,
-    password_hash_type: Option<String>,
-    password_salt_position: Option<String>,
 }
 
-impl Body {
-    /// How the password is given: at most in one way, and not as a hash yet.
-    fn check(&self) -> Result<(), Refusal> {
-        let bad = |code: &str, message: &str| Err(refusal::plain(StatusCode::BAD_REQUEST, code, message));
-        if self.password.is_some() && self.password_hash.is_some() {
-            let message = "Give password or password_hash, not both.";
-            return bad("password_and_password_hash_provided", message);
-        }
-        if self.password.is_some() && self.password_hash_type.is_some() {
-            let message = "Give password or password_hash_type, not both.";
-            return bad("password_and_password_hash_type_provided", message);
-        }
-        if self.password_salt_position.is_some() && self.password_hash.is_none() {
-            let message = "password_salt_position needs password_hash.";
-            return bad("password_salt_position_requires_password_hash", message);
-        }
-        if self.password_hash.is_some() || self.password_hash_type.is_some() {
-            return bad("invalid_password_hash", "This server cannot import password hashes yet.");
-        }
-        let values = self.metadata.iter().flatten().flatten();
-        if values.into_iter().any(|(_, value)| !value.is_string() && !value.is_null()) {
-            return Err(refusal::invalid("metadata_invalid", "metadata must hold strings"));
-        }
-        Ok(())
+impl Given {
+    fn read(body: &Body) -> Result<Self, Refusal> {
+        let given = Self {
+            email: body.text("email")?,
+            email_verified: body.flag("email_verified")?,
+            first_name: body.text("first_name")?,
+            last_name: body.text("last_name")?,
+            name: body.text("name")?,
+            metadata: body.nullable_texts("metadata")?,
+            external_id: body.nullable_text("external_id")?,
+            locale: body.nullable_text("locale")?,
+            password: body.text("password")?,
+        };
+        let hash = body.text("password_hash")?.is_some();
+        let hash_type = body.text("password_hash_type")?.is_some();
+        let salt_position = body.text("password_salt_position")?.is_some();
+        check_password(given.password.is_some(), hash, hash_type, salt_position)?;
+        Ok(given)
     }
 }
 
+/// How the password is given: at most in one way, and not as a hash yet.
+fn check_password(password: bool, hash: bool, hash_type: bool, salt_position: bool) -> Result<(), Refusal> {
+    let (code, message) = if password && hash {
+        ("password_and_password_hash_provided", "Give password or password_hash, not both.")
+    } else if password && hash_type {
+        ("password_and_password_hash_type_provided", "Give password or password_hash_type, not both.")
+    } else if salt_position && !hash {
+        ("password_salt_position_requires_password_hash", "password_salt_position needs password_hash.")
+    } else if hash || hash_type {
+        ("invalid_password_hash", "This server cannot import password hashes yet.")
+    } else {
+        return Ok(());
+    };
+    Err(refusal::plain(StatusCode::BAD_REQUEST, code, message))
+}
+
 pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Body = incoming.json()?;
-    body.check()?;
-    let mut metadata = body.metadata.flatten().unwrap_or_default();
+    let body = Body::of(incoming)?;
+    let given = Given::read(&body)?;
+    let mut metadata = given.metadata.flatten().unwrap_or_default();
     metadata.retain(|_, value| !value.is_null());
     let message = CreateUserRequest {
-        email: Some(required("email", body.email)?),
-        email_verified: body.email_verified.unwrap_or_default(),
-        password: body.password,
-        given_name: filled(body.first_name),
-        family_name: filled(body.last_name),
-        display_name: filled(body.name),
-        external_id: body.external_id.flatten(),
+        email: Some(body.needed("email")?),
+        email_verified: given.email_verified.unwrap_or_default(),
+        password: given.password,
+        given_name: filled(given.first_name),
+        family_name: filled(given.last_name),
+        display_name: filled(given.name),
+        external_id: given.external_id.flatten(),
         metadata: Some(struct_of(&metadata)),
         ..Default::default()
     };
@@ -92,18 +94,17 @@ pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
 
 /// Changes what the body names. A password is a call of its own: everything that can be refused is asked first.
 pub(super) async fn update(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let body: Body = incoming.json()?;
-    body.check()?;
+    let given = Given::read(&Body::of(incoming)?)?;
     let calls = Calls { api, incoming, user_id: incoming.head.parameter("id") };
-    if let Some(password) = &body.password {
-        calls.check_password(password, body.email.as_ref()).await?;
+    if let Some(password) = &given.password {
+        calls.check_password(password, given.email.as_ref()).await?;
     }
-    if body.email_verified == Some(false) {
-        calls.refuse_to_forget_a_verification(body.email.as_deref()).await?;
+    if given.email_verified == Some(false) {
+        calls.refuse_to_forget_a_verification(given.email.as_deref()).await?;
     }
-    let (change, paths) = changes(&body);
+    let (change, paths) = changes(&given);
     let mut user = if paths.is_empty() { calls.user().await? } else { calls.update(change, paths).await? };
-    if let Some(password) = body.password {
+    if let Some(password) = given.password {
         user = calls.set_password(password).await?;
     }
     Ok(Reply::json(StatusCode::OK, &User::from(user)))
@@ -115,38 +116,38 @@ fn filled(name: Option<String>) -> Option<String> {
 }
 
 /// What an update changes, and the mask that says so.
-fn changes(body: &Body) -> (UserUpdate, Vec<String>) {
+fn changes(given: &Given) -> (UserUpdate, Vec<String>) {
     let mut change = UserUpdate::default();
     let mut paths = Vec::new();
     let mut name = |path: &str| paths.push(path.to_owned());
-    if let Some(email) = &body.email {
+    if let Some(email) = &given.email {
         name("email");
         change.email = Some(email.clone());
     }
     // Taking it back is refused, so only this is left to do.
-    if body.email_verified == Some(true) {
+    if given.email_verified == Some(true) {
         name("email_verified");
         change.email_verified = true;
     }
-    for (path, given, field) in [
-        ("given_name", &body.first_name, &mut change.given_name),
-        ("family_name", &body.last_name, &mut change.family_name),
-        ("display_name", &body.name, &mut change.display_name),
+    for (path, text, field) in [
+        ("given_name", &given.first_name, &mut change.given_name),
+        ("family_name", &given.last_name, &mut change.family_name),
+        ("display_name", &given.name, &mut change.display_name),
     ] {
-        if given.is_some() {
+        if text.is_some() {
             name(path);
-            *field = filled(given.clone());
+            *field = filled(text.clone());
         }
     }
-    if let Some(external_id) = &body.external_id {
+    if let Some(external_id) = &given.external_id {
         name("external_id");
         change.external_id.clone_from(external_id);
     }
-    if let Some(locale) = &body.locale {
+    if let Some(locale) = &given.locale {
         name("locale");
         change.locale.clone_from(locale);
     }
-    match &body.metadata {
+    match &given.metadata {
         None => {}
         Some(Some(members)) if !members.is_empty() => {
             name("metadata_merge");

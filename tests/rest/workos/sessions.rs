@@ -1,5 +1,6 @@
 //! Sessions and keys.
 
+use chrono::Duration;
 use serde_json::{Value, json};
 use signet::domain::project::ProjectSettings;
 
@@ -19,6 +20,7 @@ async fn sessions_are_listed_with_the_connection_of_the_end_user() {
     let path = format!("/user_management/users/{}/sessions", shop.ada);
     let context = json!({ "ip_address": "192.0.2.1", "user_agent": "a browser" });
     let first = shop.authenticate(merged(by_password(ADA, PASSWORD), context)).await;
+    shop.clock.advance(Duration::seconds(1));
     let second = shop.signed_in(ADA).await;
     let listed = shop.keyed(shop.get(&path)).await;
     insta::assert_json_snapshot!("list", shape(&listed));

@@ -1,5 +1,6 @@
 //! Users.
 
+use chrono::Duration;
 use serde_json::{Value, json};
 
 use super::{Shop, by_password, merged, refusal};
@@ -102,6 +103,7 @@ async fn a_repeated_creation_makes_one_user() {
 async fn users_are_listed_page_by_page_in_both_directions() {
     let shop = Shop::start().await;
     for number in 0..5 {
+        shop.clock.advance(Duration::seconds(1));
         shop.created(json!({ "email": format!("user{number}@example.com") })).await;
     }
     let list = async |query: &str| {
