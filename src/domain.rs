@@ -9,6 +9,7 @@ pub mod client_context;
 pub mod code;
 pub mod event;
 pub mod id;
+pub mod idempotency;
 pub mod identifier;
 pub mod limits;
 pub mod message;

@@ -20,6 +20,8 @@ pub struct Rpc {
     pub path: &'static str,
     /// The least kind of caller that may use it.
     pub caller: CallerKind,
+    /// Whether it is a POST in REST: twice is not the same as once.
+    pub is_post: bool,
     /// The reasons it can fail for, beyond those common to all.
     pub error_reasons: &'static [ErrorReason],
 }

@@ -4,7 +4,8 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, challenges, clients, credentials, outbox, sessions, signing_keys, throttles, users,
+    Scope, Store, StoreError, challenges, clients, credentials, idempotent_calls, outbox, sessions, signing_keys,
+    throttles, users,
 };
 use crate::{
     clock::Timestamp,
@@ -22,6 +23,7 @@ use crate::{
 fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let (id, hash, now) = (Uuid::nil(), SecretHash([0; 32]), Timestamp::UNIX_EPOCH);
     let identifier = Identifier::from_stored(IdentifierKind::Email, "a@b.example".into(), String::new());
+    let call = idempotent_calls::CallKey { client_id: id.into(), hash: [0; 32] };
     let bucket = Bucket { guarded: Guarded::SignIn, subject: Subject::User(id.into()) };
     let page = OrderedPage { size: 20, order: ListOrder::NewestFirst, place: Place::After(id), skip: 0 };
     vec![
@@ -44,6 +46,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("password resets of a user", challenges::password_resets::resets_of_user(id.into()).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
         ("failures of a subject", throttles::by_bucket(id.into(), &bucket).build(backend)),
+        ("idempotent call by key", idempotent_calls::by_key(&call).build(backend)),
+        ("answers to clear away", idempotent_calls::expired(now, 10).build(backend)),
         ("mails that are due", outbox::due(now, 10).build(backend)),
     ]
 }

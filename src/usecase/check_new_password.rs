@@ -14,7 +14,7 @@ pub enum Shortcoming {
     TooLong,
     /// Against the project's policy.
     #[error(transparent)]
-    Weak(#[from] PasswordWeakness),
+    Weak(PasswordWeakness),
 }
 
 /// Says which rules a password breaks; none if it would be taken.
@@ -22,7 +22,7 @@ pub fn check_new_password(call: &Call, text: &str, identifiers: &[Identifier]) -
     let policy = call.project()?.settings.password_policy;
     Ok(match Password::parse(text) {
         Ok(password) => policy.weaknesses(&password, identifiers).into_iter().map(Shortcoming::Weak).collect(),
-        Err(ParsePasswordError::Empty) => vec![PasswordWeakness::TooShort { minimum: policy.length_min() }.into()],
+        Err(error @ ParsePasswordError::Empty) => return Err(Error::field("password", error)),
         Err(ParsePasswordError::TooLong) => vec![Shortcoming::TooLong],
     })
 }

@@ -11,7 +11,7 @@ use crate::{
         user::{Profile, User, UserIdentifier},
         user_filter::UserFilter,
     },
-    store::{NewUser as NewRow, StoreError},
+    store::{NewUser as NewRow, StoreError, Tx},
 };
 
 /// An identifier, and whether the caller vouches for it.
@@ -40,6 +40,18 @@ pub struct NewUser {
 
 /// Creates a user.
 pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Result<User, Error> {
+    let (tx, user) = add_user(services, call, new, "password").await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Adds a user; gives the unit of work, too, which is still to be committed. The password stands in that field of the request.
+pub(super) async fn add_user(
+    services: &Services,
+    call: &Call,
+    new: NewUser,
+    password_field: &'static str,
+) -> Result<(Tx, User), Error> {
     let project = call.project()?;
     let project_id = project.id;
     if new.identifiers.is_empty() {
@@ -49,7 +61,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     let hash = match new.password {
         None => None,
         Some(password) => {
-            check_policy(project.settings.password_policy, "password", &password, &identifiers)?;
+            check_policy(project.settings.password_policy, password_field, &password, &identifiers)?;
             Some(services.lane.hash(call.ticket(), password).await?)
         }
     };
@@ -81,8 +93,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     }
     services.record(&tx, call, now, [Event::new(EventKind::UserCreated, project_id).user(id)]).await?;
     let user = tx.users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
-    tx.commit().await?;
-    Ok(user)
+    Ok((tx, user))
 }
 
 /// Reads a user.

@@ -45,7 +45,7 @@ pub(super) async fn authenticate(api: &Api, incoming: &Incoming) -> Result<Reply
     Ok(Reply::json(StatusCode::OK, &answer?))
 }
 
-async fn password(api: &Api, incoming: &Incoming, authorization: &str, body: Body) -> Result<Authenticated, Refusal> {
+async fn password(api: &Api, incoming: &Incoming, authorization: &str, body: &Body) -> Result<Authenticated, Refusal> {
     let email = body.needed("email")?;
     let message = AuthenticatePasswordRequest {
         identifier: Some(Identifier::Email(email.clone())),

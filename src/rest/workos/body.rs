@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    refusal,
-    words::Place,
-};
+use super::{refusal, words::Place};
 use crate::{
     proto::ClientContext,
     rest::{failure::Refusal, incoming::Incoming},
