@@ -72,7 +72,8 @@ impl Body {
     }
 
     fn wrong(&self, name: &str, kind: &str) -> Refusal {
-        let message = format!("{name} must be given, as {}.", kind.replace('_', " "));
+        let article = if kind.starts_with('o') { "an" } else { "a" };
+        let message = format!("{name} must be {article} {}.", kind.replace('_', " "));
         if self.place == Place::Authenticate {
             refusal::oauth("invalid_request", &message)
         } else {
