@@ -102,7 +102,7 @@ pub(super) async fn check_free(tx: &Tx, user: &User, email: &Identifier, field: 
 }
 
 pub(super) fn taken(field: &str) -> Error {
-    Error::IdentifierTaken { kind: IdentifierKind::Email, field: field.to_owned() }
+    Error::IdentifierTaken { what: IdentifierKind::Email.as_str(), field: field.to_owned() }
 }
 
 /// Counts the mail on the user, and on the address if it is not theirs: many users could else fill a stranger's mailbox together.
