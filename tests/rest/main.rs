@@ -15,5 +15,6 @@ mod shape;
 mod transmit;
 #[expect(dead_code, reason = "the dialects' tests use it")]
 mod vendor_app;
+mod workos;
 
 use api::support;
