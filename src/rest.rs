@@ -17,6 +17,7 @@ mod route;
 mod stytch;
 mod transmit;
 pub mod upstream;
+mod value;
 mod workos;
 
 use std::io;
