@@ -9,9 +9,8 @@ mod api {
 }
 mod key_sets;
 mod rest_app;
-#[expect(dead_code, reason = "the dialects' tests use it")]
 mod shape;
-#[expect(dead_code, reason = "the dialects' tests use it")]
+mod stytch;
 mod vendor_app;
 
 use api::support;

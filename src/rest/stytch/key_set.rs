@@ -4,13 +4,7 @@ use http::header;
 use serde::Serialize;
 
 use super::{answer::success, caller::project_id, errors::said};
-use crate::{
-    proto::{GetJsonWebKeySetRequest, JsonWebKey},
-    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
-};
-
-/// The client libraries keep keys for five to ten minutes anyway.
-const CACHING: &str = "public, max-age=300";
+use crate::rest::{api::Api, failure::Refusal, incoming::Incoming, keys, reply::Reply};
 
 #[derive(Serialize)]
 struct KeySet {
@@ -32,7 +26,7 @@ struct Key {
     e: String,
 }
 
-fn rsa(key: JsonWebKey) -> Option<Key> {
+fn rsa(key: keys::Key) -> Option<Key> {
     let (n, e) = (key.n?, key.e?);
     Some(Key {
         kty: key.kty,
@@ -52,8 +46,6 @@ pub(super) async fn read(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
     let Some(project_id) = project_id(incoming.head.parameter("project_id")) else {
         return Err(said(&incoming.head, 404, "project_not_found", "there is no project with this id"));
     };
-    let request = incoming.call("", GetJsonWebKeySetRequest { project_id });
-    let keys = api.auth.clone().get_json_web_key_set(request).await?.into_inner().keys;
-    let keys = keys.into_iter().filter_map(rsa).collect();
-    Ok(success(&incoming.head, KeySet { keys }).with(header::CACHE_CONTROL, CACHING))
+    let keys = keys::fetch(api, incoming, &project_id).await?.keys.into_iter().filter_map(rsa).collect();
+    Ok(success(&incoming.head, KeySet { keys }).with(header::CACHE_CONTROL, keys::CACHING))
 }

@@ -174,7 +174,7 @@ impl Session {
     /// A session of `user`.
     pub(super) fn of(session: &proto::Session, user: &proto::User) -> Self {
         let connection = session.client_context.clone().unwrap_or_default();
-        let factors = session.authentication_methods().filter_map(|method| Factor::of(method, session, user));
+        let factors = methods(session).into_iter().filter_map(|method| Factor::of(method, session, user));
         Self {
             session_id: id("session", &session.session_id),
             user_id: id("user", &session.user_id),
@@ -190,25 +190,36 @@ impl Session {
 }
 
 impl Factor {
-    /// The words are closed lists in the client library for Python.
+    /// The words are closed lists in the client library for Python. A session JWT tells the same of each factor.
     fn of(method: proto::AuthenticationMethod, session: &proto::Session, user: &proto::User) -> Option<Self> {
-        let (r#type, delivery_method) = match method {
-            proto::AuthenticationMethod::Password => ("password", "knowledge"),
-            proto::AuthenticationMethod::EmailCode => ("email_otp", "email"),
+        let (r#type, delivery_method, updated_at) = match method {
+            proto::AuthenticationMethod::Password => ("password", "knowledge", user.password_updated_at.as_ref()),
+            proto::AuthenticationMethod::EmailCode => ("otp", "email", None),
             proto::AuthenticationMethod::Unspecified => return None,
         };
-        let authenticated_at = session.authenticated_at.as_ref().map(rfc3339_seconds);
+        let created_at = user.created_at.as_ref();
         let email_factor =
             user.email.clone().map(|email_address| EmailFactor { email_id: email_id(&user.user_id), email_address });
         Some(Self {
             r#type,
             delivery_method,
-            last_authenticated_at: authenticated_at.clone(),
-            created_at: session.created_at.as_ref().map(rfc3339_seconds),
-            updated_at: authenticated_at,
+            last_authenticated_at: session.authenticated_at.as_ref().map(rfc3339_seconds),
+            created_at: created_at.map(rfc3339_seconds),
+            updated_at: updated_at.or(created_at).map(rfc3339_seconds),
             email_factor,
         })
     }
+}
+
+/// The methods of a session, each once, however often it was used.
+fn methods(session: &proto::Session) -> Vec<proto::AuthenticationMethod> {
+    let mut methods = Vec::new();
+    for method in session.authentication_methods() {
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    methods
 }
 
 /// What a sign-in answers (contract, section 3.3). Without a session both tokens are empty, not null.
