@@ -118,6 +118,21 @@ fn read_cookies(answer: &Answer, attributes: &str) -> std::collections::BTreeMap
 }
 
 #[tokio::test]
+async fn a_page_replaces_its_users_password() {
+    let shop = Shop::start().await;
+    let old = sign_in(&shop, None, ADA).await;
+    let body = json!({
+        "email": ADA, "existing_password": PASSWORD, "new_password": "eleven little ducks", "session_duration_minutes": 60,
+    });
+    let path = "/sdk/v1/passwords/existing_password/reset";
+    let replaced = shop.post_from_page(path, Some(token(&old)), body).await;
+    assert_eq!(replaced.status, 200, "{}", replaced.text());
+    let renew = async |token: &str| shop.post_from_page("/sdk/v1/sessions/authenticate", Some(token), json!({})).await;
+    assert_error(&renew(token(&old)).await, 404, "session_not_found");
+    assert_eq!(renew(token(&replaced)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_page_cannot_do_what_is_for_back_ends() {
     let shop = Shop::start().await;
     let trusted =
