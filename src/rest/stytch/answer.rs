@@ -49,9 +49,9 @@ fn with_request_id<T>(head: &Head, body: T) -> Success<T> {
 /// same 128 bits; whatever else a caller has chosen stands there as it is.
 pub(super) fn request_id(head: &Head) -> String {
     let id = head.request_id.as_str();
-    let ulid = Ulid::from_string(id).ok().filter(|ulid| ulid.to_string() == id);
-    match ulid.map(|ulid| Uuid::from_bytes(ulid.to_bytes())).or_else(|| Uuid::try_parse(id).ok()) {
-        Some(uuid) => id_form::stytch(REQUEST_ID, uuid),
+    let bits = Ulid::from_string(id).ok().filter(|ulid| ulid.to_string() == id).map(|ulid| ulid.to_bytes());
+    match bits.map(Uuid::from_bytes).or_else(|| Uuid::try_parse(id).ok()) {
+        Some(bits) => id_form::stytch(REQUEST_ID, bits),
         None if id_form::parse_stytch(REQUEST_ID, id).is_some() => id.to_owned(),
         None => format!("{REQUEST_ID}-live-{id}"),
     }

@@ -1,4 +1,5 @@
 //! Refusals in the words of Stytch (contract, section 7).
+#![expect(clippy::struct_field_names, reason = "the vendor's names")]
 
 use http::{StatusCode, header};
 use serde::Serialize;

@@ -1,4 +1,5 @@
 //! The public keys of a project, for whoever verifies session JWTs (contract, section 5).
+#![expect(clippy::struct_field_names, reason = "the vendor's names")]
 
 use http::header;
 use serde::Serialize;

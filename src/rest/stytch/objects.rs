@@ -1,4 +1,5 @@
 //! Users and sessions in the shapes of Stytch (contract, section 3).
+#![expect(clippy::struct_field_names, reason = "the vendor's names")]
 
 use prost_types::Timestamp;
 use serde::Serialize;
