@@ -64,12 +64,12 @@ mod tests {
     #[test]
     fn a_request_id_follows_from_the_header() {
         let table = [
-            ("01HZZZZZZZ0000000000000000", "request-id-live-018fffff-ffe0-0000-0000-000000000000"),
-            ("018fffff-ffe0-0000-0000-000000000000", "request-id-live-018fffff-ffe0-0000-0000-000000000000"),
+            ("01HZZZZZZZ0000000000000000", "request-id-live-018fffff-ffff-0000-0000-000000000000"),
+            ("018fffff-ffff-0000-0000-000000000000", "request-id-live-018fffff-ffff-0000-0000-000000000000"),
             ("my-own.id_7", "request-id-live-my-own.id_7"),
             (
-                "request-id-live-018fffff-ffe0-0000-0000-000000000000",
-                "request-id-live-018fffff-ffe0-0000-0000-000000000000",
+                "request-id-live-018fffff-ffff-0000-0000-000000000000",
+                "request-id-live-018fffff-ffff-0000-0000-000000000000",
             ),
         ];
         for (header, expected) in table {
