@@ -22,7 +22,7 @@ async fn sessions_authenticate_takes_either_token() {
     assert_eq!(named(&by_jwt.json), named(&by_token.json));
 
     // Past its five minutes a JWT still renews itself.
-    shop.app.clock.advance(std::time::Duration::from_mins(6));
+    shop.app.clock.advance(chrono::Duration::minutes(6));
     let late = shop.post("/v1/sessions/authenticate", json!({"session_jwt": jwt})).await;
     assert_eq!(late.status, 200, "{}", late.text());
     assert_ne!(&late.json["session_jwt"], jwt);
@@ -38,7 +38,7 @@ async fn a_session_moves_on_only_with_a_duration() {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         shop.post("/v1/sessions/authenticate", body).await
     };
-    shop.app.clock.advance(std::time::Duration::from_mins(10));
+    shop.app.clock.advance(chrono::Duration::minutes(10));
     let before = &signed_in["session"]["expires_at"];
     assert_eq!(&authenticate(json!({})).await.json["session"]["expires_at"], before);
     let moved = authenticate(json!({"session_duration_minutes": 60})).await;
