@@ -85,6 +85,7 @@ impl VendorApp {
                 identifiers: identifiers.iter().map(vouched).collect(),
                 password: Some(Password::parse(PASSWORD).unwrap()),
                 external_id: None,
+                password_must_change: false,
                 profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
             };
             create_user(&app.services, &call, new).await.unwrap().id
