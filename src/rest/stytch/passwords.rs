@@ -17,6 +17,9 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Head, value::struct_of},
 };
 
+/// The parameter by which a page tells what a link has brought.
+const TOKEN_TYPE: &str = "stytch_token_type";
+
 /// A user's names.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct NameFields {
@@ -193,7 +196,9 @@ impl StartReset {
         };
         let wrong = || said(head, 400, "invalid_password_reset_redirect_url", "the redirect URL is no absolute URL");
         let mut page = url::Url::parse(page).map_err(|_| wrong())?;
-        page.query_pairs_mut().append_pair("stytch_token_type", "reset_password");
+        if !page.query_pairs().any(|(name, _)| name == TOKEN_TYPE) {
+            page.query_pairs_mut().append_pair(TOKEN_TYPE, "reset_password");
+        }
         Ok(page.into())
     }
 
