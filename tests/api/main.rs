@@ -42,6 +42,7 @@ mod statements;
 mod support;
 mod sweep;
 mod together;
+mod token_profiles;
 mod transport;
 mod user_fields;
 mod user_info;
