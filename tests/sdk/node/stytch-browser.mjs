@@ -31,6 +31,16 @@ async function cookieNames() {
   return (await context.cookies()).map((cookie) => cookie.name).filter((name) => name.startsWith('stytch_')).sort();
 }
 
+async function lastMailTo(address) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const mails = await (await fetch(`${task.ops}/dev/mails`)).json();
+    const mail = mails.find((candidate) => candidate.to === address);
+    if (mail) return mail;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`no mail to ${address}`);
+}
+
 const authenticate = (credentials) =>
   page.evaluate(async (given) => {
     const { stytch, refused } = globalThis;
@@ -87,6 +97,21 @@ try {
     email: 'page@example.com', password: 'eleven little ducks', session_duration_minutes: 60,
   }));
   assert.equal(created.user.emails[0].email, 'page@example.com');
+
+  // A forgotten password, by the link that was mailed.
+  const mailed = await page.evaluate(
+    (given) => globalThis.stytch.passwords.resetByEmailStart(given),
+    { email: 'page@example.com', reset_password_redirect_url: task.reset_url },
+  );
+  assert.equal(mailed.status_code, 200);
+  const link = new URL((await lastMailTo('page@example.com')).link);
+  assert.equal(link.searchParams.get('stytch_token_type'), 'reset_password');
+  const reset = await page.evaluate(
+    (token) => globalThis.stytch.passwords.resetByEmail({ token, password: 'twelve little ducks', session_duration_minutes: 60 }),
+    link.searchParams.get('token'),
+  );
+  assert.deepEqual([reset.user_id, reset.user.emails[0].verified], [created.user_id, true]);
+  assert.deepEqual(await cookieNames(), ['stytch_session', 'stytch_session_jwt']);
 
   browser.assertOnlyAsked([web.url, task.url]);
   console.log(JSON.stringify({ session_id: done.session.session_id, answers: browser.answers.length }));

@@ -84,7 +84,7 @@ async function keepsSessions(userId) {
   assert.deepEqual([local.session_id, local.user_id], [session.session_id, userId]);
   assert.equal(local.custom_claims.seat, 8);
   assert.deepEqual(local.authentication_factors, moved.session.authentication_factors);
-  assert.equal(local.expires_at, moved.session.expires_at);
+  assert.equal(Date.parse(local.expires_at), Date.parse(moved.session.expires_at));
   const forged = `${jwt.slice(0, -4)}AAAA`;
   await assert.rejects(() => client.sessions.authenticateJwtLocal({ session_jwt: forged }));
   const remote = await client.sessions.authenticateJwt({ session_jwt: jwt, max_token_age_seconds: 0 });
