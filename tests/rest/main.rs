@@ -10,10 +10,9 @@ mod api {
 mod canonical;
 mod key_sets;
 mod rest_app;
-#[expect(dead_code, reason = "the dialects' tests use it")]
 mod shape;
+mod stytch;
 mod transmit;
-#[expect(dead_code, reason = "the dialects' tests use it")]
 mod vendor_app;
 mod workos;
 
