@@ -12,6 +12,7 @@ mod descope;
 mod dialect;
 mod failure;
 mod incoming;
+mod keys;
 mod reply;
 mod route;
 mod stytch;

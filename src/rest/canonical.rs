@@ -1,7 +1,6 @@
 //! The canonical REST API.
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -9,17 +8,11 @@ use super::{
     dialect::Dialect,
     failure::Refusal,
     incoming::{Head, Incoming},
-    plain_status,
+    keys, plain_status,
     reply::Reply,
     route::routes,
 };
-use crate::{
-    error::wire,
-    proto::{GetJsonWebKeySetRequest, JsonWebKey},
-};
-
-/// Verifiers may keep a key set for five minutes: half the time that a new key is published before it signs.
-const KEY_SET_CACHING: &str = "public, max-age=300";
+use crate::error::wire;
 
 /// The dialect.
 pub(super) static DIALECT: Dialect = Dialect {
@@ -32,37 +25,10 @@ pub(super) static DIALECT: Dialect = Dialect {
     refuse,
 };
 
-/// A key set (RFC 7517, section 5).
-#[derive(Serialize)]
-struct KeySet {
-    keys: Vec<Key>,
-}
-
-/// A public key (RFC 7517, section 4). Members that do not belong to its type are absent.
-#[derive(Serialize)]
-struct Key {
-    kty: String,
-    r#use: String,
-    kid: String,
-    alg: String,
-    #[serde(flatten)]
-    members: serde_json::Map<String, serde_json::Value>,
-}
-
-impl From<JsonWebKey> for Key {
-    fn from(key: JsonWebKey) -> Self {
-        let members = [("n", key.n), ("e", key.e), ("crv", key.crv), ("x", key.x), ("y", key.y)];
-        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
-        Self { kty: key.kty, r#use: key.r#use, kid: key.kid, alg: key.alg, members }
-    }
-}
-
 async fn key_set(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let project_id = incoming.head.parameter("project_id").to_owned();
-    let request = incoming.call("", GetJsonWebKeySetRequest { project_id });
-    let answer = api.auth.clone().get_json_web_key_set(request).await?.into_inner();
-    let keys = answer.keys.into_iter().map(Key::from).collect();
-    Ok(Reply::json(StatusCode::OK, &KeySet { keys }).with(http::header::CACHE_CONTROL, KEY_SET_CACHING))
+    Ok(Reply::json(StatusCode::OK, &keys::fetch(api, incoming, &project_id).await?)
+        .with(http::header::CACHE_CONTROL, keys::CACHING))
 }
 
 fn refuse(_head: &Head, refusal: Refusal) -> Reply {

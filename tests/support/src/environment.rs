@@ -18,7 +18,7 @@ static ENVIRONMENTS: LazyLock<Mutex<HashMap<String, Option<PathBuf>>>> = LazyLoc
 ///
 /// # Panics
 /// If it cannot be had and `CI=true`.
-pub fn once(name: &str, make: impl FnOnce() -> Result<PathBuf, String>) -> Option<PathBuf> {
+pub(crate) fn once(name: &str, make: impl FnOnce() -> Result<PathBuf, String>) -> Option<PathBuf> {
     let mut known = ENVIRONMENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let entry = known.entry(name.to_owned()).or_insert_with(|| match make() {
         Ok(path) => Some(path),

@@ -1,0 +1,17 @@
+//! The REST API, called in process: through its router, over the gRPC API with all of its layers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+/// The app of the tests of the gRPC API: one fixture for both.
+#[path = "../api"]
+mod api {
+    #[expect(dead_code, unused_imports, reason = "the tests of the gRPC API need more of it")]
+    pub(crate) mod support;
+}
+mod key_sets;
+mod rest_app;
+#[expect(dead_code, reason = "the dialects' tests use it")]
+mod shape;
+#[expect(dead_code, reason = "the dialects' tests use it")]
+mod vendor_app;
+
+use api::support;
