@@ -93,7 +93,8 @@ fn no_token() -> Reply {
     said(StatusCode::UNAUTHORIZED, "E061005", "this call needs a token of the user")
 }
 
-fn canonical_project(text: &str) -> Option<String> {
+/// The id of a project as the API knows it, if it has the form of one.
+pub(super) fn canonical_project(text: &str) -> Option<String> {
     id_form::parse_descope('P', text).map(|id| id_form::canonical("project", id))
 }
 

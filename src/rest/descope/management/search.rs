@@ -51,7 +51,7 @@ struct Sort {
 }
 
 /// Filters by what this service does not have. An answer that leaves them out would show users that were not asked for.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 12] = [
     "tenantIds",
     "roleNames",
     "tenantRoleIds",
@@ -60,6 +60,10 @@ const REFUSED: [&str; 8] = [
     "customAttributes",
     "fromModifiedTime",
     "toModifiedTime",
+    "familyIds",
+    "dependent",
+    "lockReasons",
+    "tempLockReasons",
 ];
 
 impl Search {
@@ -68,6 +72,7 @@ impl Search {
         let is_empty = |value: &Value| match value {
             Value::Array(values) => values.is_empty(),
             Value::Object(object) => object.is_empty(),
+            Value::Bool(asked) => !asked,
             other => other.as_i64() == Some(0) || other == "0" || other == "",
         };
         if let Some(name) = REFUSED.into_iter().find(|name| self.rest.get(*name).is_some_and(|value| !is_empty(value)))
