@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use signet::{
     domain::{
         client::{TokenDelivery, TokenProfile},
-        project::ProjectSettings,
+        project::{Project, ProjectSettings},
     },
     id_form,
+    usecase::projects::update_project,
 };
 
 use crate::{
     rest_app::{Answer, Call},
-    support::ADA,
+    support::{ADA, PASSWORD, operator_call},
     vendor_app::VendorApp,
 };
 
@@ -40,7 +41,8 @@ impl Descope {
     }
 
     async fn start_with(delivery: TokenDelivery, settings: ProjectSettings) -> Self {
-        let app = VendorApp::start_with(TokenProfile::Descope, delivery, settings).await;
+        // On the heap: so deep a type is too much for the compiler.
+        let app = Box::pin(VendorApp::start_with(TokenProfile::Descope, delivery, settings)).await;
         let id = id_form::parse_canonical("project", &app.project_id.to_string()).unwrap();
         Self { project: id_form::descope('P', id), app }
     }
@@ -69,13 +71,27 @@ impl Descope {
         self.post_with(path, &self.app.secret, body).await
     }
 
+    /// A call of an application that has a key as well as a token.
+    async fn post_behind(&self, path: &str, token: &str) -> Answer {
+        self.post_with(path, &format!("{token}:{}", self.app.secret), json!({})).await
+    }
+
+    /// Whether applications may sign users up.
+    async fn allow_sign_up(&self, is_allowed: bool) {
+        let change = |project: &mut Project| {
+            project.settings.allow_sign_up = is_allowed;
+            Ok(())
+        };
+        update_project(&self.app.services, &operator_call(), self.app.project_id, change).await.unwrap();
+    }
+
     async fn sign_in(&self, login_id: &str, password: &str) -> Answer {
         self.post("/v1/auth/password/signin", json!({ "loginId": login_id, "password": password })).await
     }
 
     /// The tokens of a sign-in.
     async fn signed_in(&self) -> Tokens {
-        let answer = self.sign_in(ADA, crate::support::PASSWORD).await;
+        let answer = self.sign_in(ADA, PASSWORD).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         Tokens { session: text(&answer, "sessionJwt"), refresh: text(&answer, "refreshJwt") }
     }

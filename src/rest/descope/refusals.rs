@@ -15,16 +15,18 @@ use crate::{
 
 /// What every refusal says, in three members that are never empty.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Body<'a> {
-    error_code: &'a str,
-    error_description: &'a str,
-    error_message: &'a str,
+    #[serde(rename = "errorCode")]
+    code: &'a str,
+    #[serde(rename = "errorDescription")]
+    description: &'a str,
+    #[serde(rename = "errorMessage")]
+    message: &'a str,
 }
 
 /// A refusal that a handler finds by itself.
 pub(super) fn said(status: StatusCode, code: &str, message: &str) -> Reply {
-    Reply::json(status, &Body { error_code: code, error_description: described(code), error_message: message })
+    Reply::json(status, &Body { code, description: described(code), message })
 }
 
 /// The request asks for something that this service does not do. Better than to leave it out in silence.

@@ -90,3 +90,27 @@ async fn a_key_counts_where_an_application_alone_gets_nowhere() {
     let behind = format!("{}:{}", session.refresh, descope.app.secret);
     assert_eq!(descope.get_with("/v1/mgmt/license", &behind).await.status, 200);
 }
+
+#[tokio::test]
+async fn sign_up_needs_a_key_where_applications_may_not() {
+    let descope = Descope::start().await;
+    descope.allow_sign_up(false).await;
+    let body = |login_id: &str| json!({ "loginId": login_id, "password": PASSWORD });
+    refused(&descope.post("/v1/auth/password/signup", body("eve@example.com")).await, 400, "E061001");
+    let signed_up = descope.manage("/v1/auth/password/signup", body("eve@example.com")).await;
+    assert_eq!(signed_up.status, 200, "{}", signed_up.text());
+    // As the library goes on: with the key behind the token.
+    let refresh = signed_up.json["refreshJwt"].as_str().unwrap();
+    let refreshed = descope.post_behind("/v1/auth/refresh", refresh).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text());
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_listed_is_refused() {
+    let descope = Descope::start().await;
+    let body = json!({ "loginId": ADA, "password": PASSWORD });
+    let call = || descope.app.post("/v1/auth/password/signin").bearer(&descope.project).json(&body);
+    refused(&told(call().header("origin", "https://elsewhere.example")).await, 403, "E011006");
+    let answer = told(call().header("origin", "https://app.example")).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, "https://app.example"));
+}

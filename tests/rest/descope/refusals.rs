@@ -99,6 +99,34 @@ async fn codes_are_refused_each_for_its_reason() {
 }
 
 #[tokio::test]
+async fn a_code_takes_only_so_many_guesses() {
+    let descope = Descope::start().await;
+    let tokens = descope.signed_in().await;
+    let body = json!({ "loginId": ADA, "email": ADA });
+    let sent = descope.post_with("/v1/auth/otp/update/email", &tokens.refresh, body).await;
+    let attempts = sent.json["verificationAttempts"].as_i64().unwrap();
+    let code = descope.app.last_code_to(ADA).await;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let verify =
+        async |code: &str| descope.post("/v1/auth/otp/verify/email", json!({ "loginId": ADA, "code": code })).await;
+    for _ in 1..attempts {
+        refused(&verify(wrong).await, 401, "E061102");
+    }
+    let last = verify(wrong).await;
+    assert!(["E061102", "E061103"].map(|code| json!(code)).contains(&last.json["errorCode"]), "{}", last.text());
+    refused(&verify(&code).await, 401, "E061103");
+}
+
+#[tokio::test]
+async fn an_address_of_another_user_is_refused() {
+    let descope = Descope::start().await;
+    let tokens = descope.signed_in().await;
+    let body = json!({ "loginId": ADA, "email": GRACE });
+    let answer = descope.post_with("/v1/auth/otp/update/email", &tokens.refresh, body).await;
+    refused(&answer, 400, "E062125");
+}
+
+#[tokio::test]
 async fn tokens_and_sessions_that_are_over_are_told_apart() {
     let descope = Descope::start().await;
     let tokens = descope.signed_in().await;
