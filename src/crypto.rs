@@ -5,6 +5,7 @@ pub mod device_token;
 pub mod hash_lane;
 pub mod json_web_key;
 pub mod jwt;
+pub mod key_certificate;
 pub mod master_key;
 pub mod password_hash;
 pub mod project_keys;

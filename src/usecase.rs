@@ -32,6 +32,7 @@ pub mod signing_keys;
 mod stand_in;
 pub mod start_password_reset;
 pub mod sweep;
+mod token_forms;
 pub mod update_user;
 pub mod users;
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::key_certificate::KeyCertificate;
 use crate::domain::signing_key::SigningAlgorithm;
 
 /// The numbers of a public key, base64url without padding.
@@ -49,4 +50,7 @@ pub struct JsonWebKey {
     /// The key.
     #[serde(flatten)]
     pub public: PublicKey,
+    /// A certificate of the key, if somebody may ask for one.
+    #[serde(skip)]
+    pub certificate: Option<KeyCertificate>,
 }

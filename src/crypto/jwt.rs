@@ -41,8 +41,8 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    /// The `typ` of the header; `at+jwt` is RFC 9068, section 2.1.
-    const fn typ(self) -> &'static str {
+    /// The `typ` of the header in the standard form; `at+jwt` is RFC 9068, section 2.1.
+    pub const fn typ(self) -> &'static str {
         match self {
             Self::Access | Self::Client => "at+jwt",
             Self::Id | Self::Refresh | Self::Session => "JWT",
@@ -67,7 +67,7 @@ pub enum TokenError {
 #[derive(Serialize)]
 struct Header<'a> {
     alg: SigningAlgorithm,
-    typ: &'static str,
+    typ: &'a str,
     kid: &'a str,
 }
 
@@ -129,29 +129,76 @@ pub struct ClientClaims {
     pub token_kind: TokenKind,
 }
 
-/// The claims by which it is decided whether a token is taken, of whatever kind.
-struct Decisive<'c> {
-    iss: &'c str,
-    aud: &'c str,
-    nbf: i64,
-    exp: i64,
-    token_kind: TokenKind,
+/// The claims by which it is decided whether a token is taken, of whatever kind and form.
+#[derive(Clone, Copy, Debug)]
+pub struct Decisive<'c> {
+    /// Issuer.
+    pub iss: &'c str,
+    /// Audience; a form may have none.
+    pub aud: Option<&'c str>,
+    /// Not valid before; a form may do without.
+    pub nbf: Option<i64>,
+    /// Not valid from then on.
+    pub exp: i64,
+    /// What the token is for.
+    pub token_kind: TokenKind,
 }
 
-/// Claims of a token that opens something.
-trait BearerClaims: DeserializeOwned {
+/// Claims of a token that opens something, in one of the forms that tokens have.
+pub trait BearerClaims: DeserializeOwned {
+    /// The `typ` of the header of such a token.
+    fn typ(kind: TokenKind) -> &'static str {
+        kind.typ()
+    }
+
+    /// What decides.
     fn decisive(&self) -> Decisive<'_>;
+}
+
+/// Claims of a token that stands for a session.
+pub trait SessionBearer: BearerClaims {
+    /// The session and its user; none if the token does not name them as it should.
+    fn bearer(&self) -> Option<(SessionId, UserId)>;
+
+    /// Which of the session's refresh tokens it is.
+    fn refresh_generation(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// Claims of a token that stands for a client.
+pub trait ClientBearer: BearerClaims {
+    /// The client, which is also the subject; none if the token does not name it as it should.
+    fn client(&self) -> Option<ClientId>;
 }
 
 impl BearerClaims for ClientClaims {
     fn decisive(&self) -> Decisive<'_> {
-        Decisive { iss: &self.iss, aud: &self.aud, nbf: self.nbf, exp: self.exp, token_kind: self.token_kind }
+        let Self { iss, aud, nbf, exp, token_kind, .. } = self;
+        Decisive { iss, aud: Some(aud), nbf: Some(*nbf), exp: *exp, token_kind: *token_kind }
+    }
+}
+
+impl ClientBearer for ClientClaims {
+    fn client(&self) -> Option<ClientId> {
+        ClientId::parse(&self.client_id).ok().filter(|_| self.sub == self.client_id)
     }
 }
 
 impl BearerClaims for SessionClaims {
     fn decisive(&self) -> Decisive<'_> {
-        Decisive { iss: &self.iss, aud: &self.aud, nbf: self.nbf, exp: self.exp, token_kind: self.token_kind }
+        let Self { iss, aud, nbf, exp, token_kind, .. } = self;
+        Decisive { iss, aud: Some(aud), nbf: Some(*nbf), exp: *exp, token_kind: *token_kind }
+    }
+}
+
+impl SessionBearer for SessionClaims {
+    fn bearer(&self) -> Option<(SessionId, UserId)> {
+        Some((SessionId::parse(&self.sid).ok()?, UserId::parse(&self.sub).ok()?))
+    }
+
+    fn refresh_generation(&self) -> Option<u32> {
+        self.refresh_generation
     }
 }
 
@@ -170,8 +217,8 @@ pub struct IdClaims {
     pub exp: i64,
     /// When the user last proved who they are.
     pub auth_time: i64,
-    /// How they did.
-    pub amr: Vec<AuthenticationMethod>,
+    /// How they did, in the words of the token's profile.
+    pub amr: Vec<&'static str>,
     /// Session id.
     pub sid: String,
     /// Binds the access token (OIDC Core 3.1.3.6); left out for `EdDSA`, for which no hash is standard.
@@ -204,7 +251,7 @@ pub struct Expected<'a> {
     pub kind: TokenKind,
     /// Issuer.
     pub issuer: &'a str,
-    /// Audiences, of which its own must be one.
+    /// Audiences, of which its own must be one; empty if it must have none.
     pub audiences: &'a [String],
     /// The time now.
     pub now: Timestamp,
@@ -212,9 +259,14 @@ pub struct Expected<'a> {
     pub late_by_max: Duration,
 }
 
-/// Writes a token (RFC 7515, section 3.1).
+/// Writes a token in the standard form.
 pub fn sign<C: Serialize>(key: &JwtKey, kind: TokenKind, claims: &C) -> Result<String, SigningKeyError> {
-    let header = Header { alg: key.signing.algorithm(), typ: kind.typ(), kid: &key.json_web_key.kid };
+    sign_as(key, kind.typ(), claims)
+}
+
+/// Writes a token (RFC 7515, section 3.1) with that `typ` in its header.
+pub fn sign_as<C: Serialize>(key: &JwtKey, typ: &str, claims: &C) -> Result<String, SigningKeyError> {
+    let header = Header { alg: key.signing.algorithm(), typ, kid: &key.json_web_key.kid };
     let encode = |json: serde_json::Result<Vec<u8>>| {
         URL_SAFE_NO_PAD.encode(json.expect("claims are strings, numbers and maps with string keys"))
     };
@@ -242,34 +294,42 @@ pub fn named_key(token: &str) -> Option<SigningKeyId> {
     SigningKeyId::parse(&header.kid?).ok()
 }
 
+/// What a token says. Nothing of it has been checked: this tells how, and with whose keys, to check it.
+pub fn peek<T: DeserializeOwned>(token: &str) -> Option<T> {
+    let claims = token.split('.').nth(1).filter(|_| token.len() <= TOKEN_BYTES_MAX)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+}
+
 /// The client that a token says it belongs to. Nothing of it has been checked: this tells whose keys to check it with.
 pub fn named_client(token: &str) -> Option<ClientId> {
     #[derive(Deserialize)]
     struct Named {
         client_id: String,
     }
-    let claims = token.split('.').nth(1).filter(|_| token.len() <= TOKEN_BYTES_MAX)?;
-    let named: Named = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-    ClientId::parse(&named.client_id).ok()
+    ClientId::parse(&peek::<Named>(token)?.client_id).ok()
 }
 
-/// Reads an access, session or refresh token, whatever it claims to be checked against what is expected.
-pub fn verify(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<VerifiedToken, TokenError> {
-    let claims: SessionClaims = verified_claims(token, keys, expected)?;
+/// Reads an access, session or refresh token of that form, whatever it claims to be checked against what is expected.
+pub fn verify<C: SessionBearer>(
+    token: &str,
+    keys: &ProjectKeys,
+    expected: &Expected<'_>,
+) -> Result<VerifiedToken, TokenError> {
+    let claims: C = verified_claims(token, keys, expected)?;
     let malformed = || TokenError::Malformed(None);
-    Ok(VerifiedToken {
-        session_id: SessionId::parse(&claims.sid).map_err(|_| malformed())?,
-        user_id: UserId::parse(&claims.sub).map_err(|_| malformed())?,
-        refresh_generation: claims.refresh_generation,
-        expires_at: Timestamp::from_timestamp_secs(claims.exp).ok_or_else(malformed)?,
-    })
+    let (session_id, user_id) = claims.bearer().ok_or_else(malformed)?;
+    let expires_at = Timestamp::from_timestamp_secs(claims.decisive().exp).ok_or_else(malformed)?;
+    Ok(VerifiedToken { session_id, user_id, refresh_generation: claims.refresh_generation(), expires_at })
 }
 
-/// Reads the access token of a client, checked likewise: gives the client.
-pub fn verify_client(token: &str, keys: &ProjectKeys, expected: &Expected<'_>) -> Result<ClientId, TokenError> {
-    let claims: ClientClaims = verified_claims(token, keys, expected)?;
-    let client_id = ClientId::parse(&claims.client_id).map_err(|_| TokenError::Malformed(None))?;
-    if claims.sub == claims.client_id { Ok(client_id) } else { Err(TokenError::NotForThisUse("sub")) }
+/// Reads the access token of a client in that form, checked likewise: gives the client.
+pub fn verify_client<C: ClientBearer>(
+    token: &str,
+    keys: &ProjectKeys,
+    expected: &Expected<'_>,
+) -> Result<ClientId, TokenError> {
+    let claims: C = verified_claims(token, keys, expected)?;
+    claims.client().ok_or(TokenError::NotForThisUse("sub"))
 }
 
 /// The claims of a token of any kind, once everything about it is as expected.
@@ -278,7 +338,7 @@ fn verified_claims<C: BearerClaims>(token: &str, keys: &ProjectKeys, expected: &
         return Err(TokenError::Malformed(None));
     }
     let header = jsonwebtoken::decode_header(token).map_err(|error| TokenError::Malformed(Some(error)))?;
-    if header.typ.as_deref() != Some(expected.kind.typ()) {
+    if header.typ.as_deref() != Some(C::typ(expected.kind)) {
         return Err(TokenError::NotForThisUse("typ"));
     }
     let key = header.kid.as_deref().and_then(|kid| keys.verifier(kid, expected.now));
@@ -295,15 +355,16 @@ fn verified_claims<C: BearerClaims>(token: &str, keys: &ProjectKeys, expected: &
 
     let (now, said) = (expected.now.timestamp(), claims.decisive());
     if now.saturating_sub(said.exp) >= expected.late_by_max.num_seconds()
-        || now < said.nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds())
+        || said.nbf.is_some_and(|nbf| now < nbf.saturating_sub(CLOCK_SKEW_MAX.num_seconds()))
     {
         return Err(TokenError::Expired);
     }
-    let wrong = [
-        (said.token_kind != expected.kind, "token_kind"),
-        (said.iss != expected.issuer, "iss"),
-        (!expected.audiences.iter().any(|audience| audience == said.aud), "aud"),
-    ];
+    let for_us = match said.aud {
+        Some(said) => expected.audiences.iter().any(|audience| audience == said),
+        None => expected.audiences.is_empty(),
+    };
+    let wrong =
+        [(said.token_kind != expected.kind, "token_kind"), (said.iss != expected.issuer, "iss"), (!for_us, "aud")];
     if let Some((_, claim)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
         return Err(TokenError::NotForThisUse(claim));
     }

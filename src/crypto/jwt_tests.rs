@@ -54,7 +54,7 @@ impl Fixture {
             now: self.now,
             late_by_max: Duration::zero(),
         };
-        jwt::verify(token, &self.keys, &expected).map(drop)
+        jwt::verify::<jwt::SessionClaims>(token, &self.keys, &expected).map(drop)
     }
 
     fn client_token(&self) -> String {
@@ -69,7 +69,7 @@ impl Fixture {
         let issuer = "https://auth.example/p";
         let (audiences, now) = (&self.audiences, self.now);
         let expected = Expected { kind: TokenKind::Client, issuer, audiences, now, late_by_max: Duration::zero() };
-        jwt::verify_client(token, &self.keys, &expected).map(drop)
+        jwt::verify_client::<jwt::ClientClaims>(token, &self.keys, &expected).map(drop)
     }
 }
 

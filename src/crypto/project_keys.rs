@@ -1,11 +1,14 @@
 //! The keys of a project, decrypted and parsed, ready for use.
 
+use std::sync::OnceLock;
+
 use chrono::Duration;
 use uuid::Uuid;
 
 use super::{
     device_token::{DeviceTokenKey, key_id_of},
     json_web_key::JsonWebKey,
+    key_certificate::KeyCertificate,
     master_key::{MasterKey, OpenError, Purpose},
     refresh_token::{RefreshGrant, RefreshTokenKey, SealedRefreshToken},
     signing_key::{SigningKey, SigningKeyError, VerifyingKey},
@@ -14,7 +17,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         id::{DeviceId, ProjectId, SigningKeyId, UserId},
-        signing_key::{KeyPurpose, KeyState, KeyUse, StoredKey},
+        signing_key::{KeyPurpose, KeyState, KeyUse, SigningAlgorithm, StoredKey},
     },
     random::Random,
 };
@@ -51,7 +54,16 @@ pub struct JwtKey {
     pub signing: SigningKey,
     /// Its public half, as published.
     pub json_web_key: JsonWebKey,
+    /// Made when it is first asked for: it costs as much as a token.
+    certificate: OnceLock<Option<KeyCertificate>>,
     verifying: VerifyingKey,
+}
+
+impl JwtKey {
+    fn to_publish(&self) -> JsonWebKey {
+        let make = || KeyCertificate::of(&self.signing, self.stored.id, self.stored.created_at);
+        JsonWebKey { certificate: self.certificate.get_or_init(make).clone(), ..self.json_web_key.clone() }
+    }
 }
 
 /// A key for tokens that only the service itself reads.
@@ -101,8 +113,10 @@ impl ProjectKeys {
                 let signing = SigningKey::from_pkcs8(algorithm, &secret)?;
                 let public = signing.public_key();
                 let verifying = VerifyingKey::new(algorithm, &public)?;
-                let json_web_key = JsonWebKey { kid: key.id.to_string(), alg: algorithm, key_use: "sig", public };
-                self.jwt.push(JwtKey { stored: key.clone(), signing, json_web_key, verifying });
+                let kid = key.id.to_string();
+                let json_web_key = JsonWebKey { kid, alg: algorithm, key_use: "sig", public, certificate: None };
+                let certificate = OnceLock::new();
+                self.jwt.push(JwtKey { stored: key.clone(), signing, json_web_key, certificate, verifying });
             }
         }
         Ok(())
@@ -184,8 +198,16 @@ impl ProjectKeys {
 
     /// The public keys to publish: those that sign, soon will, or lately did.
     pub fn json_web_keys(&self, now: Timestamp) -> Vec<JsonWebKey> {
-        let published = self.jwt.iter().filter(|key| key.stored.state_at(now) != KeyState::Retired);
-        published.map(|key| key.json_web_key.clone()).collect()
+        self.published(now).map(JwtKey::to_publish).collect()
+    }
+
+    /// The algorithm of each of these.
+    pub fn algorithms(&self, now: Timestamp) -> impl Iterator<Item = SigningAlgorithm> {
+        self.published(now).map(|key| key.signing.algorithm())
+    }
+
+    fn published(&self, now: Timestamp) -> impl Iterator<Item = &JwtKey> {
+        self.jwt.iter().filter(move |key| key.stored.state_at(now) != KeyState::Retired)
     }
 }
 

@@ -27,9 +27,12 @@ pub enum ParseClaimsError {
     TooMany,
 }
 
+fn bytes_of(object: &Map<String, Value>) -> usize {
+    serde_json::to_vec(object).map_or(usize::MAX, |json| json.len())
+}
+
 fn within_bytes(object: Map<String, Value>) -> Result<Map<String, Value>, ParseClaimsError> {
-    let bytes = serde_json::to_vec(&object).map_or(usize::MAX, |json| json.len());
-    if bytes > CLAIMS_BYTES_MAX { Err(ParseClaimsError::TooLarge) } else { Ok(object) }
+    if bytes_of(&object) > CLAIMS_BYTES_MAX { Err(ParseClaimsError::TooLarge) } else { Ok(object) }
 }
 
 /// Claims brought along by the application. They stand in tokens under one name of their own, so that they can never pass
@@ -53,6 +56,11 @@ impl CustomClaims {
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How large they are, in bytes of JSON.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.0)
     }
 
     /// The claims.

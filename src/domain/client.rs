@@ -1,6 +1,7 @@
 //! Applications and back ends of a project.
 
 use super::id::{ClientId, ClientSecretId, ProjectId};
+pub use super::token_profile::TokenProfile;
 use crate::clock::Timestamp;
 
 /// Kind of a client (RFC 6749, section 2.1).
@@ -49,44 +50,6 @@ impl RefreshTokenFormat {
     /// Reads the word from the database.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Jwt, Self::Opaque].into_iter().find(|format| format.as_str() == word)
-    }
-}
-
-/// What the tokens of a client's sign-ins look like: `standard` is RFC 9068 and OIDC, the others are what the official client
-/// libraries of that vendor verify.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum TokenProfile {
-    /// Descope.
-    Descope,
-    /// RFC 9068 and OIDC Core.
-    #[default]
-    Standard,
-    /// Stytch (Consumer).
-    Stytch,
-    /// Transmit Security (Mosaic).
-    Transmit,
-    /// `WorkOS` `AuthKit`.
-    WorkOs,
-}
-
-impl TokenProfile {
-    /// Every profile.
-    pub const ALL: [Self; 5] = [Self::Descope, Self::Standard, Self::Stytch, Self::Transmit, Self::WorkOs];
-
-    /// The word for it in the database and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Descope => "descope",
-            Self::Standard => "standard",
-            Self::Stytch => "stytch",
-            Self::Transmit => "transmit",
-            Self::WorkOs => "workos",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.as_str() == word)
     }
 }
 

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    id::ProjectId, password::PasswordPolicy, refresh::RefreshPolicy, signing_key::SigningAlgorithm,
+    id::ProjectId,
+    origin::{is_allowed, is_loopback, parse_allowed_origin},
+    password::PasswordPolicy,
+    refresh::RefreshPolicy,
+    signing_key::SigningAlgorithm,
     violation::Violation,
 };
 use crate::clock::Timestamp;
@@ -149,6 +153,9 @@ impl ProjectSettings {
         if let Some(error) = self.password_reset_urls.iter().find_map(|url| parse_page(url).err()) {
             complain("password_reset_urls", error.to_string());
         }
+        if let Some(error) = self.allowed_origins.iter().find_map(|origin| parse_allowed_origin(origin).err()) {
+            complain("allowed_origins", error.to_string());
+        }
         if let Some(error) = self.sign_out_urls.iter().find_map(|url| parse_page(url).err()) {
             complain("sign_out_urls", error.to_string());
         }
@@ -184,6 +191,11 @@ impl ProjectSettings {
         wrong
             .map(|(field, _, (_, words))| Violation::new(format!("settings.{field}"), format!("must be {words}")))
             .collect()
+    }
+
+    /// True if scripts of pages of that origin may call, as a browser sends it in `Origin`.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| is_allowed(allowed, origin))
     }
 
     /// How refresh tokens are handled.
@@ -232,13 +244,7 @@ pub struct ParsePageError;
 fn parse_page(text: &str) -> Result<(), ParsePageError> {
     parse_resource(text).map_err(|_| ParsePageError)?;
     let url = Url::parse(text).map_err(|_| ParsePageError)?;
-    let is_loopback = match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let is_fine = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    let is_fine = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     if is_fine && url.host().is_some() { Ok(()) } else { Err(ParsePageError) }
 }
 

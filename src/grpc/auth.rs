@@ -231,7 +231,7 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let project_id = id("project_id", &body.project_id, ProjectId::parse)?;
+            let project_id = settings::project_or_only(&body.project_id)?;
             let keys = json_web_keys(&self.0, project_id).await?;
             Ok(GetJsonWebKeySetResponse { keys: keys.into_iter().map(Into::into).collect() })
         };
@@ -320,7 +320,7 @@ impl AuthService for AuthApi {
         request: Request<proto::GetProviderMetadataRequest>,
     ) -> Result<Response<proto::GetProviderMetadataResponse>, Status> {
         let (call, body) = open(request);
-        answer(&call, settings::get_provider_metadata(&self.0, &call, body)).await
+        answer(&call, settings::get_provider_metadata(&self.0, &body)).await
     }
 }
 
@@ -436,7 +436,15 @@ fn session_credential(presented: Option<Presented>) -> Result<SessionCredential,
 
 impl From<JsonWebKey> for proto::JsonWebKey {
     fn from(key: JsonWebKey) -> Self {
-        let message = Self { kid: key.kid, alg: key.alg.as_str().into(), r#use: key.key_use.into(), ..Self::default() };
+        let (x5c, x5t_s256) = key.certificate.map(|made| (made.x5c, made.x5t_s256)).unzip();
+        let message = Self {
+            kid: key.kid,
+            alg: key.alg.as_str().into(),
+            r#use: key.key_use.into(),
+            x5c: x5c.into_iter().collect(),
+            x5t_s256,
+            ..Self::default()
+        };
         match key.public {
             PublicKey::Ec { crv, x, y } => {
                 Self { kty: "EC".into(), crv: Some(crv.into()), x: Some(x), y: Some(y), ..message }

@@ -4,7 +4,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
-    domain::{caller::Caller, client::ClientType},
+    crypto::secret_token::{PlainSecret, SecretKind},
+    domain::{
+        caller::Caller,
+        client::{ClientType, TokenProfile},
+        id::ProjectId,
+    },
+    id_form,
     proto::CallerKind,
     usecase::{
         Error, Services,
@@ -50,10 +56,30 @@ fn credentials(headers: &HeaderMap) -> Option<CallerCredentials> {
         basic(credentials)
     } else if scheme.eq_ignore_ascii_case("bearer") {
         let is_short = credentials.len() <= TOKEN_BYTES_MAX;
-        is_short.then(|| CallerCredentials::Token(credentials.trim_start_matches(' ').into()))
+        is_short.then(|| bearer(credentials.trim_start_matches(' ')))
     } else {
         None
     }
+}
+
+/// A secret alone, a project with a secret or without, or a token (RFC 6750): no text can be two of them.
+fn bearer(text: &str) -> CallerCredentials {
+    let (name, secret) = text.split_once(':').unwrap_or((text, ""));
+    if let Some((project_id, profile)) = project(name) {
+        return CallerCredentials::Project { project_id, profile, client_secret: secret.into() };
+    }
+    match PlainSecret::parse(SecretKind::ClientSecret, text) {
+        Some(_) => CallerCredentials::SecretAlone(text.into()),
+        None => CallerCredentials::Token(text.into()),
+    }
+}
+
+/// A project by its id, and the profile that the form of the id belongs to.
+fn project(id: &str) -> Option<(ProjectId, TokenProfile)> {
+    if let Ok(id) = ProjectId::parse(id) {
+        return Some((id, TokenProfile::Standard));
+    }
+    id_form::parse_descope('P', id).map(|id| (id.into(), TokenProfile::Descope))
 }
 
 /// `base64(id:secret)` (RFC 7617).

@@ -18,6 +18,16 @@ use crate::{
     },
 };
 
+/// The look-up of every call of an application that names its project instead of itself.
+pub(super) fn public_of_profile(project_id: ProjectId, profile: TokenProfile) -> Select<client::Entity> {
+    client::Entity::find()
+        .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
+        .filter(client::Column::ClientType.eq(ClientType::Public.as_str()))
+        .filter(client::Column::TokenProfile.eq(profile.as_str()))
+        .order_by_asc(client::Column::Id)
+        .limit(1)
+}
+
 /// Clients and their secrets.
 #[derive(Debug)]
 pub struct Clients<'c, C>(pub(super) &'c C);
@@ -76,6 +86,24 @@ impl<C: ConnectionTrait> Clients<'_, C> {
             .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
             .filter(client::Column::RefreshTokenFormat.eq(RefreshTokenFormat::Jwt.as_str()));
         Ok(query.limit(1).one(self.0).await?.is_some())
+    }
+
+    /// True if tokens of some client of the project have to be signed with RS256.
+    pub async fn any_that_needs_rs256(&self, project_id: ProjectId) -> Result<bool, StoreError> {
+        let profiles = TokenProfile::ALL.into_iter().filter(|profile| profile.needs_rs256());
+        let query = client::Entity::find()
+            .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
+            .filter(client::Column::TokenProfile.is_in(profiles.map(TokenProfile::as_str)));
+        Ok(query.limit(1).one(self.0).await?.is_some())
+    }
+
+    /// The oldest public client of a project whose tokens have that profile.
+    pub async fn oldest_public(
+        &self,
+        project_id: ProjectId,
+        profile: TokenProfile,
+    ) -> Result<Option<Client>, StoreError> {
+        public_of_profile(project_id, profile).one(self.0).await?.map(TryInto::try_into).transpose()
     }
 
     /// Deletes a client with all that hangs on it; false if there is none.

@@ -11,6 +11,7 @@ use crate::{
     crypto::secret_token::SecretHash,
     domain::{
         bucket::{Bucket, Guarded, Subject},
+        client::TokenProfile,
         identifier::{Identifier, IdentifierKind},
         page::Page,
     },
@@ -24,6 +25,7 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let page = Page { size: 20, after: Some(id) };
     vec![
         ("client by secret", clients::by_secret(&hash).build(backend)),
+        ("public client of a project", clients::public_of_profile(id.into(), TokenProfile::Standard).build(backend)),
         ("account by identifier", backend.build(&credentials::account_by_identifier(id.into(), &identifier))),
         ("user by identifier", users::by_identifier(id.into(), &identifier).build(backend)),
         ("user by id", users::by_id(id.into(), id.into()).build(backend)),

@@ -1,18 +1,17 @@
 //! Who is calling? The one place that decides.
 
-use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, Services};
+use super::{Error, Services, token_forms};
 use crate::{
     crypto::{
-        jwt::{self, Expected, TokenKind},
+        jwt,
         secret_token::{PlainSecret, SecretKind},
     },
     domain::{
         caller::{Caller, ClientCaller, ClientProof},
-        client::{Client, ClientType},
-        id::ClientId,
+        client::{Client, ClientType, TokenProfile},
+        id::{ClientId, ProjectId},
     },
 };
 
@@ -26,6 +25,18 @@ pub enum CallerCredentials {
         /// Its secret; empty for a public client.
         client_secret: SecretString,
     },
+    /// The secret of a confidential client alone: it tells whose it is.
+    SecretAlone(SecretString),
+    /// A project, and the secret of one of its confidential clients. Without a secret it stands for the project's oldest public client
+    /// of that profile.
+    Project {
+        /// The project.
+        project_id: ProjectId,
+        /// The profile that the form of the project's id belongs to.
+        profile: TokenProfile,
+        /// The secret, or nothing.
+        client_secret: SecretString,
+    },
     /// An access token of a client (RFC 6750, section 2.1).
     Token(SecretString),
 }
@@ -34,6 +45,13 @@ pub enum CallerCredentials {
 pub async fn authenticate_caller(services: &Services, credentials: &CallerCredentials) -> Result<Caller, Error> {
     match credentials {
         CallerCredentials::Secret { client_id, client_secret } => by_secret(services, client_id, client_secret).await,
+        CallerCredentials::SecretAlone(secret) => {
+            let owner = owner_of(services, secret.expose_secret()).await?;
+            by_owner(services, owner).await
+        }
+        CallerCredentials::Project { project_id, profile, client_secret } => {
+            by_project(services, *project_id, *profile, client_secret.expose_secret()).await
+        }
         CallerCredentials::Token(token) => by_token(services, token).await,
     }
 }
@@ -45,17 +63,43 @@ async fn by_secret(services: &Services, client_id: &str, secret: &SecretString) 
         let known = services.store.view().operators().has_secret(id, &secret.hash()).await?;
         return if known { Ok(Caller::Operator(Some(id))) } else { Err(Error::CallerUnauthenticated) };
     }
-    let (client, proof) = if secret.is_empty() {
-        (find(services, id, ClientType::Public).await?, ClientProof::Nothing)
-    } else {
-        let secret = PlainSecret::parse(SecretKind::ClientSecret, secret).ok_or(Error::CallerUnauthenticated)?;
-        let owner = services.store.view().clients().owner_of_secret(&secret.hash()).await?;
-        if owner != Some(id) {
-            return Err(Error::CallerUnauthenticated);
-        }
-        (find(services, id, ClientType::Confidential).await?, ClientProof::Secret)
-    };
-    Ok(Caller::Client(Box::new(in_its_project(services, client, proof).await?)))
+    if secret.is_empty() {
+        let client = find(services, id, ClientType::Public).await?;
+        return Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Nothing).await?)));
+    }
+    let owner = owner_of(services, secret).await?;
+    if owner == id { by_owner(services, owner).await } else { Err(Error::CallerUnauthenticated) }
+}
+
+async fn by_project(
+    services: &Services,
+    project_id: ProjectId,
+    profile: TokenProfile,
+    secret: &str,
+) -> Result<Caller, Error> {
+    if secret.is_empty() {
+        let client = services.store.view().clients().oldest_public(project_id, profile).await?;
+        let client = client.ok_or(Error::CallerUnauthenticated)?;
+        return Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Nothing).await?)));
+    }
+    let owner = owner_of(services, secret).await?;
+    let client = find(services, owner, ClientType::Confidential).await?;
+    if client.project_id != project_id {
+        return Err(Error::CallerUnauthenticated);
+    }
+    Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Secret).await?)))
+}
+
+/// The client whose secret that is.
+async fn owner_of(services: &Services, secret: &str) -> Result<ClientId, Error> {
+    let secret = PlainSecret::parse(SecretKind::ClientSecret, secret).ok_or(Error::CallerUnauthenticated)?;
+    let owner = services.store.view().clients().owner_of_secret(&secret.hash()).await?;
+    owner.ok_or(Error::CallerUnauthenticated)
+}
+
+async fn by_owner(services: &Services, owner: ClientId) -> Result<Caller, Error> {
+    let client = find(services, owner, ClientType::Confidential).await?;
+    Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Secret).await?)))
 }
 
 /// The token itself says whose it is, which is believed just enough to fetch that project's keys.
@@ -66,15 +110,8 @@ async fn by_token(services: &Services, token: &SecretString) -> Result<Caller, E
     let caller = in_its_project(services, client, ClientProof::Token).await?;
     let (project, now) = (&caller.project, services.clock.now());
     let keys = services.key_ring.keys_for(&services.store, project.id, jwt::named_key(token), now).await?;
-    let (issuer, audiences) = (services.issuer(project), [project.id.to_string(), project.own_audience()]);
-    let expected = Expected {
-        kind: TokenKind::Client,
-        issuer: &issuer,
-        audiences: &audiences,
-        now,
-        late_by_max: Duration::zero(),
-    };
-    match jwt::verify_client(token, &keys, &expected) {
+    let form = (project, caller.client.token_profile);
+    match token_forms::verify_client(services, form, &keys, token, now) {
         Ok(proved) if proved == id => Ok(Caller::Client(Box::new(caller))),
         Ok(_) => Err(Error::CallerUnauthenticated),
         Err(error) => {
@@ -103,7 +140,13 @@ mod tests {
     fn credentials_are_not_printed() {
         let token = CallerCredentials::Token("eyJhbGciOi".into());
         let secret = CallerCredentials::Secret { client_id: "client".into(), client_secret: "signet_cs".into() };
-        assert!(!format!("{token:?} {secret:?}").contains("eyJ"));
-        assert!(!format!("{secret:?}").contains("signet_cs"));
+        let alone = CallerCredentials::SecretAlone("signet_cs".into());
+        let project = CallerCredentials::Project {
+            project_id: ProjectId::from(uuid::Uuid::nil()),
+            profile: TokenProfile::Standard,
+            client_secret: "signet_cs".into(),
+        };
+        let printed = format!("{token:?} {secret:?} {alone:?} {project:?}");
+        assert!(!printed.contains("eyJ") && !printed.contains("signet_cs"), "{printed}");
     }
 }

@@ -5,12 +5,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, IssuedToken, Services,
-    mint_tokens::{Subject, mint_session_token},
+    mint_tokens::mint_session_token,
+    token_forms::{self, Subject},
 };
 use crate::{
     clock::Timestamp,
     crypto::{
-        jwt::{self, Expected, TokenKind, VerifiedToken},
+        jwt::{self, TokenKind, VerifiedToken},
         project_keys::ProjectKeys,
     },
     domain::{
@@ -89,9 +90,9 @@ pub async fn authenticate_session(
     }
     let session_token = if wishes.renew_session_token {
         let project = &caller.project;
-        let (keys, issuer) =
-            (services.key_ring.keys(&services.store, project.id, now).await?, services.issuer(project));
-        let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+        let keys = services.key_ring.keys(&services.store, project.id, now).await?;
+        // No form of a session token tells about the client.
+        let subject = Subject::new(services, project, &caller.client, &user, &session);
         Some(mint_session_token(&keys, &subject, now, &services.random)?)
     } else {
         None
@@ -132,15 +133,7 @@ pub(super) fn verify_with(
     now: Timestamp,
     late_by_max: Duration,
 ) -> Result<VerifiedToken, Error> {
-    let project = &caller.project;
-    let mut audiences = vec![project.id.to_string()];
-    if kind == TokenKind::Access {
-        audiences.push(project.default_audience());
-        audiences.extend(project.settings.allowed_resources.iter().cloned());
-    }
-    let issuer = services.issuer(project);
-    let expected = Expected { kind, issuer: &issuer, audiences: &audiences, now, late_by_max };
-    jwt::verify(token.expose_secret(), keys, &expected).map_err(|error| {
+    token_forms::verify(services, &caller.project, keys, token, (kind, now, late_by_max)).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         Error::TokenInvalid
     })

@@ -4,12 +4,15 @@ use secrecy::SecretString;
 
 use super::{Call, Error, Services, projects::check_name, signing_keys::keep_for_refresh_tokens};
 use crate::{
+    clock::Timestamp,
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
         client::{Client, ClientSecret, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         event::{Event, EventKind},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
+        project::Project,
+        signing_key::SigningAlgorithm,
     },
     store::Tx,
 };
@@ -57,8 +60,13 @@ pub async fn create_client(
     call.operator()?;
     let NewClient { name, client_type, refresh_token_format, token_profile, token_delivery } = new;
     check_name(&name)?;
-    services.project(project_id).await?;
-    let now = services.clock.now();
+    let (project, now) = (services.project(project_id).await?, services.clock.now());
+    check_algorithm(&project, token_profile)?;
+    if token_profile.needs_rs256() {
+        check_signer(services, project_id, now).await?;
+    }
+    let refresh_token_format = token_profile.refresh_token_format(refresh_token_format);
+    let has_jwt = refresh_token_format == RefreshTokenFormat::Jwt;
     let id = ClientId::generate(now, &services.random);
     let client = Client {
         id,
@@ -71,9 +79,12 @@ pub async fn create_client(
         created_at: now,
     };
     let tx = services.store.begin().await?;
-    if refresh_token_format == RefreshTokenFormat::Jwt {
-        // Held, so that no successor is made meanwhile by somebody who does not see the client yet.
-        tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
+    if has_jwt || token_profile.needs_rs256() {
+        // Held, so that neither a successor is made nor the algorithm changed meanwhile by somebody who does not see the client yet.
+        let project = tx.projects().lock(project_id).await?.ok_or(Error::ProjectNotFound)?;
+        check_algorithm(&project, token_profile)?;
+    }
+    if has_jwt {
         keep_for_refresh_tokens(&tx, project_id, now).await?;
     }
     tx.clients().insert(&client).await?;
@@ -83,10 +94,31 @@ pub async fn create_client(
         ClientType::Public => None,
     };
     tx.commit().await?;
-    if refresh_token_format == RefreshTokenFormat::Jwt {
+    if has_jwt {
         services.key_ring.forget(project_id);
     }
     Ok((client, secret))
+}
+
+/// Refuses a profile whose tokens the project's keys cannot sign.
+fn check_algorithm(project: &Project, profile: TokenProfile) -> Result<(), Error> {
+    if !profile.needs_rs256() || project.settings.signing_algorithm == SigningAlgorithm::Rs256 {
+        return Ok(());
+    }
+    let problem =
+        "needs tokens signed with RS256: change the project's `signing_algorithm`, and wait until its new key signs";
+    Err(Error::field("token_profile", problem))
+}
+
+/// The same, for a project whose algorithm was changed so lately that a key of the former one still signs.
+async fn check_signer(services: &Services, project_id: ProjectId, now: Timestamp) -> Result<(), Error> {
+    let keys = services.key_ring.keys(&services.store, project_id, now).await?;
+    if keys.signer(now)?.signing.algorithm() == SigningAlgorithm::Rs256 {
+        return Ok(());
+    }
+    let problem =
+        "needs tokens signed with RS256: the project's key for that does not sign yet, try again in a few minutes";
+    Err(Error::field("token_profile", problem))
 }
 
 /// Lists the clients of a project.

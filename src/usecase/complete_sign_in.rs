@@ -5,9 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::{
-    Call, Error, Services, Tokens,
-    end_sessions::end_sessions_of,
-    mint_tokens::{Subject, mint_tokens},
+    Call, Error, Services, Tokens, end_sessions::end_sessions_of, mint_tokens::mint_tokens, token_forms::Subject,
 };
 use crate::{
     clock::Timestamp,
@@ -96,8 +94,7 @@ pub(super) async fn complete_sign_in(
     tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
-    let issuer = services.issuer(project);
-    let subject = Subject { project, issuer: &issuer, user: &user, session: &session };
+    let subject = Subject::new(services, project, &caller.client, &user, &session);
     let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
     let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);

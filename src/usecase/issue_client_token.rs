@@ -1,13 +1,12 @@
 //! Access tokens of clients themselves (RFC 6749, section 4.4; RFC 9068).
 
 use chrono::Duration;
-use ulid::Ulid;
 
-use super::{Call, Error, IssuedToken, Services};
-use crate::{
-    crypto::jwt::{self, ClientClaims, TokenKind},
-    domain::caller::ClientProof,
+use super::{
+    Call, Error, IssuedToken, Services,
+    token_forms::{self, Stamp},
 };
+use crate::domain::caller::ClientProof;
 
 /// Lifetime of a client's token. It cannot be refreshed, and costs no more than a signature to get anew; an hour is what client
 /// libraries reckon with. It outlives the secret it was got with by so much, but not its client.
@@ -29,19 +28,8 @@ pub async fn issue_client_token(
         return Err(Error::ResourceNotAllowed("resource"));
     }
     let expires_at = now + LIFETIME;
-    let client_id = caller.client.id.to_string();
-    let claims = ClientClaims {
-        iss: services.issuer(project),
-        sub: client_id.clone(),
-        aud: resource.unwrap_or_else(|| project.own_audience()),
-        client_id,
-        iat: now.timestamp(),
-        nbf: now.timestamp(),
-        exp: expires_at.timestamp(),
-        jti: Ulid::from_bytes(services.random.bytes()).to_string(),
-        token_kind: TokenKind::Client,
-    };
+    let stamp = Stamp::new(now, expires_at, &services.random);
     let keys = services.key_ring.keys(&services.store, project.id, now).await?;
-    let token = jwt::sign(keys.signer(now)?, TokenKind::Client, &claims)?;
+    let token = token_forms::client_token(services, keys.signer(now)?, caller, resource.as_deref(), &stamp)?;
     Ok(IssuedToken { token: token.into(), expires_at })
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     id::ProjectId,
     page::{Listed, Page},
     project::{NAME_BYTES_MAX, Project, ProjectSettings},
-    signing_key::{KeyUse, PUBLISH_LEAD, StoredKey},
+    signing_key::{KeyUse, PUBLISH_LEAD, SigningAlgorithm, StoredKey},
     violation::Violation,
 };
 
@@ -86,6 +86,11 @@ pub async fn update_project(
         let key = generate(services, id, KeyUse::Jwt(algorithm), now).await?;
         Some(StoredKey { activates_at: now + PUBLISH_LEAD, ..key })
     };
+    // The row is held, and so it is where such a client is made.
+    if key.is_some() && algorithm != SigningAlgorithm::Rs256 && tx.clients().any_that_needs_rs256(id).await? {
+        let problem = "must stay RS256 as long as the project has a client whose token profile is not `standard`";
+        return Err(Error::field("settings.signing_algorithm", problem));
+    }
     tx.projects().update(&project).await?;
     services.record(&tx, call, now, [Event::new(EventKind::ProjectUpdated, id)]).await?;
     if let Some(key) = &key {

@@ -1,15 +1,13 @@
 //! New tokens for a refresh token (ARCHITECTURE.md, "A refresh, step by step").
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Call, Error, Services, Tokens,
-    authenticate_session::verify_with,
-    end_sessions::end_session,
-    mint_tokens::{Subject, mint_tokens},
+    Call, Error, Services, Tokens, authenticate_session::verify_with, end_sessions::end_session,
+    mint_tokens::mint_tokens, token_forms::Subject,
 };
 use crate::{
     clock::Timestamp,
@@ -21,7 +19,7 @@ use crate::{
     domain::{
         caller::ClientCaller,
         challenge::TokenWishes,
-        client::ClientType,
+        client::{Client, ClientType},
         event::{Event, EventKind},
         refresh::{RefreshOutcome, RefreshState},
         session::Session,
@@ -65,8 +63,8 @@ pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) 
     };
     let user = tx.users().find(project_id, session.user_id).await?;
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
-    let issuer = services.issuer(&caller.project);
-    let subject = Subject { project: &caller.project, issuer: &issuer, user: &user, session: &session };
+    let client = client_of(caller, &tx, &session).await?;
+    let subject = Subject::new(services, &caller.project, &client, &user, &session);
     let tokens = mint_tokens(&keys, &subject, &request.wishes, now, &services.random)?;
     tx.commit().await?;
     Ok(Refreshed { user, session, tokens })
@@ -88,9 +86,10 @@ async fn step(
     let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
     check_client(caller, &session)?;
     check_resource(caller, &session, wishes)?;
+    let policy = session.token_profile.refresh_policy(settings);
     let from = session.refresh.generation;
     let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
-    match session.refresh.present(grant.generation, settings.refresh_policy(), now) {
+    match session.refresh.present(grant.generation, policy, now) {
         RefreshOutcome::Reuse => {
             services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
             end_session(services, call, tx, session.id, "refresh_token_reuse", now).await?;
@@ -117,6 +116,20 @@ async fn step(
 fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
     let fine = session.client_id == caller.client.id || caller.client.client_type == ClientType::Confidential;
     if fine { Ok(()) } else { Err(Error::TokenInvalid) }
+}
+
+/// The client that opened a session: most often the caller.
+pub(super) async fn client_of<'c>(
+    caller: &'c ClientCaller,
+    tx: &Tx,
+    session: &Session,
+) -> Result<Cow<'c, Client>, Error> {
+    if session.client_id == caller.client.id {
+        return Ok(Cow::Borrowed(&caller.client));
+    }
+    // A client takes its sessions along when it is deleted.
+    let client = tx.clients().find(caller.project_id(), session.client_id).await?;
+    client.map(Cow::Owned).ok_or(Error::SessionNotActive)
 }
 
 /// A resource that the project has given up gets no more tokens.

@@ -8,8 +8,9 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 18] = [
+const INDEXES: [(&str, &str); 19] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
+    ("public client of a project", "ix_clients_project_id"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),

@@ -1,10 +1,12 @@
 //! What everybody may know of a project.
 
 use crate::{
+    domain::id::ProjectId,
+    grpc::convert::id,
     proto::{
         GetProviderMetadataRequest, GetProviderMetadataResponse, GetSignInSettingsRequest, GetSignInSettingsResponse,
     },
-    usecase::{Call, Error, Services},
+    usecase::{Call, Error, Services, json_web_keys::provider_metadata},
 };
 
 pub(super) async fn get_sign_in_settings(
@@ -16,9 +18,19 @@ pub(super) async fn get_sign_in_settings(
 }
 
 pub(super) async fn get_provider_metadata(
-    _services: &Services,
-    _call: &Call,
-    _body: GetProviderMetadataRequest,
+    services: &Services,
+    body: &GetProviderMetadataRequest,
 ) -> Result<GetProviderMetadataResponse, Error> {
-    Err(Error::NotSupported("get_provider_metadata"))
+    let metadata = provider_metadata(services, project_or_only(&body.project_id)?).await?;
+    Ok(GetProviderMetadataResponse {
+        project_id: metadata.project_id.to_string(),
+        issuer: metadata.issuer,
+        public_url: metadata.public_url,
+        signing_algorithms: metadata.signing_algorithms.into_iter().map(|alg| alg.as_str().to_owned()).collect(),
+    })
+}
+
+/// The project that is named; none for the only one there is.
+pub(super) fn project_or_only(project_id: &str) -> Result<Option<ProjectId>, Error> {
+    (!project_id.is_empty()).then(|| id("project_id", project_id, ProjectId::parse)).transpose()
 }
