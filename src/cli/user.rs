@@ -162,7 +162,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         ..Profile::default()
     };
     let identifiers = given.into_iter().filter_map(vouched).collect();
-    let new = NewUser { identifiers, password, external_id: None, profile };
+    let new = NewUser { identifiers, password, password_must_change: false, external_id: None, profile };
     let user = create_user(&services, &call, new).await.map_err(explain)?;
     let note = if user.password.is_some() {
         ""

@@ -3,6 +3,7 @@
 //! A challenge is bound to project, client, user and credential version. Its kind is part of every look-up, so that a
 //! challenge of one kind is worthless everywhere else.
 
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,8 +11,12 @@ use super::{
     claims::{ClaimsRequest, CustomClaims},
     client_context::ClientContext,
     id::{ChallengeId, ClientId, DeviceId, ProjectId, UserId},
+    session::SessionChoice,
 };
 use crate::clock::Timestamp;
+
+/// How long a password that has to be changed can be, once it was shown: the user is there, and waits for no mail.
+pub const PASSWORD_CHANGE_LIFETIME: Duration = Duration::minutes(5);
 
 /// Password resets that a user can have open at once; the oldest make room. More than the budget of mails allows in the time in
 /// which a reset is good, so that a stranger who starts some does not push out the owner's.
@@ -102,6 +107,9 @@ pub struct SignInWishes {
     pub revoke_other_sessions: bool,
     /// Language of mails.
     pub locale: Option<String>,
+    /// Which session to open. What was begun by the binary before this one opens a new one.
+    #[serde(default)]
+    pub session: SessionChoice,
 }
 
 /// Which tokens to issue beside the access and the refresh token.
@@ -129,8 +137,9 @@ pub struct EmailCode {
 /// A password reset on its way to a user. Bound to no client: a page may finish what an application began.
 #[derive(Clone, Debug)]
 pub struct PasswordReset {
-    /// Canonical address it was sent to: a changed address kills it.
-    pub email: String,
+    /// Canonical address it was sent to: a changed address kills it. None if nothing was sent: it was given to somebody who had shown
+    /// the password of today, which has to be changed.
+    pub email: Option<String>,
     /// Keyed hash of the code; none for a link, whose token is the whole secret.
     pub code_hash: Option<[u8; 32]>,
 }

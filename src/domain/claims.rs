@@ -63,9 +63,38 @@ impl CustomClaims {
         bytes_of(&self.0)
     }
 
+    /// These claims after a change: objects are merged member by member, null takes a member away, everything else replaces what
+    /// was there (RFC 7396). The bounds hold for the outcome too, or claims could grow from change to change.
+    pub fn merged(&self, change: &Self) -> Result<Self, ParseClaimsError> {
+        let mut object = self.0.clone();
+        merge(&mut object, &change.0);
+        Self::parse(object)
+    }
+
     /// The claims.
     pub const fn as_object(&self) -> &Map<String, Value> {
         &self.0
+    }
+}
+
+fn merge(object: &mut Map<String, Value>, change: &Map<String, Value>) {
+    for (name, value) in change {
+        match value {
+            Value::Null => {
+                object.remove(name);
+            }
+            Value::Object(members) => {
+                let mut merged = match object.remove(name) {
+                    Some(Value::Object(known)) => known,
+                    _ => Map::new(),
+                };
+                merge(&mut merged, members);
+                object.insert(name.clone(), Value::Object(merged));
+            }
+            value => {
+                object.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -91,6 +120,7 @@ impl ClaimsRequest {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
@@ -109,6 +139,25 @@ mod tests {
         );
         let many = (0..=CUSTOM_CLAIMS_MAX).map(|n| (n.to_string(), json!(1))).collect();
         assert_eq!(CustomClaims::parse(many), Err(ParseClaimsError::TooMany));
+    }
+
+    #[rstest]
+    #[case::others_stay(json!({"a": 1, "b": 2}), json!({"b": 3, "c": 4}), json!({"a": 1, "b": 3, "c": 4}))]
+    #[case::null_takes_away(json!({"a": 1, "b": 2}), json!({"a": null, "z": null}), json!({"b": 2}))]
+    #[case::members_of_objects(json!({"a": {"b": 1, "c": 2}}), json!({"a": {"b": null, "d": 3}}), json!({"a": {"c": 2, "d": 3}}))]
+    #[case::no_object_to_merge_into(json!({"a": 1}), json!({"a": {"b": null, "c": 2}}), json!({"a": {"c": 2}}))]
+    #[case::lists_are_replaced(json!({"a": [1, 2]}), json!({"a": [null]}), json!({"a": [null]}))]
+    #[case::no_change(json!({"a": null}), json!({}), json!({"a": null}))]
+    fn claims_are_merged_member_by_member(#[case] claims: Value, #[case] change: Value, #[case] expected: Value) {
+        let [claims, change, expected] = [claims, change, expected].map(|claims| CustomClaims(object(claims)));
+        assert_eq!(claims.merged(&change), Ok(expected));
+    }
+
+    #[test]
+    fn merged_claims_stay_within_the_bounds() {
+        let half = |name: &str| CustomClaims::parse(object(json!({name: "x".repeat(CLAIMS_BYTES_MAX / 2)}))).unwrap();
+        assert_eq!(half("a").merged(&half("b")), Err(ParseClaimsError::TooLarge));
+        assert_eq!(half("a").merged(&half("a")), Ok(half("a")));
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub const SESSION_LIFETIME_MIN: Duration = Duration::minutes(5);
 pub struct ParseSessionDurationError;
 
 /// How long a session shall last from now on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(into = "i64", try_from = "i64")]
 pub struct SessionDuration(Duration);
 
 impl SessionDuration {
@@ -59,6 +60,62 @@ impl SessionDuration {
         let duration = Duration::try_seconds(seconds).filter(|_| nanos == 0);
         let is_allowed = |duration: &Duration| (SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX).contains(duration);
         duration.filter(is_allowed).map(Self).ok_or(ParseSessionDurationError)
+    }
+
+    /// The state of a session that lasts that long from now, whether it is used or not.
+    fn state_from(self, now: Timestamp) -> SessionState {
+        SessionState::Active { idle_expires_at: now + self.0, expires_at: now + self.0 }
+    }
+}
+
+impl From<SessionDuration> for i64 {
+    fn from(duration: SessionDuration) -> Self {
+        duration.0.num_seconds()
+    }
+}
+
+impl TryFrom<i64> for SessionDuration {
+    type Error = ParseSessionDurationError;
+
+    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
+        Self::parse(seconds, 0)
+    }
+}
+
+/// Which session a sign-in opens.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionChoice {
+    /// None: it joins one that the user has.
+    Join {
+        /// That one.
+        session_id: SessionId,
+        /// Its new end, if it gets one.
+        duration: Option<SessionDuration>,
+    },
+    /// A new one.
+    New {
+        /// How long it shall last; none for the lifetimes of the project.
+        duration: Option<SessionDuration>,
+    },
+    /// None at all.
+    None,
+}
+
+impl Default for SessionChoice {
+    fn default() -> Self {
+        Self::New { duration: None }
+    }
+}
+
+impl SessionChoice {
+    /// The same with a session to join.
+    #[must_use]
+    pub const fn joining(self, session_id: SessionId) -> Self {
+        match self {
+            Self::Join { duration, .. } | Self::New { duration } => Self::Join { session_id, duration },
+            Self::None => Self::None,
+        }
     }
 }
 
@@ -110,6 +167,21 @@ impl Session {
         SessionState::Active { idle_expires_at: idle_expires_at.min(expires_at), expires_at }
     }
 
+    /// The same if it shall last that long.
+    pub fn opened_for(now: Timestamp, duration: SessionDuration) -> SessionState {
+        duration.state_from(now)
+    }
+
+    /// Notes that the user has proved once more who they are.
+    pub fn proved_again(&mut self, methods: &[AuthenticationMethod], now: Timestamp) {
+        for method in methods {
+            if !self.methods.contains(method) {
+                self.methods.push(*method);
+            }
+        }
+        self.authenticated_at = now;
+    }
+
     /// True if it can be used at that time.
     pub fn is_live_at(&self, now: Timestamp) -> bool {
         self.ends_at().is_some_and(|end| now < end)
@@ -134,8 +206,7 @@ impl Session {
     /// The state once it shall last that long from now, and no longer. Fails if the session is over.
     pub fn extended(&self, now: Timestamp, duration: SessionDuration) -> Result<SessionState, NotLive> {
         self.ends_if_live(now)?;
-        let end = now + duration.0;
-        Ok(SessionState::Active { idle_expires_at: end, expires_at: end })
+        Ok(duration.state_from(now))
     }
 
     fn ends_if_live(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), NotLive> {

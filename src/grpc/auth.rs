@@ -4,6 +4,7 @@ mod email_codes;
 mod passwords;
 mod sessions;
 mod settings;
+mod sign_in;
 mod sign_up;
 
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, complete_password_reset_from, cookie_hints, end_user, id, locale, object_from, seconds_until,
-        session_message, start_password_reset_from, timestamp, token_set, user_message,
+        self, cookie_hints, id, object_from, seconds_until, session_message, start_password_reset_from, timestamp,
+        token_set, user_message,
     },
     respond::{answer, open},
 };
@@ -24,14 +25,10 @@ use crate::{
         jwt::TokenKind,
     },
     domain::{
-        bucket::Guarded,
-        challenge::{SignInWishes, TokenWishes},
-        claims::{ClaimsRequest, CustomClaims},
+        challenge::TokenWishes,
+        claims::ClaimsRequest,
         client::TokenDelivery,
-        code::{Code, VERIFICATION_DIGITS},
         id::{ProjectId, SessionId},
-        identifier::{Identifier, IdentifierKind},
-        password::Password,
         project::parse_resource,
         session::SessionDuration,
         violation::InField as _,
@@ -42,18 +39,14 @@ use crate::{
         CompletePasswordResetRequest, CompletePasswordResetResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
         IssueClientTokenRequest, IssueClientTokenResponse, RefreshTokensRequest, RefreshTokensResponse, SignInRequest,
         SignInResponse, SignOutRequest, SignOutResponse, StartPasswordResetRequest, StartPasswordResetResponse,
-        auth_service_server::AuthService, authenticate_password_request, authenticate_session_request,
-        sign_out_request,
+        auth_service_server::AuthService, authenticate_session_request, sign_out_request,
     },
     usecase::{
         Call, Error, Services,
-        authenticate_email_verification::{EmailVerification, authenticate_email_verification},
         authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
-        complete_password_reset::complete_password_reset,
         issue_client_token::issue_client_token,
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
-        sign_in::{PasswordSignIn, sign_in},
         sign_out::sign_out,
         start_password_reset::start_password_reset,
     },
@@ -68,17 +61,7 @@ impl AuthService for AuthApi {
         request: Request<AuthenticatePasswordRequest>,
     ) -> Result<Response<AuthenticatePasswordResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let signed_in = sign_in(&self.0, &call, password_sign_in(body)?).await?;
-            Ok(AuthenticatePasswordResponse {
-                tokens: Some(token_set(&signed_in.tokens)),
-                user: Some(user_message(signed_in.user)),
-                session: Some(session_message(signed_in.session)),
-                first_seen: signed_in.first_seen,
-                device_token: signed_in.device_token.expose_secret().into(),
-            })
-        };
-        answer(&call, operation).await
+        answer(&call, sign_in::authenticate_password(&self.0, &call, body)).await
     }
 
     async fn authenticate_email_verification(
@@ -86,42 +69,12 @@ impl AuthService for AuthApi {
         request: Request<AuthenticateEmailVerificationRequest>,
     ) -> Result<Response<AuthenticateEmailVerificationResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            if body.pending_authentication_token.is_empty() {
-                return Err(Error::field("pending_authentication_token", "must not be empty"));
-            }
-            let step = EmailVerification {
-                code: Code::parse(&body.code, VERIFICATION_DIGITS).in_field("code")?,
-                pending_token: body.pending_authentication_token.into(),
-                end_user: end_user(body.client_context)?,
-            };
-            let signed_in = authenticate_email_verification(&self.0, &call, step).await?;
-            Ok(AuthenticateEmailVerificationResponse {
-                tokens: Some(token_set(&signed_in.tokens)),
-                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens, delivery(&call))),
-                user: Some(user_message(signed_in.user)),
-                session: Some(session_message(signed_in.session)),
-                first_seen: signed_in.first_seen,
-                device_token: signed_in.device_token.expose_secret().into(),
-            })
-        };
-        answer(&call, operation).await
+        answer(&call, sign_in::authenticate_email_verification(&self.0, &call, body)).await
     }
 
     async fn sign_in(&self, request: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let signed_in = sign_in(&self.0, &call, login_sign_in(body)?).await?;
-            Ok(SignInResponse {
-                tokens: Some(token_set(&signed_in.tokens)),
-                refresh_token_cookie: Some(cookie_hints(&signed_in.tokens, delivery(&call))),
-                user: Some(user_message(signed_in.user)),
-                session: Some(session_message(signed_in.session)),
-                first_seen: signed_in.first_seen,
-                device_token: signed_in.device_token.expose_secret().into(),
-            })
-        };
-        answer(&call, operation).await
+        answer(&call, sign_in::sign_in(&self.0, &call, body)).await
     }
 
     async fn refresh_tokens(
@@ -183,11 +136,7 @@ impl AuthService for AuthApi {
         request: Request<CompletePasswordResetRequest>,
     ) -> Result<Response<CompletePasswordResetResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let user = complete_password_reset(&self.0, &call, complete_password_reset_from(body)?).await?;
-            Ok(CompletePasswordResetResponse { user: Some(user_message(user)), ..Default::default() })
-        };
-        answer(&call, operation).await
+        answer(&call, passwords::complete_password_reset(&self.0, &call, body)).await
     }
 
     async fn authenticate_session(
@@ -330,23 +279,6 @@ fn delivery(call: &Call) -> proto::TokenDelivery {
     convert::delivery_message(delivery)
 }
 
-fn password_sign_in(body: AuthenticatePasswordRequest) -> Result<PasswordSignIn, Error> {
-    use authenticate_password_request::Identifier as Given;
-    let (kind, text) = match body.identifier {
-        Some(Given::Email(text)) => (IdentifierKind::Email, text),
-        Some(Given::Username(text)) => (IdentifierKind::Username, text),
-        Some(Given::PhoneNumber(text)) => (IdentifierKind::Phone, text),
-        None => return Err(Error::field("identifier", "set one of email, username and phone_number")),
-    };
-    Ok(PasswordSignIn {
-        identifier: Identifier::parse(kind, &text).in_field(kind.as_str())?,
-        password: Password::parse(&body.password).in_field("password")?,
-        wishes: SignInWishes { tokens: token_wishes(body.token_options)?, ..SignInWishes::default() },
-        end_user: end_user(body.client_context)?,
-        guarded: Guarded::AuthenticatePassword,
-    })
-}
-
 fn token_wishes(options: Option<proto::TokenOptions>) -> Result<TokenWishes, Error> {
     let options = options.unwrap_or_default();
     let resource = resource("token_options.resource", options.resource)?;
@@ -362,32 +294,6 @@ fn resource(field: &'static str, text: String) -> Result<Option<String>, Error> 
     }
     parse_resource(&text).in_field(field)?;
     Ok(Some(text))
-}
-
-fn login_sign_in(body: SignInRequest) -> Result<PasswordSignIn, Error> {
-    let options = body.options.unwrap_or_default();
-    let unsupported = [
-        (options.step_up, "options.step_up"),
-        (options.additional_factor, "options.additional_factor"),
-        (!options.organization_id.is_empty(), "options.organization_id"),
-    ];
-    if let Some((_, field)) = unsupported.into_iter().find(|(asked, _)| *asked) {
-        return Err(Error::NotSupported(field));
-    }
-    let field = "options.custom_claims";
-    let wishes = SignInWishes {
-        tokens: TokenWishes { session_token: true, ..TokenWishes::default() },
-        custom_claims: CustomClaims::parse(object_from(field, options.custom_claims)?).in_field(field)?,
-        revoke_other_sessions: options.revoke_other_sessions,
-        locale: locale("options.locale", Some(&options.locale))?,
-    };
-    Ok(PasswordSignIn {
-        identifier: Identifier::parse_login_id(&body.login_id).in_field("login_id")?,
-        password: Password::parse(&body.password).in_field("password")?,
-        wishes,
-        end_user: end_user(body.client_context)?,
-        guarded: Guarded::SignIn,
-    })
 }
 
 /// What stands for a session, as both messages spell it.

@@ -11,7 +11,7 @@ use super::convert;
 use crate::{
     domain::violation::Violation,
     error,
-    proto::{ERROR_DOMAIN, ErrorReason},
+    proto::{ERROR_DOMAIN, ErrorReason, PendingStep},
     usecase::Error,
 };
 
@@ -37,7 +37,12 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         | Error::Overloaded { retry_after } => details.push(retry(*retry_after)),
         Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
         Error::EmailVerificationRequired(pending) => {
-            details.push(any("auth.v1.PendingAuthentication", &convert::pending_authentication(pending)));
+            let pending = convert::pending_authentication(pending, PendingStep::EmailVerification);
+            details.push(any("auth.v1.PendingAuthentication", &pending));
+        }
+        Error::PasswordChangeRequired(pending) => {
+            let pending = convert::pending_authentication(pending, PendingStep::PasswordChange);
+            details.push(any("auth.v1.PendingAuthentication", &pending));
         }
         _ => {}
     }

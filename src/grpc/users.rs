@@ -43,7 +43,7 @@ impl UserService for UserApi {
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let user = create_user(&self.0, &call, new_user(body)?).await?;
+            let user = create_user(&self.0, &call, new_user("", body)?).await?;
             Ok(CreateUserResponse { user: Some(user_message(user)) })
         };
         answer(&call, operation).await
@@ -188,7 +188,12 @@ fn identifier(kind: IdentifierKind, text: &str) -> Result<Identifier, Error> {
     Ok(Identifier::parse(kind, text).in_field(kind.as_str())?)
 }
 
-fn new_user(body: CreateUserRequest) -> Result<NewUser, Error> {
+/// Reads a user to create. Complaints name fields with `prefix` in front of them: `user.` where the message is a field itself.
+pub(in crate::grpc) fn new_user(prefix: &str, body: CreateUserRequest) -> Result<NewUser, Error> {
+    new_user_from(body).map_err(|error| error.within(prefix))
+}
+
+fn new_user_from(body: CreateUserRequest) -> Result<NewUser, Error> {
     let given = [
         (IdentifierKind::Email, &body.email, body.email_verified),
         (IdentifierKind::Username, &body.username, false),
@@ -208,6 +213,7 @@ fn new_user(body: CreateUserRequest) -> Result<NewUser, Error> {
     Ok(NewUser {
         identifiers,
         password: body.password.map(|text| Password::parse(&text).in_field("password")).transpose()?,
+        password_must_change: body.password_must_change,
         profile: Profile {
             given_name: short_text("given_name", body.given_name, NAME_BYTES_MAX)?,
             family_name: short_text("family_name", body.family_name, NAME_BYTES_MAX)?,

@@ -28,6 +28,8 @@ pub struct Credential {
     pub password_hash: PasswordHash,
     /// Goes up with each new password, not with a new hash of the same one.
     pub version: i32,
+    /// Whether it has to be changed before it signs anybody in.
+    pub must_change: bool,
 }
 
 /// What a sign-in has to know of a user before the password is looked at.
@@ -49,6 +51,7 @@ pub(super) fn account_by_identifier(project_id: ProjectId, identifier: &Identifi
         .columns([
             (credential::Entity, credential::Column::PasswordHash),
             (credential::Entity, credential::Column::Version),
+            (credential::Entity, credential::Column::MustChange),
         ])
         .from(identifier::Entity)
         .inner_join(
@@ -74,7 +77,7 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
     pub async fn find(&self, project_id: ProjectId, user_id: UserId) -> Result<Option<Credential>, StoreError> {
         let query = credential::Entity::find_by_id(Uuid::from(user_id));
         let row = query.filter(credential::Column::ProjectId.eq(Uuid::from(project_id))).one(self.0).await?;
-        row.map(|row| credential_from(&row.password_hash, row.version)).transpose()
+        row.map(|row| credential_from(&row.password_hash, row.version, row.must_change)).transpose()
     }
 
     /// Finds the account with an identifier.
@@ -88,7 +91,9 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
         };
         let (user_id, status): (Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let (hash, version): (Option<String>, Option<i32>) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
-        let credential = hash.zip(version).map(|(hash, version)| credential_from(&hash, version)).transpose()?;
+        let must_change = row.try_get_by_index::<Option<bool>>(4)?.unwrap_or(false);
+        let credential = hash.zip(version).map(|(hash, version)| credential_from(&hash, version, must_change));
+        let credential = credential.transpose()?;
         let status = UserStatus::from_word(&status).ok_or_else(|| StoreError::corrupt("users", status))?;
         Ok(Some(Account { user_id: user_id.into(), status, credential }))
     }
@@ -139,7 +144,7 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
     }
 }
 
-fn credential_from(hash: &str, version: i32) -> Result<Credential, StoreError> {
+fn credential_from(hash: &str, version: i32, must_change: bool) -> Result<Credential, StoreError> {
     let password_hash = PasswordHash::parse(hash).map_err(|error| StoreError::corrupt("credentials", error))?;
-    Ok(Credential { password_hash, version })
+    Ok(Credential { password_hash, version, must_change })
 }

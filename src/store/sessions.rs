@@ -125,6 +125,26 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(written.rows_affected == 1)
     }
 
+    /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The caller holds
+    /// the row.
+    pub async fn joined(&self, session: &Session) -> Result<bool, StoreError> {
+        let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
+        let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
+        let written = session::Entity::update_many()
+            .col_expr(session::Column::Methods, Expr::value(json(serde_json::to_value(&session.methods))?))
+            .col_expr(session::Column::AuthenticatedAt, Expr::value(session.authenticated_at))
+            .col_expr(session::Column::CustomClaims, Expr::value(json(serde_json::to_value(&session.custom_claims))?))
+            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
+            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+            .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+            .filter(session::Column::Id.eq(Uuid::from(session.id)))
+            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+            .filter(session::Column::RevokedAt.is_null())
+            .exec(self.0)
+            .await?;
+        Ok(written.rows_affected == 1)
+    }
+
     /// Lists the sessions of a user that can be used, oldest first.
     pub async fn list_live(
         &self,

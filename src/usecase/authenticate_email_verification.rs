@@ -89,7 +89,12 @@ pub async fn authenticate_email_verification(
         client_context: request.end_user.context.or(pending.detail.client_context),
         device: claimant.device,
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
+    let signed_in =
+        complete_sign_in(services, call, caller, &tx, completion, now).await.map_err(|error| match error {
+            // The session that the first step would join.
+            Error::SessionNotActive => Error::PendingAuthenticationInvalid,
+            error => error,
+        })?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -125,11 +130,14 @@ async fn still_valid(
     }
     let project_id = caller.project_id();
     let Some(user) = tx.users().lock(project_id, pending.user_id).await? else { return Ok(None) };
-    let version = tx.credentials().version(project_id, user.id).await?;
+    let credential = tx.credentials().find(project_id, user.id).await?;
+    let version = credential.as_ref().map_or(0, |known| known.version);
+    // One that has to be changed signs nobody in, by whatever way.
+    let must_change = credential.is_some_and(|known| known.must_change);
     let CountedAs { guarded, device } = pending.detail.counted;
     let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
     let slowed_down = counters::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
-    let valid = user.is_active() && version == pending.credential_version && !slowed_down;
+    let valid = user.is_active() && version == pending.credential_version && !must_change && !slowed_down;
     Ok(valid.then_some(user))
 }
 

@@ -5,9 +5,11 @@ use std::{net::IpAddr, sync::Arc};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Call, Error, Services,
+    Call, Error, Services, SignedIn,
     counters::{self, Counters},
+    finish_sign_in::{self, FirstStep, finish},
     replace_password::{Occasion, replace_password},
+    sign_in::check_wishes,
     stand_in::StandIn,
     start_password_reset::has_email,
     users::check_policy,
@@ -21,13 +23,14 @@ use crate::{
     domain::{
         bucket::{Claimant, Guarded, Target},
         caller::ClientCaller,
-        challenge::{Challenge, PasswordReset},
+        challenge::{Challenge, PasswordReset, SignInWishes},
         client_context::EndUser,
         code::Code,
         event::{Event, EventKind},
         id::{ProjectId, UserId},
         identifier::IdentifierKind,
         password::Password,
+        session::AuthenticationMethod,
         throttle::Admission,
         user::User,
     },
@@ -45,6 +48,17 @@ pub struct CompletePasswordReset {
     pub new_password: Password,
     /// The end user.
     pub end_user: EndUser,
+    /// What the sign-in shall do that follows, if one is to follow.
+    pub sign_in: Option<SignInWishes>,
+}
+
+/// A password reset that is done.
+#[derive(Debug)]
+pub enum PasswordResetDone {
+    /// The user has a new password, no more.
+    PasswordSet(Box<User>),
+    /// And is signed in.
+    SignedIn(Box<SignedIn>),
 }
 
 /// Why a reset is refused, for the audit trail only: callers get one answer for all of these.
@@ -73,14 +87,15 @@ struct Step<'a> {
     token: SecretHash,
 }
 
-/// Sets the new password, once. Whoever did it has read the user's mail, so the address is theirs; every session ends, because
-/// one of them may be why the password had to go.
+/// Sets the new password, once. Whoever did it has read the user's mail, so the address is theirs, unless nothing was mailed; every
+/// session ends, because one of them may be why the password had to go. A sign-in that follows comes after that.
 pub async fn complete_password_reset(
     services: &Services,
     call: &Call,
     request: CompletePasswordReset,
-) -> Result<User, Error> {
+) -> Result<PasswordResetDone, Error> {
     let caller = call.client()?;
+    request.sign_in.as_ref().map_or(Ok(()), |wishes| check_wishes(caller, wishes, None))?;
     let project = &caller.project;
     let token = PlainSecret::parse(SecretKind::PasswordReset, request.token.expose_secret());
     let token = token.ok_or(Error::PasswordResetInvalid)?.hash();
@@ -104,25 +119,64 @@ pub async fn complete_password_reset(
     if !tx.challenges().consume(reset.id).await? {
         return Err(Error::PasswordResetInvalid);
     }
-    let event = |kind| Event::new(kind, project.id).user(user.id).ip_address(step.address());
-    let (verified, set) = (event(EventKind::EmailVerified), event(EventKind::PasswordSet).cause("reset"));
-    if let Some(email) = user.unverified_email().cloned() {
-        tx.users().verify_identifier(user.id, &email, now).await?;
-        services.record(&tx, call, now, [verified]).await?;
+    let event = Event::new(EventKind::PasswordSet, project.id).user(user.id).ip_address(step.address());
+    let cause = if reset.detail.email.is_some() { "reset" } else { "change_required" };
+    if reset.detail.email.is_some() {
+        step.verify_email(&tx, &mut user, now).await?;
     }
-    for known in &mut user.identifiers {
-        if known.identifier.kind() == IdentifierKind::Email {
-            known.verified_at = known.verified_at.or(Some(now));
-        }
-    }
-    step.counters(&tx, &step.claimant(user.id, reset.credential_version, now), now).await?.succeed(&tx, now).await?;
-    let occasion = Occasion { event: set, sessions_end: "password_reset", except: None };
+    let claimant = step.claimant(user.id, reset.credential_version, now);
+    step.counters(&tx, &claimant, now).await?.succeed(&tx, now).await?;
+    let occasion = Occasion { event: event.cause(cause), sessions_end: "password_reset", except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
+    let done = match request.sign_in {
+        None => Ok(PasswordResetDone::PasswordSet(Box::new(user))),
+        Some(wishes) => step.sign_in(&tx, user, wishes, claimant, now).await?,
+    };
     tx.commit().await?;
-    Ok(user)
+    services.mail_waits.notify_one();
+    done
 }
 
 impl Step<'_> {
+    /// Notes that the address is the user's own.
+    async fn verify_email(&self, tx: &Tx, user: &mut User, now: Timestamp) -> Result<(), Error> {
+        let Some(email) = user.unverified_email().cloned() else { return Ok(()) };
+        tx.users().verify_identifier(user.id, &email, now).await?;
+        for known in &mut user.identifiers {
+            if known.identifier.kind() == IdentifierKind::Email {
+                known.verified_at = Some(now);
+            }
+        }
+        let event = Event::new(EventKind::EmailVerified, user.project_id).user(user.id).ip_address(self.address());
+        self.services.record(tx, self.call, now, [event]).await
+    }
+
+    /// Signs the user in who has just set the password. Where nothing was mailed the address may still have to be verified: the new
+    /// password is kept then, too.
+    async fn sign_in(
+        &self,
+        tx: &Tx,
+        user: User,
+        wishes: SignInWishes,
+        claimant: Claimant,
+        now: Timestamp,
+    ) -> Result<Result<PasswordResetDone, Error>, Error> {
+        let first = FirstStep {
+            keys: Arc::clone(&self.keys),
+            credential_version: tx.credentials().version(user.project_id, user.id).await?,
+            user,
+            methods: vec![AuthenticationMethod::Password],
+            wishes,
+            client_context: self.end_user.context.clone(),
+            claimant,
+            guarded: Guarded::SignIn,
+        };
+        Ok(match finish(self.services, self.call, self.caller, tx, first, now).await? {
+            finish_sign_in::Step::Done(signed_in) => Ok(PasswordResetDone::SignedIn(signed_in)),
+            finish_sign_in::Step::Missing(error) => Err(error),
+        })
+    }
+
     /// Looks at token and code before the password is; gives the user. A wrong code is written down, or it would be free.
     async fn check(&self, code: Option<&Code>) -> Result<User, Error> {
         let (project_id, now) = (self.caller.project_id(), self.services.clock.now());
@@ -230,7 +284,7 @@ async fn find(
         "user_disabled"
     } else if version != reset.credential_version {
         "password_changed"
-    } else if !has_email(&user, &reset.detail.email) {
+    } else if reset.detail.email.as_ref().is_some_and(|email| !has_email(&user, email)) {
         "address_changed"
     } else {
         return Ok(Ok((reset, user)));
@@ -250,6 +304,7 @@ mod tests {
             code: Some(Code::parse("12345678", RESET_DIGITS).unwrap()),
             new_password: Password::parse("tr0ub4dor").unwrap(),
             end_user: EndUser::default(),
+            sign_in: None,
         };
         let text = format!("{step:?}");
         assert!(!["secret", "12345678", "tr0ub4dor"].iter().any(|told| text.contains(told)), "{text}");

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::{
-    Call, Error, Services, Tokens, end_sessions::end_sessions_of, mint_tokens::mint_tokens, token_forms::Subject,
+    Call, Error, Services, Tokens,
+    end_sessions::end_sessions_of,
+    join_session::{Joining, join},
+    mint_tokens::mint_tokens,
+    token_forms::Subject,
 };
 use crate::{
     clock::Timestamp,
@@ -13,11 +17,12 @@ use crate::{
     domain::{
         caller::ClientCaller,
         challenge::SignInWishes,
+        claims::CustomClaims,
         client_context::ClientContext,
         event::{Event, EventKind},
         id::{DeviceId, SessionId},
         refresh::RefreshState,
-        session::{AuthenticationMethod, Session},
+        session::{AuthenticationMethod, Session, SessionChoice, SessionDuration},
         user::User,
     },
     store::Tx,
@@ -28,10 +33,10 @@ use crate::{
 pub struct SignedIn {
     /// The user.
     pub user: User,
-    /// The new session.
-    pub session: Session,
+    /// The session; none if none was wanted.
+    pub session: Option<Session>,
     /// Its tokens.
-    pub tokens: Tokens,
+    pub tokens: Option<Tokens>,
     /// Proof for later sign-ins that this one was on the same device.
     pub device_token: SecretString,
     /// True if the user had never signed in before.
@@ -52,8 +57,11 @@ pub(super) struct Completion {
     pub(super) device: Option<DeviceId>,
 }
 
-/// Opens a session and makes its tokens. Always a new session: an id known before the sign-in is never taken over.
-/// The caller commits; until then nobody sees the session.
+/// Opens a session and makes its tokens. The caller commits; until then nobody sees the session.
+///
+/// Always a new session: an id known before the sign-in is never taken over, or whoever had planted it in a victim's browser would
+/// be signed in with them. A session is joined only where that cannot be: it belongs to this very user already, and was proved by a
+/// token of its own, which nobody else has, or named by a back end of the project, which no browser talks into anything.
 pub(super) async fn complete_sign_in(
     services: &Services,
     call: &Call,
@@ -64,39 +72,71 @@ pub(super) async fn complete_sign_in(
 ) -> Result<SignedIn, Error> {
     let Completion { keys, mut user, credential_version, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
-    let session = Session {
-        id: SessionId::generate(now, &services.random),
-        project_id: project.id,
-        user_id: user.id,
-        client_id: caller.client.id,
-        methods,
-        authenticated_at: now,
-        client_context,
-        custom_claims: wishes.custom_claims,
-        resource: wishes.tokens.resource.clone(),
-        refresh: RefreshState::FIRST,
-        token_profile: caller.client.token_profile,
-        last_used_at: now,
-        refresh_token_format: caller.client.refresh_token_format,
-        created_at: now,
-        state: Session::opened(now, &project.settings),
+    let (revoke_others, token_wishes, choice) = (wishes.revoke_other_sessions, wishes.tokens, wishes.session);
+    let (session, cause) = match choice {
+        SessionChoice::None => (None, Some("without_session")),
+        SessionChoice::Join { session_id: id, duration } => {
+            let joining = Joining { id, duration, methods, custom_claims: wishes.custom_claims };
+            (Some(join(tx, caller, &user, joining, now).await?), Some("joined"))
+        }
+        SessionChoice::New { duration } => {
+            let session = Session {
+                methods,
+                client_context,
+                custom_claims: wishes.custom_claims,
+                resource: token_wishes.resource.clone(),
+                ..blank(services, caller, &user, duration, now)
+            };
+            // The user's row is held; the client may have been deleted since the call was let in.
+            let inserted = tx.sessions().insert(&session).await;
+            inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
+            (Some(session), None)
+        }
     };
-    // The user's row is held; the client may have been deleted since the call was let in.
-    let inserted = tx.sessions().insert(&session).await;
-    inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
-
-    let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id).session(session.id);
-    services.record(tx, call, now, [signed_in]).await?;
-    if wishes.revoke_other_sessions {
-        end_sessions_of(services, call, tx, &user, Some(session.id), "other_sessions", now).await?;
+    let session_id = session.as_ref().map(|session| session.id);
+    let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id);
+    services.record(tx, call, now, [Event { session_id, cause, ..signed_in }]).await?;
+    if revoke_others {
+        end_sessions_of(services, call, tx, &user, session_id, "other_sessions", now).await?;
     }
     let first_seen = user.last_signed_in_at.is_none();
     tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
-    let subject = Subject::new(services, project, &caller.client, &user, &session);
-    let tokens = mint_tokens(&keys, &subject, &wishes.tokens, now, &services.random)?;
+    let minted = session.as_ref().map(|session| {
+        let subject = Subject::new(services, project, &caller.client, &user, session);
+        mint_tokens(&keys, &subject, &token_wishes, now, &services.random)
+    });
+    let tokens = minted.transpose()?;
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
     let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
     Ok(SignedIn { user, session, tokens, device_token, first_seen })
+}
+
+/// A session of the calling client that nothing is known of yet.
+fn blank(
+    services: &Services,
+    caller: &ClientCaller,
+    user: &User,
+    duration: Option<SessionDuration>,
+    now: Timestamp,
+) -> Session {
+    let opened = || Session::opened(now, &caller.project.settings);
+    Session {
+        id: SessionId::generate(now, &services.random),
+        project_id: caller.project_id(),
+        user_id: user.id,
+        client_id: caller.client.id,
+        methods: Vec::new(),
+        authenticated_at: now,
+        client_context: ClientContext::default(),
+        custom_claims: CustomClaims::default(),
+        resource: None,
+        refresh: RefreshState::FIRST,
+        token_profile: caller.client.token_profile,
+        last_used_at: now,
+        refresh_token_format: caller.client.refresh_token_format,
+        created_at: now,
+        state: duration.map_or_else(opened, |duration| Session::opened_for(now, duration)),
+    }
 }

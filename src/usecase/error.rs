@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use crate::{
     clock::Timestamp,
     crypto::{hash_lane::LaneError, project_keys::ProjectKeysError, signing_key::SigningKeyError},
-    domain::{identifier::IdentifierKind, password::PasswordWeakness, user::User, violation::Violation},
+    domain::{
+        id::ChallengeId, identifier::IdentifierKind, password::PasswordWeakness, user::User, violation::Violation,
+    },
     store::StoreError,
 };
 
@@ -20,6 +22,8 @@ pub struct PendingSignIn {
     pub expires_at: Timestamp,
     /// Who is signing in.
     pub user: User,
+    /// The code that was mailed, if that is the step.
+    pub code_id: Option<ChallengeId>,
 }
 
 /// Why a use case did not do what it was asked for. `grpc` turns each into one reason of the API.
@@ -176,6 +180,21 @@ impl Error {
     /// A complaint about one field.
     pub fn field(field: &str, description: impl std::fmt::Display) -> Self {
         Self::InvalidFields(vec![Violation::new(field, description)])
+    }
+
+    /// The same about a message that is itself a field of the request: what it complains about is named with `prefix` in front.
+    #[must_use]
+    pub fn within(self, prefix: &str) -> Self {
+        match self {
+            Self::InvalidFields(mut violations) => {
+                for violation in &mut violations {
+                    violation.field.insert_str(0, prefix);
+                }
+                Self::InvalidFields(violations)
+            }
+            Self::IdentifierTaken { kind, field } => Self::IdentifierTaken { kind, field: format!("{prefix}{field}") },
+            error => error,
+        }
     }
 }
 

@@ -113,7 +113,7 @@ async fn step(
 
 /// A refresh token belongs to the client it was issued to (RFC 6749, section 6). A back end of the project may stand in for its
 /// applications: it could end or prolong their sessions anyway.
-fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
+pub(super) fn check_client(caller: &ClientCaller, session: &Session) -> Result<(), Error> {
     let fine = session.client_id == caller.client.id || caller.client.client_type == ClientType::Confidential;
     if fine { Ok(()) } else { Err(Error::TokenInvalid) }
 }
@@ -132,8 +132,24 @@ pub(super) async fn client_of<'c>(
     client.map(Cow::Owned).ok_or(Error::SessionNotActive)
 }
 
+/// Whether a refresh token of that generation still stands for its session, without replacing it. One that would end the session at a
+/// refresh ends nothing here: who only shows it gets nothing for it.
+pub(super) fn check_presented(
+    caller: &ClientCaller,
+    session: &Session,
+    generation: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    check_client(caller, session)?;
+    let policy = session.token_profile.refresh_policy(&caller.project.settings);
+    match session.refresh.present(generation, policy, now) {
+        RefreshOutcome::Keep | RefreshOutcome::Repeat | RefreshOutcome::Rotate { .. } => Ok(()),
+        RefreshOutcome::Reuse => Err(Error::TokenInvalid),
+    }
+}
+
 /// A resource that the project has given up gets no more tokens.
-fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
+pub(super) fn check_resource(caller: &ClientCaller, session: &Session, wishes: &TokenWishes) -> Result<(), Error> {
     let allowed = &caller.project.settings.allowed_resources;
     let resource = wishes.resource.as_ref().or(session.resource.as_ref());
     if resource.is_none_or(|resource| allowed.contains(resource)) {

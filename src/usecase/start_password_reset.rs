@@ -172,7 +172,7 @@ async fn send(
         attempts_left: services.limits.code_attempts,
         issued_at: validity.start,
         expires_at: validity.end,
-        detail: PasswordReset { email: request.email.canonical().to_owned(), code_hash },
+        detail: PasswordReset { email: Some(request.email.canonical().to_owned()), code_hash },
     };
     tx.challenges().keep_newest_resets(user.id, RESETS_MAX - 1, validity.start).await?;
     tx.challenges().insert_reset(&reset, &token.hash()).await?;

@@ -10,7 +10,7 @@ use crate::{
         password::{Password, PasswordPolicy},
         user::{Profile, User, UserIdentifier},
     },
-    store::{NewUser as NewRow, StoreError},
+    store::{NewUser as NewRow, StoreError, Tx},
 };
 
 /// An identifier, and whether the caller vouches for it.
@@ -29,6 +29,8 @@ pub struct NewUser {
     pub identifiers: Vec<VouchedIdentifier>,
     /// Password, if there is one.
     pub password: Option<Password>,
+    /// Whether the password has to be changed before the first sign-in.
+    pub password_must_change: bool,
     /// What the application calls them.
     pub external_id: Option<String>,
     /// Name, language, metadata.
@@ -37,6 +39,18 @@ pub struct NewUser {
 
 /// Creates a user.
 pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Result<User, Error> {
+    let (tx, user) = add_user(services, call, new, "password").await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Adds a user; gives the unit of work, too, which is still to be committed. The password stands in that field of the request.
+pub(super) async fn add_user(
+    services: &Services,
+    call: &Call,
+    new: NewUser,
+    password_field: &'static str,
+) -> Result<(Tx, User), Error> {
     let project = call.project()?;
     let project_id = project.id;
     if new.identifiers.is_empty() {
@@ -46,7 +60,7 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
     let hash = match new.password {
         None => None,
         Some(password) => {
-            check_policy(project.settings.password_policy, "password", &password, &identifiers)?;
+            check_policy(project.settings.password_policy, password_field, &password, &identifiers)?;
             Some(services.lane.hash(call.ticket(), password).await?)
         }
     };
@@ -73,12 +87,11 @@ pub async fn create_user(services: &Services, call: &Call, new: NewUser) -> Resu
         return Err(name_conflict(services, project_id, None, &identifiers, error).await);
     }
     if let Some(hash) = &hash {
-        tx.credentials().set(project_id, id, hash, false, now).await?;
+        tx.credentials().set(project_id, id, hash, new.password_must_change, now).await?;
     }
     services.record(&tx, call, now, [Event::new(EventKind::UserCreated, project_id).user(id)]).await?;
     let user = tx.users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
-    tx.commit().await?;
-    Ok(user)
+    Ok((tx, user))
 }
 
 /// Reads a user.

@@ -140,7 +140,7 @@ impl TestStore {
 
     /// A password reset of a user with a code, not yet stored, and the hash of its token.
     pub(crate) fn reset(&self, user_id: UserId) -> (Challenge<PasswordReset>, SecretHash) {
-        let detail = PasswordReset { email: "ada@example.com".into(), code_hash: Some(Random::System.bytes()) };
+        let detail = PasswordReset { email: Some("ada@example.com".into()), code_hash: Some(Random::System.bytes()) };
         (self.challenge(user_id, detail), SecretHash(Random::System.bytes()))
     }
 

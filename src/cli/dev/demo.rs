@@ -185,9 +185,9 @@ async fn create(
         family_name: Some(demo.family_name.to_owned()),
         ..Profile::default()
     };
-    create_user(services, call, NewUser { identifiers, password: Some(password), external_id: None, profile })
-        .await
-        .map_err(explain)?;
+    let new =
+        NewUser { identifiers, password: Some(password), password_must_change: false, external_id: None, profile };
+    create_user(services, call, new).await.map_err(explain)?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::{end_user, locale};
 use crate::{
     domain::{
+        challenge::SignInWishes,
         code::{Code, RESET_DIGITS},
         identifier::{Identifier, IdentifierKind},
         password::Password,
@@ -36,6 +37,7 @@ pub(in crate::grpc) fn start_password_reset_from(body: StartPasswordResetRequest
 
 pub(in crate::grpc) fn complete_password_reset_from(
     body: CompletePasswordResetRequest,
+    sign_in: Option<SignInWishes>,
 ) -> Result<CompletePasswordReset, Error> {
     if body.password_reset_token.is_empty() {
         return Err(Error::field("password_reset_token", "must not be empty"));
@@ -46,5 +48,6 @@ pub(in crate::grpc) fn complete_password_reset_from(
         code: code.map(|code| Code::parse(&code, RESET_DIGITS)).transpose().in_field("code")?,
         new_password: Password::parse(&body.new_password).in_field("new_password")?,
         end_user: end_user(body.client_context)?,
+        sign_in,
     })
 }

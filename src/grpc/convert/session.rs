@@ -1,10 +1,14 @@
 //! Sessions and their tokens.
 
 use secrecy::ExposeSecret as _;
+use uuid::Uuid;
 
 use super::{object_message, seconds_until, timestamp};
 use crate::{
-    domain::session::{AuthenticationMethod, Session, SessionState},
+    domain::{
+        id::EmailVerificationId,
+        session::{AuthenticationMethod, Session, SessionState},
+    },
     proto,
     usecase::{PendingSignIn, Tokens},
 };
@@ -68,16 +72,22 @@ pub(in crate::grpc) fn cookie_hints(tokens: &Tokens, delivery: proto::TokenDeliv
 }
 
 /// What is missing to complete a sign-in, as a message.
-pub(in crate::grpc) fn pending_authentication(pending: &PendingSignIn) -> proto::PendingAuthentication {
+pub(in crate::grpc) fn pending_authentication(
+    pending: &PendingSignIn,
+    missing_step: proto::PendingStep,
+) -> proto::PendingAuthentication {
+    // Nothing was mailed for the other step.
+    let mailed_to = pending.user.unverified_email().filter(|_| pending.code_id.is_some());
+    let code_id = pending.code_id.map(|id| EmailVerificationId::from(Uuid::from(id)));
     // It travels in headers, of which many a client library takes no more than 8 KiB: little of the user.
     proto::PendingAuthentication {
         pending_authentication_token: pending.token.expose_secret().into(),
-        missing_step: proto::PendingStep::EmailVerification.into(),
+        missing_step: missing_step.into(),
         user: Some(proto::PendingUser {
             user_id: pending.user.id.to_string(),
-            email: pending.user.unverified_email().map(|email| email.display().to_owned()).unwrap_or_default(),
+            email: mailed_to.map(|email| email.display().to_owned()).unwrap_or_default(),
         }),
         expires_at: Some(timestamp(pending.expires_at)),
-        email_verification_id: String::new(),
+        email_verification_id: code_id.map(|id| id.to_string()).unwrap_or_default(),
     }
 }

@@ -36,7 +36,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
     pub async fn insert_reset(&self, reset: &Challenge<PasswordReset>, secret: &SecretHash) -> Result<(), StoreError> {
         let row = challenge::ActiveModel {
             secret_hash: Set(secret.0.to_vec()),
-            email: Set(Some(reset.detail.email.clone())),
+            email: Set(reset.detail.email.clone()),
             code_hash: Set(reset.detail.code_hash.map(|hash| hash.to_vec())),
             ..common(reset, ChallengeKind::PasswordReset)
         };
@@ -73,6 +73,6 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
 
 fn reset_from(mut row: challenge::Model) -> Result<Challenge<PasswordReset>, StoreError> {
     let code_hash = row.code_hash.take().map(|hash| hash.as_slice().try_into()).transpose().map_err(corrupt)?;
-    let email = row.email.take().ok_or_else(|| corrupt("no email"))?;
+    let email = row.email.take();
     Ok(challenge_from(&row, PasswordReset { email, code_hash }))
 }

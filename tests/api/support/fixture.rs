@@ -110,6 +110,7 @@ async fn make(services: &Services) -> Fixture {
         let new = NewUser {
             identifiers: identifiers.iter().map(vouched).collect(),
             password: password.map(|text| Password::parse(text).unwrap()),
+            password_must_change: false,
             external_id: None,
             profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
         };
