@@ -57,7 +57,7 @@ pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
 fn refused_by_api(head: &Head, failure: &Failure) -> Reply {
     let (status, code) = status_and_code(&head.path, failure.reason);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reply = said(status, code, &message(failure));
+    let reply = said(status, code, message(failure));
     // Of other refusals it would tell more than they say.
     match failure.retry_after_seconds() {
         Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => {
@@ -145,12 +145,7 @@ fn described(code: &str) -> &'static str {
     }
 }
 
-/// Text for people, with the fields that are wrong. Of a failed sign-in it is always the same.
-fn message(failure: &Failure) -> String {
-    if failure.reason == ErrorReason::InvalidCredentials {
-        return "Invalid signin credentials".to_owned();
-    }
-    let fields = failure.violations.iter().map(|(field, fault)| format!("{field} {fault}"));
-    let fields: Vec<_> = fields.collect();
-    if fields.is_empty() { failure.message.clone() } else { format!("{}: {}", failure.message, fields.join("; ")) }
+/// Text for people, which names the fields that are wrong. Of a failed sign-in it is always the same.
+fn message(failure: &Failure) -> &str {
+    if failure.reason == ErrorReason::InvalidCredentials { "Invalid signin credentials" } else { &failure.message }
 }

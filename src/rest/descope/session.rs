@@ -49,7 +49,7 @@ async fn refreshed(api: &Api, incoming: &Incoming) -> Result<SignedIn, Refusal> 
         let request = incoming.call(&authorization, request.clone());
         async move { api.auth.clone().refresh_tokens(request).await }
     };
-    Ok(SignedIn::from(caller.as_application(call).await?).without_token(&refresh_token))
+    Ok(SignedIn { known_token: refresh_token.clone(), ..caller.as_application(call).await?.into() })
 }
 
 pub(super) async fn log_out(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {

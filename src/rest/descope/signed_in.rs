@@ -24,6 +24,8 @@ pub(super) struct SignedIn {
     pub(super) cookie: CookieHints,
     pub(super) first_seen: bool,
     pub(super) device_token: String,
+    /// The refresh token that the caller has already.
+    pub(super) known_token: String,
 }
 
 macro_rules! from_sign_in {
@@ -37,6 +39,7 @@ macro_rules! from_sign_in {
                     tokens: answer.tokens.unwrap_or_default(),
                     cookie: answer.refresh_token_cookie.unwrap_or_default(),
                     device_token: answer.device_token,
+                    known_token: String::new(),
                 }
             }
         })*
@@ -57,6 +60,7 @@ impl From<RefreshTokensResponse> for SignedIn {
             cookie: answer.refresh_token_cookie.unwrap_or_default(),
             first_seen: false,
             device_token: String::new(),
+            known_token: String::new(),
         }
     }
 }
@@ -99,15 +103,6 @@ struct Answer {
 }
 
 impl SignedIn {
-    /// A refresh token that did not change is not sent again.
-    #[must_use]
-    pub(super) fn without_token(mut self, known: &str) -> Self {
-        if self.tokens.refresh_token == known {
-            self.tokens.refresh_token.clear();
-        }
-        self
-    }
-
     /// `JWTResponse`, with the refresh token where the client wants it.
     pub(super) async fn reply(mut self, api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
         let cookie = self.take_cookie(api, incoming).await?;
@@ -122,12 +117,14 @@ impl SignedIn {
         Ok(with_cookie(Reply::json(StatusCode::OK, &Tokens::from(self)), cookie))
     }
 
-    /// Moves the refresh token into a cookie, if it belongs there.
+    /// Moves the refresh token into a cookie, if it belongs there. A cookie is set again also where the token did not change, because
+    /// it has to live on with the session; a body leaves such a token out.
     async fn take_cookie(&mut self, api: &Api, incoming: &Incoming) -> Result<Option<String>, Refusal> {
-        if self.cookie.token_delivery() != TokenDelivery::Cookie || self.tokens.refresh_token.is_empty() {
+        let token = std::mem::take(&mut self.tokens.refresh_token);
+        if self.cookie.token_delivery() != TokenDelivery::Cookie {
+            self.tokens.refresh_token = Some(token).filter(|token| *token != self.known_token).unwrap_or_default();
             return Ok(None);
         }
-        let token = std::mem::take(&mut self.tokens.refresh_token);
         let (path, seconds) = (&self.cookie.path, self.cookie.max_age_seconds);
         let site = site_attributes(is_encrypted(api, incoming).await?);
         Ok(Some(format!("{REFRESH_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; {site}")))
