@@ -35,15 +35,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The table of RPCs that `src/proto.rs` includes: path, least caller, reasons of failure.
+/// The table of RPCs that `src/proto.rs` includes: path, least caller, whether it is a POST, reasons of failure.
 fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
     let mut rows = Vec::new();
     for service in pool.services().filter(|service| service.package_name() == PACKAGE) {
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
-            if !method.options().has_extension(&extension(pool, "google.api.http")) {
+            let http = extension(pool, "google.api.http");
+            if !method.options().has_extension(&http) {
                 return Err(missing(&path, "(google.api.http)"));
             }
+            let is_post =
+                method.options().get_extension(&http).as_message().is_some_and(|rule| rule.has_field_by_name("post"));
             let caller = enum_names(&method, pool, "auth.v1.caller");
             let caller = caller.first().ok_or_else(|| missing(&path, "(caller)"))?;
             let reasons: Vec<String> = enum_names(&method, pool, "auth.v1.error_reasons")
@@ -51,7 +54,7 @@ fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
                 .map(|reason| format!("ErrorReason::{}", variant("ERROR_REASON_", reason)))
                 .collect();
             rows.push(format!(
-                "Rpc {{ path: {path:?}, caller: CallerKind::{}, error_reasons: &[{}] }}",
+                "Rpc {{ path: {path:?}, caller: CallerKind::{}, is_post: {is_post}, error_reasons: &[{}] }}",
                 variant("CALLER_KIND_", caller),
                 reasons.join(", "),
             ));

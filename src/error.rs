@@ -114,6 +114,35 @@ pub const fn code_name(code: Code) -> &'static str {
     }
 }
 
+/// The code of an answer, if it stands in these headers or trailers.
+pub fn code(headers: &http::HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// True for answers that the same request would get again: successes, and refusals by the caller's own fault. The others say what
+/// was true at that moment.
+pub const fn is_final(code: Code) -> bool {
+    match code {
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => true,
+        Code::Aborted
+        | Code::Cancelled
+        | Code::DataLoss
+        | Code::DeadlineExceeded
+        | Code::Internal
+        | Code::ResourceExhausted
+        | Code::Unavailable
+        | Code::Unknown => false,
+    }
+}
+
 /// Why tonic itself refused a call, if it did: it could not read the request. Its own refusals carry no details, unlike ours.
 pub fn unreadable(headers: &http::HeaderMap) -> Option<&'static str> {
     if headers.contains_key("grpc-status-details-bin") {

@@ -4,6 +4,7 @@ mod auth;
 mod caller;
 mod convert;
 mod deadline;
+mod idempotency;
 pub mod layers;
 mod projects;
 mod respond;
@@ -82,7 +83,7 @@ impl Api {
             // The client library of Python, among others, knows no other version yet.
             routes.add_service(reflection().build_v1alpha()?);
         }
-        let routes = layers::apply(routes.routes(), services, metrics, settings.deadline_max);
+        let routes = layers::apply(routes.routes(), services, metrics, settings);
         Ok(Self { routes, health })
     }
 

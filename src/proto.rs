@@ -20,6 +20,8 @@ pub struct Rpc {
     pub path: &'static str,
     /// The least kind of caller that may use it.
     pub caller: CallerKind,
+    /// Whether it is a POST in REST: twice is not the same as once.
+    pub is_post: bool,
     /// The reasons it can fail for, beyond those common to all.
     pub error_reasons: &'static [ErrorReason],
 }
@@ -29,10 +31,13 @@ pub const RPCS: &[Rpc] = include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
 
 impl Rpc {
     /// Reasons that every RPC can fail for; see `proto/options.proto`.
-    pub const COMMON_REASONS: [ErrorReason; 7] = [
+    pub const COMMON_REASONS: [ErrorReason; 10] = [
         ErrorReason::CallerUnauthenticated,
         ErrorReason::CallerNotPermitted,
         ErrorReason::InvalidField,
+        ErrorReason::OriginNotAllowed,
+        ErrorReason::IdempotencyKeyReused,
+        ErrorReason::IdempotentCallRunning,
         ErrorReason::Overloaded,
         ErrorReason::DeadlineExceeded,
         ErrorReason::Unavailable,
@@ -42,6 +47,14 @@ impl Rpc {
     /// The RPC behind a request path.
     pub fn by_path(path: &str) -> Option<&'static Self> {
         RPCS.iter().find(|rpc| rpc.path == path)
+    }
+}
+
+impl PasswordRule {
+    /// The name on the wire: `TOO_SHORT` for `PASSWORD_RULE_TOO_SHORT`.
+    pub fn wire_name(self) -> &'static str {
+        let name = self.as_str_name();
+        name.strip_prefix("PASSWORD_RULE_").unwrap_or(name)
     }
 }
 

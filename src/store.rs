@@ -10,8 +10,10 @@ mod credentials;
 mod entity;
 mod error;
 mod events;
+mod idempotent_calls;
 mod operators;
 mod outbox;
+mod pages;
 mod plans;
 mod projects;
 mod sessions;
@@ -31,6 +33,7 @@ pub use self::{
     credentials::{Account, Credential, Credentials},
     error::StoreError,
     events::{Events, RecordedBy},
+    idempotent_calls::{CallKey, IdempotentCalls, KnownCall},
     operators::Operators,
     outbox::{NewMail, Outbox},
     projects::Projects,
@@ -152,6 +155,11 @@ impl<C: ConnectionTrait> Scope<C> {
     /// The audit trail.
     pub const fn events(&self) -> Events<'_, C> {
         Events(&self.connection)
+    }
+
+    /// Calls with a key, and their answers.
+    pub const fn idempotent_calls(&self) -> IdempotentCalls<'_, C> {
+        IdempotentCalls(&self.connection)
     }
 
     /// Operators.

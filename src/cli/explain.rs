@@ -20,8 +20,8 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
             anyhow::anyhow!("{error} in that project; `signet session list` shows the live ones of a user")
         }
         Error::UserNotFound => anyhow::anyhow!("{error} in that project; `signet user list` shows them"),
-        Error::IdentifierTaken { kind, .. } => {
-            anyhow::anyhow!("another user of the project has that {}; see `signet user list`", kind.as_str())
+        Error::IdentifierTaken { what, .. } => {
+            anyhow::anyhow!("another user of the project has that {what}; see `signet user list`")
         }
         other => other.into(),
     }

@@ -20,9 +20,10 @@ use crate::{
         identifier::{Identifier, IdentifierKind},
         text::parse_locale,
         user::{NAME_BYTES_MAX, Profile},
+        user_filter::UserFilter,
     },
     usecase::{
-        set_password::set_password,
+        set_password::{NewPassword, set_password},
         users::{NewUser, VouchedIdentifier, create_user, list_users},
     },
 };
@@ -178,17 +179,17 @@ async fn replace_password(args: SetPasswordArgs) -> anyhow::Result<()> {
     };
     let services = args.database.open_to_hash(&args.hashing).await?;
     let call = operator_call_in(&services, args.project).await?;
-    let user = set_password(&services, &call, args.user, password, None).await.map_err(explain)?;
+    let user = set_password(&services, &call, args.user, NewPassword::from(password)).await.map_err(explain)?;
     Ok(args.output.record(&UserRecord::from(user), "The password is set, and all sessions of the user have ended.")?)
 }
 
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let services = args.database.open().await?;
     let call = operator_call_in(&services, args.project).await?;
-    let wanted = args.email.or(args.username).or(args.phone_number);
+    let wanted = args.email.or(args.username).or(args.phone_number).map(UserFilter::from).unwrap_or_default();
     let mut table = args.output.table();
     each_page(
-        async |page| list_users(&services, &call, page, wanted.as_ref()).await,
+        async |page| list_users(&services, &call, page, &wanted).await,
         |users| Ok(table.page(&users.into_iter().map(UserRecord::from).collect::<Vec<_>>())?),
     )
     .await

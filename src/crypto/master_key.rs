@@ -18,6 +18,8 @@ const HEADER_LEN: usize = 1 + FINGERPRINT_LEN + NONCE_LEN;
 /// What an encrypted value is. Bound into it, so that one cannot be passed off as another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
+    /// An answer that is kept for repetitions of its call.
+    Answer,
     /// A mail in the outbox.
     Mail,
     /// The secret half of a signing key.
@@ -27,6 +29,7 @@ pub enum Purpose {
 impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::Answer => "signet/v1/answer",
             Self::Mail => "signet/v1/mail",
             Self::SigningKey => "signet/v1/signing-key",
         }

@@ -12,6 +12,10 @@ pub const NAME_BYTES_MAX: usize = 200;
 pub const LOCALE_BYTES_MAX: usize = 35;
 /// Largest metadata, in bytes of JSON.
 pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+/// Longest external id, in bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 128;
+/// Longest URL of a picture, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
 
 /// Whether a user may sign in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +50,9 @@ pub struct UserIdentifier {
     pub verified_at: Option<Timestamp>,
 }
 
+/// Data of an application: a JSON object.
+pub type Metadata = serde_json::Map<String, serde_json::Value>;
+
 /// What an application tells about a user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
@@ -62,9 +69,9 @@ pub struct Profile {
     /// BCP 47 tag of the language.
     pub locale: Option<String>,
     /// Data of the application.
-    pub metadata: serde_json::Map<String, serde_json::Value>,
+    pub metadata: Metadata,
     /// Data that the user's own application writes.
-    pub untrusted_metadata: serde_json::Map<String, serde_json::Value>,
+    pub untrusted_metadata: Metadata,
 }
 
 /// What is known of a password without looking at it.

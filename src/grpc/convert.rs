@@ -1,5 +1,6 @@
 //! Between the messages of the API and the types of the domain.
 
+mod list;
 mod password_reset;
 mod project;
 mod session;
@@ -9,10 +10,11 @@ mod value;
 use prost_types::{Duration, Timestamp};
 
 pub(super) use self::{
+    list::{Edges, ordered_page, time_from},
     password_reset::{complete_password_reset_from, start_password_reset_from},
     project::{client_message, delivery_message, project_message, secret_message, set_setting, settings_from},
     session::{cookie_hints, pending_authentication, session_message, token_set},
-    user::user_message,
+    user::{password_rule, user_message},
     value::{object_from, object_message},
 };
 use crate::{

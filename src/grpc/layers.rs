@@ -11,32 +11,35 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
-use http::HeaderValue;
+use http::{HeaderValue, header::ORIGIN};
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{caller::caller_for, deadline, status};
+use super::{ApiSettings, caller::caller_for, deadline, idempotency::idempotency, status};
 use crate::{
     error,
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
     request_id, trace_context,
-    usecase::{Call, Error, Services},
+    usecase::{Call, Error, Services, check_origin::check_origin},
 };
 
-/// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too.
-pub const ORDER: [&str; 7] = ["name", "observe", "known", "catch_panic", "deadline", "authenticate", "unreadable"];
+/// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too. Answers are
+/// kept for those alone who could have made the call.
+pub const ORDER: [&str; 9] =
+    ["name", "observe", "known", "catch_panic", "deadline", "authenticate", "origin", "idempotency", "unreadable"];
 
 /// Services beside ours that are open to everybody: health checks, and descriptors where reflection is on.
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 
 #[derive(Clone)]
-struct Shared {
-    services: Arc<Services>,
+pub(super) struct Shared {
+    pub(super) services: Arc<Services>,
     metrics: Metrics,
     deadline_max: Duration,
+    pub(super) message_bytes_max: usize,
 }
 
 /// Id of a call.
@@ -48,11 +51,14 @@ struct RequestId(String);
 struct Deadline(Instant);
 
 /// Wraps the services; axum applies layers from the inside out, so that this is [`ORDER`] from its end.
-pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, deadline_max: Duration) -> Routes {
-    let shared = Shared { services, metrics, deadline_max };
+pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, settings: &ApiSettings) -> Routes {
+    let ApiSettings { deadline_max, message_bytes_max, .. } = *settings;
+    let shared = Shared { services, metrics, deadline_max, message_bytes_max };
     let layered = routes
         .into_axum_router()
         .layer(from_fn(unreadable))
+        .layer(from_fn_with_state(shared.clone(), idempotency))
+        .layer(from_fn_with_state(shared.clone(), origin))
         .layer(from_fn_with_state(shared.clone(), authenticate))
         .layer(from_fn_with_state(shared.clone(), deadline))
         .layer(CatchPanicLayer::custom(panicked))
@@ -144,6 +150,22 @@ async fn authenticate(State(shared): State<Shared>, mut request: Request, next: 
             next.run(request).await
         }
         Err(error) => status::status(&error, &request_id).into_http(),
+    }
+}
+
+/// Refuses calls of web pages that may not make them.
+async fn origin(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let refused = request.extensions().get::<Call>().and_then(|call| {
+        let mut origins = request.headers().get_all(ORIGIN).iter();
+        // A browser sends one at most. Of several, or of one that is no text, none is allowed.
+        let origin = origins.next()?.to_str().unwrap_or_default();
+        let origin = if origins.next().is_some() { "" } else { origin };
+        let refused = check_origin(&shared.services, call, origin).err()?;
+        Some(status::status(&refused, &call.request_id).into_http())
+    });
+    match refused {
+        Some(refused) => refused,
+        None => next.run(request).await,
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::{
-    convert::{id, page, session_message},
+    convert::{Edges, id, ordered_page, session_message},
     respond::{answer, open},
 };
 use crate::{
@@ -41,7 +42,11 @@ impl SessionService for SessionApi {
         let (call, body) = open(request);
         let operation = async {
             let user_id = id("user_id", &body.user_id, UserId::parse)?;
-            let page = page(body.page_size, &body.page_token)?;
+            let edges = Edges {
+                after: ("after_session_id", edge("after_session_id", &body.after_session_id)?),
+                before: ("before_session_id", edge("before_session_id", &body.before_session_id)?),
+            };
+            let page = ordered_page((body.page_size, &body.page_token), body.order, &edges, 0)?;
             let listed = list_sessions(&self.0, &call, user_id, page).await?.map(session_message);
             Ok(ListSessionsResponse { sessions: listed.items, next_page_token: listed.next_page_token })
         };
@@ -74,6 +79,11 @@ impl SessionService for SessionApi {
         };
         answer(&call, operation).await
     }
+}
+
+/// Reads the id of a session that a page lies next to; empty for none.
+fn edge(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
+    (!text.is_empty()).then(|| id(field, text, SessionId::parse).map(Uuid::from)).transpose()
 }
 
 /// Reads the id of a session that shall go on; empty for none.

@@ -7,7 +7,7 @@ use prost_types::Any;
 use tonic::Status;
 use tonic_types::pb::{BadRequest, ErrorInfo, RequestInfo, RetryInfo, bad_request::FieldViolation};
 
-use super::convert;
+use super::convert::{self, password_rule};
 use crate::{
     domain::violation::Violation,
     error,
@@ -62,7 +62,7 @@ fn violations(error: &Error) -> Vec<Violation> {
         Error::PasswordResetUrlNotAllowed => {
             vec![Violation::new("reset_url", "is not one of the project's password_reset_urls")]
         }
-        Error::PasswordRejected { field, weaknesses } => {
+        Error::PasswordRejected { field, weaknesses, .. } => {
             weaknesses.iter().map(|weakness| Violation::new(*field, weakness)).collect()
         }
         _ => Vec::new(),
@@ -135,8 +135,16 @@ fn reason(error: &Error) -> ErrorReason {
 
 fn info(reason: ErrorReason, error: &Error) -> ErrorInfo {
     let mut info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
-    if let Error::CodeIncorrect { attempts_left } = error {
-        info.metadata.insert("attempts_left".into(), attempts_left.to_string());
+    match error {
+        Error::CodeIncorrect { attempts_left } => {
+            info.metadata.insert("attempts_left".into(), attempts_left.to_string());
+        }
+        Error::PasswordRejected { weaknesses, length_min, .. } => {
+            let rules: Vec<_> = weaknesses.iter().map(|weakness| password_rule(weakness).wire_name()).collect();
+            info.metadata.insert("rules".into(), rules.join(","));
+            info.metadata.insert("length_min".into(), length_min.to_string());
+        }
+        _ => {}
     }
     info
 }

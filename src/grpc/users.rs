@@ -1,38 +1,38 @@
 //! `UserService`.
 
+mod fields;
+mod list;
 mod verification;
 
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+pub(super) use self::fields::new_user;
+use self::{
+    fields::{user_changes, user_id},
+    list::{filter_from, page_from},
+};
 use super::{
-    convert::{id, locale, object_from, page, short_text, timestamp, unknown_path, user_message},
+    convert::{timestamp, user_message},
     respond::{answer, open},
     sessions::except_session,
 };
 use crate::{
-    domain::{
-        id::UserId,
-        identifier::{Identifier, IdentifierKind},
-        password::Password,
-        user::{METADATA_BYTES_MAX, NAME_BYTES_MAX, Profile, UserStatus},
-        violation::InField as _,
-    },
+    domain::{password::Password, user::UserStatus, violation::InField as _},
     proto::{
         self, CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, DisableUserRequest,
         DisableUserResponse, EnableUserRequest, EnableUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest,
         ListUsersResponse, SendEmailVerificationRequest, SendEmailVerificationResponse, SetPasswordRequest,
-        SetPasswordResponse, UpdateUserRequest, UpdateUserResponse, UserUpdate, list_users_request,
-        user_service_server::UserService,
+        SetPasswordResponse, UpdateUserRequest, UpdateUserResponse, user_service_server::UserService,
     },
     usecase::{
         Error, Services,
         send_email_verification::send_email_verification,
-        set_password::set_password,
+        set_password::{NewPassword, PasswordExpectation, set_password},
         set_user_status::set_user_status,
-        update_user::{UserChanges, update_user},
-        users::{NewUser, VouchedIdentifier, create_user, delete_user, get_user, list_users},
+        update_user::update_user,
+        users::{count_users, create_user, delete_user, get_user, list_users},
     },
 };
 
@@ -59,19 +59,17 @@ impl UserService for UserApi {
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
-        use list_users_request::Identifier as Given;
         let (call, body) = open(request);
         let operation = async {
-            let page = page(body.page_size, &body.page_token)?;
-            let identifier = match body.identifier {
-                None => None,
-                Some(Given::Email(text)) => Some(identifier(IdentifierKind::Email, &text)?),
-                Some(Given::Username(text)) => Some(identifier(IdentifierKind::Username, &text)?),
-                Some(Given::PhoneNumber(text)) => Some(identifier(IdentifierKind::Phone, &text)?),
-                Some(list_users_request::Identifier::ExternalId(_)) => return Err(Error::NotSupported("external_id")),
-            };
-            let listed = list_users(&self.0, &call, page, identifier.as_ref()).await?.map(user_message);
-            Ok(ListUsersResponse { users: listed.items, next_page_token: listed.next_page_token, total: None })
+            let (page, include_total) = (page_from(&body)?, body.include_total);
+            let filter = filter_from(body)?;
+            let listed = list_users(&self.0, &call, page, &filter).await?.map(user_message);
+            let total = if include_total { Some(count_users(&self.0, &call, &filter).await?) } else { None };
+            Ok(ListUsersResponse {
+                users: listed.items,
+                next_page_token: listed.next_page_token,
+                total: total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
+            })
         };
         answer(&call, operation).await
     }
@@ -123,9 +121,13 @@ impl UserService for UserApi {
     ) -> Result<Response<SetPasswordResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let password = Password::parse(&body.password).in_field("password")?;
-            let except = except_session(&body.except_session_id)?;
-            let user = set_password(&self.0, &call, user_id(&body.user_id)?, password, except).await?;
+            let new = NewPassword {
+                password: Password::parse(&body.password).in_field("password")?,
+                must_change: body.must_change,
+                expectation: expectation_from(body.expectation)?,
+                except: except_session(&body.except_session_id)?,
+            };
+            let user = set_password(&self.0, &call, user_id(&body.user_id)?, new).await?;
             Ok(SetPasswordResponse { user: Some(user_message(user)) })
         };
         answer(&call, operation).await
@@ -180,102 +182,11 @@ impl UserService for UserApi {
     }
 }
 
-fn user_id(text: &str) -> Result<UserId, Error> {
-    id("user_id", text, UserId::parse)
-}
-
-fn identifier(kind: IdentifierKind, text: &str) -> Result<Identifier, Error> {
-    Ok(Identifier::parse(kind, text).in_field(kind.as_str())?)
-}
-
-/// Reads a user to create. Complaints name fields with `prefix` in front of them: `user.` where the message is a field itself.
-pub(in crate::grpc) fn new_user(prefix: &str, body: CreateUserRequest) -> Result<NewUser, Error> {
-    new_user_from(body).map_err(|error| error.within(prefix))
-}
-
-fn new_user_from(body: CreateUserRequest) -> Result<NewUser, Error> {
-    let given = [
-        (IdentifierKind::Email, &body.email, body.email_verified),
-        (IdentifierKind::Username, &body.username, false),
-        (IdentifierKind::Phone, &body.phone_number, body.phone_number_verified),
-    ];
-    let mut identifiers = Vec::new();
-    for (kind, text, verified) in given {
-        match text {
-            Some(text) => identifiers.push(VouchedIdentifier { identifier: identifier(kind, text)?, verified }),
-            None if verified => {
-                let field = format!("{}_verified", kind.as_str());
-                return Err(Error::field(&field, format!("needs {} beside it", kind.as_str())));
-            }
-            None => {}
-        }
+fn expectation_from(expectation: i32) -> Result<PasswordExpectation, Error> {
+    match proto::PasswordExpectation::try_from(expectation) {
+        Ok(proto::PasswordExpectation::Unspecified) => Ok(PasswordExpectation::Anything),
+        Ok(proto::PasswordExpectation::None) => Ok(PasswordExpectation::None),
+        Ok(proto::PasswordExpectation::One) => Ok(PasswordExpectation::One),
+        Err(_) => Err(Error::field("expectation", "is none of the expectations")),
     }
-    Ok(NewUser {
-        identifiers,
-        password: body.password.map(|text| Password::parse(&text).in_field("password")).transpose()?,
-        password_must_change: body.password_must_change,
-        profile: Profile {
-            given_name: short_text("given_name", body.given_name, NAME_BYTES_MAX)?,
-            family_name: short_text("family_name", body.family_name, NAME_BYTES_MAX)?,
-            locale: locale("locale", body.locale.as_deref())?,
-            metadata: metadata("metadata", body.metadata)?,
-            ..Profile::default()
-        },
-        external_id: None,
-    })
-}
-
-fn metadata(
-    field: &str,
-    object: Option<prost_types::Struct>,
-) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-    let object = object_from(field, object)?;
-    let bytes = serde_json::to_vec(&object).map_or(usize::MAX, |json| json.len());
-    if bytes > METADATA_BYTES_MAX {
-        return Err(Error::field(field, format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")));
-    }
-    Ok(object)
-}
-
-/// What the mask names, taken from the message.
-fn user_changes(paths: &[String], user: &UserUpdate) -> Result<UserChanges, Error> {
-    let named = |path: &str| paths.iter().any(|named| named == path);
-    let mut changes = UserChanges::default();
-    let text = |field: &str, text: &Option<String>, max| short_text(&format!("user.{field}"), text.clone(), max);
-    if paths.is_empty() {
-        return Err(Error::field("update_mask", "must name at least one field of user"));
-    }
-    for path in paths {
-        match path.as_str() {
-            "email" => changes.identifiers.push(replaced(
-                IdentifierKind::Email,
-                user.email.as_ref(),
-                user.email_verified && named("email_verified"),
-            )?),
-            "username" => changes.identifiers.push(replaced(IdentifierKind::Username, user.username.as_ref(), false)?),
-            "phone_number" => changes.identifiers.push(replaced(
-                IdentifierKind::Phone,
-                user.phone_number.as_ref(),
-                user.phone_number_verified && named("phone_number_verified"),
-            )?),
-            "email_verified" => changes.verified.push((IdentifierKind::Email, user.email_verified)),
-            "phone_number_verified" => changes.verified.push((IdentifierKind::Phone, user.phone_number_verified)),
-            "given_name" => changes.given_name = Some(text(path, &user.given_name, NAME_BYTES_MAX)?),
-            "family_name" => changes.family_name = Some(text(path, &user.family_name, NAME_BYTES_MAX)?),
-            "locale" => changes.locale = Some(locale("user.locale", user.locale.as_deref())?),
-            "metadata" => changes.metadata = Some(metadata("user.metadata", user.metadata.clone())?),
-            _ => return Err(unknown_path("field of user", path)),
-        }
-    }
-    Ok(changes)
-}
-
-fn replaced(
-    kind: IdentifierKind,
-    text: Option<&String>,
-    verified: bool,
-) -> Result<(IdentifierKind, Option<VouchedIdentifier>), Error> {
-    let parse = |text: &String| Identifier::parse(kind, text).in_field(&format!("user.{}", kind.as_str()));
-    let identifier = text.map(parse).transpose()?;
-    Ok((kind, identifier.map(|identifier| VouchedIdentifier { identifier, verified })))
 }

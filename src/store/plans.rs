@@ -4,7 +4,8 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, challenges, clients, credentials, outbox, sessions, signing_keys, throttles, users,
+    Scope, Store, StoreError, challenges, clients, credentials, idempotent_calls, outbox, sessions, signing_keys,
+    throttles, users,
 };
 use crate::{
     clock::Timestamp,
@@ -13,7 +14,8 @@ use crate::{
         bucket::{Bucket, Guarded, Subject},
         client::TokenProfile,
         identifier::{Identifier, IdentifierKind},
-        page::Page,
+        page::{ListOrder, OrderedPage, Place},
+        user_filter::UserFilter,
     },
 };
 
@@ -21,18 +23,20 @@ use crate::{
 fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let (id, hash, now) = (Uuid::nil(), SecretHash([0; 32]), Timestamp::UNIX_EPOCH);
     let identifier = Identifier::from_stored(IdentifierKind::Email, "a@b.example".into(), String::new());
+    let call = idempotent_calls::CallKey { client_id: id.into(), hash: [0; 32] };
     let bucket = Bucket { guarded: Guarded::SignIn, subject: Subject::User(id.into()) };
-    let page = Page { size: 20, after: Some(id) };
+    let page = OrderedPage { size: 20, order: ListOrder::NewestFirst, place: Place::After(id), skip: 0 };
     vec![
         ("client by secret", clients::by_secret(&hash).build(backend)),
         ("public client of a project", clients::public_of_profile(id.into(), TokenProfile::Standard).build(backend)),
         ("account by identifier", backend.build(&credentials::account_by_identifier(id.into(), &identifier))),
         ("user by identifier", users::by_identifier(id.into(), &identifier).build(backend)),
         ("user by id", users::by_id(id.into(), id.into()).build(backend)),
-        ("page of users", users::page_of(id.into(), page).build(backend)),
+        ("page of users", users::page_of(id.into(), &UserFilter::default(), &page).build(backend)),
+        ("user by external id", users::by_external_id(id.into(), "crm-42").build(backend)),
         ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
         ("sessions of a user", sessions::of_user(id.into()).build(backend)),
-        ("page of a user's sessions", sessions::page_of(id.into(), id.into(), page, now).build(backend)),
+        ("page of a user's sessions", sessions::page_of(id.into(), id.into(), &page, now).build(backend)),
         ("sessions to clear away", sessions::ended(now, 10).build(backend)),
         ("pending authentication by token", challenges::pending_by_secret(id.into(), &hash).build(backend)),
         ("password reset by token", challenges::password_resets::reset_by_secret(id.into(), &hash).build(backend)),
@@ -42,6 +46,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("password resets of a user", challenges::password_resets::resets_of_user(id.into()).build(backend)),
         ("signing keys of a project", signing_keys::living(id.into(), now).build(backend)),
         ("failures of a subject", throttles::by_bucket(id.into(), &bucket).build(backend)),
+        ("idempotent call by key", idempotent_calls::by_key(&call).build(backend)),
+        ("answers to clear away", idempotent_calls::expired(now, 10).build(backend)),
         ("mails that are due", outbox::due(now, 10).build(backend)),
     ]
 }

@@ -1,11 +1,11 @@
 //! Table `sessions`.
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, entity::prelude::*, sea_query::Query,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
+    entity::prelude::*, sea_query::Query,
 };
 
-use super::{StoreError, entity::session};
+use super::{StoreError, entity::session, pages::paged};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -13,7 +13,7 @@ use crate::{
         client::{RefreshTokenFormat, TokenProfile},
         client_context::ClientContext,
         id::{ProjectId, SessionId, UserId},
-        page::{Listed, Page},
+        page::{Listed, OrderedPage},
         refresh::RefreshState,
         session::{Session, SessionState},
     },
@@ -36,16 +36,14 @@ pub(super) fn of_user(user_id: UserId) -> Select<session::Entity> {
 }
 
 /// A page of the sessions of a user that can be used.
-pub(super) fn page_of(project_id: ProjectId, user_id: UserId, page: Page, now: Timestamp) -> Select<session::Entity> {
-    let query = of_user(user_id)
-        .filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
-        .filter(live_at(now))
-        .order_by_asc(session::Column::Id)
-        .limit(u64::from(page.size) + 1);
-    match page.after {
-        Some(after) => query.filter(session::Column::Id.gt(after)),
-        None => query,
-    }
+pub(super) fn page_of(
+    project_id: ProjectId,
+    user_id: UserId,
+    page: &OrderedPage,
+    now: Timestamp,
+) -> Select<session::Entity> {
+    let live = of_user(user_id).filter(session::Column::ProjectId.eq(Uuid::from(project_id))).filter(live_at(now));
+    paged(live, session::Column::Id, page)
 }
 
 /// So many sessions that were over in any case by then. Of one that was ended the last possible end is when that was done.
@@ -145,15 +143,16 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(written.rows_affected == 1)
     }
 
-    /// Lists the sessions of a user that can be used, oldest first.
+    /// Lists the sessions of a user that can be used.
     pub async fn list_live(
         &self,
         project_id: ProjectId,
         user_id: UserId,
-        page: Page,
+        page: impl Into<OrderedPage>,
         now: Timestamp,
     ) -> Result<Listed<Session>, StoreError> {
-        let rows = page_of(project_id, user_id, page, now).all(self.0).await?;
+        let page = page.into();
+        let rows = page_of(project_id, user_id, &page, now).all(self.0).await?;
         let sessions = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
         Ok(Listed::from_rows(sessions, page, |session: &Session| session.id.into()))
     }

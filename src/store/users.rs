@@ -1,5 +1,7 @@
 //! Tables `users` and `identifiers`.
 
+mod matching;
+
 use std::collections::HashMap;
 
 use sea_orm::{
@@ -8,17 +10,20 @@ use sea_orm::{
 };
 use serde_json::Value;
 
+use self::matching::matching;
 use super::{
     StoreError,
     entity::{credential, identifier, user},
+    pages::paged,
 };
 use crate::{
     clock::Timestamp,
     domain::{
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
-        page::{Listed, Page},
+        page::{Listed, OrderedPage},
         user::{PasswordState, Profile, User, UserIdentifier, UserStatus},
+        user_filter::UserFilter,
     },
 };
 
@@ -56,16 +61,19 @@ pub(super) fn by_id(project_id: ProjectId, id: UserId) -> Select<user::Entity> {
     user::Entity::find_by_id(Uuid::from(id)).filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
 }
 
-/// A page of a project's users.
-pub(super) fn page_of(project_id: ProjectId, page: Page) -> Select<user::Entity> {
-    let query = user::Entity::find()
-        .filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
-        .order_by_asc(user::Column::Id)
-        .limit(u64::from(page.size) + 1);
-    match page.after {
-        Some(after) => query.filter(user::Column::Id.gt(after)),
-        None => query,
-    }
+/// The look-up of a user by what the application calls them.
+pub(super) fn by_external_id(project_id: ProjectId, external_id: &str) -> Select<user::Entity> {
+    of_project(project_id).filter(user::Column::ExternalId.eq(external_id))
+}
+
+/// The users of a project.
+fn of_project(project_id: ProjectId) -> Select<user::Entity> {
+    user::Entity::find().filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
+}
+
+/// A page of a project's users that match.
+pub(super) fn page_of(project_id: ProjectId, filter: &UserFilter, page: &OrderedPage) -> Select<user::Entity> {
+    paged(of_project(project_id).filter(matching(project_id, filter)), user::Column::Id, page)
 }
 
 impl<C: ConnectionTrait> Users<'_, C> {
@@ -120,11 +128,33 @@ impl<C: ConnectionTrait> Users<'_, C> {
         }
     }
 
-    /// Lists the users of a project, oldest first.
-    pub async fn list(&self, project_id: ProjectId, page: Page) -> Result<Listed<User>, StoreError> {
-        let rows = page_of(project_id, page).all(self.0).await?;
+    /// Finds the user whom the application calls so.
+    pub async fn find_by_external_id(
+        &self,
+        project_id: ProjectId,
+        external_id: &str,
+    ) -> Result<Option<UserId>, StoreError> {
+        Ok(by_external_id(project_id, external_id).one(self.0).await?.map(|row| row.id.into()))
+    }
+
+    /// Lists the users of a project that match.
+    pub async fn list(
+        &self,
+        project_id: ProjectId,
+        filter: &UserFilter,
+        page: impl Into<OrderedPage>,
+    ) -> Result<Listed<User>, StoreError> {
+        let page = page.into();
+        let rows = page_of(project_id, filter, &page).all(self.0).await?;
         let users = self.assemble(rows).await?;
         Ok(Listed::from_rows(users, page, |user| user.id.into()))
+    }
+
+    /// Counts the users of a project that match.
+    pub async fn count(&self, project_id: ProjectId, filter: &UserFilter) -> Result<u64, StoreError> {
+        let query = of_project(project_id).filter(matching(project_id, filter));
+        let count = query.select_only().column_as(user::Column::Id.count(), "count").into_tuple::<i64>().one(self.0);
+        Ok(count.await?.unwrap_or_default().unsigned_abs())
     }
 
     /// Writes name, language, metadata and status of a user that was read before.

@@ -7,9 +7,7 @@ use secrecy::SecretString;
 use crate::{
     clock::Timestamp,
     crypto::{hash_lane::LaneError, project_keys::ProjectKeysError, signing_key::SigningKeyError},
-    domain::{
-        id::ChallengeId, identifier::IdentifierKind, password::PasswordWeakness, user::User, violation::Violation,
-    },
+    domain::{id::ChallengeId, password::PasswordWeakness, user::User, violation::Violation},
     store::StoreError,
 };
 
@@ -72,10 +70,10 @@ pub enum Error {
     #[error("the email address has to be verified first")]
     EmailVerificationRequired(Box<PendingSignIn>),
     /// Another user has that identifier.
-    #[error("the {} is taken", .kind.as_str())]
+    #[error("the {what} is taken")]
     IdentifierTaken {
-        /// Its kind.
-        kind: IdentifierKind,
+        /// What it is: the name of the field of a user.
+        what: &'static str,
         /// Where it stands in the request.
         field: String,
     },
@@ -104,6 +102,8 @@ pub enum Error {
         field: &'static str,
         /// The rules.
         weaknesses: Vec<PasswordWeakness>,
+        /// Least number of characters that the policy asks for.
+        length_min: usize,
     },
     /// The pending authentication is unknown, expired, used or dead.
     #[error("the pending authentication is not valid")]
@@ -192,7 +192,7 @@ impl Error {
                 }
                 Self::InvalidFields(violations)
             }
-            Self::IdentifierTaken { kind, field } => Self::IdentifierTaken { kind, field: format!("{prefix}{field}") },
+            Self::IdentifierTaken { what, field } => Self::IdentifierTaken { what, field: format!("{prefix}{field}") },
             error => error,
         }
     }

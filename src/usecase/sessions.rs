@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     id::{SessionId, UserId},
-    page::{Listed, Page},
+    page::{Listed, OrderedPage},
     session::Session,
 };
 
@@ -16,12 +16,12 @@ pub async fn get_session(services: &Services, call: &Call, id: SessionId) -> Res
     session.ok_or(Error::SessionNotFound)
 }
 
-/// Lists the live sessions of a user, oldest first.
+/// Lists the live sessions of a user.
 pub async fn list_sessions(
     services: &Services,
     call: &Call,
     user_id: UserId,
-    page: Page,
+    page: impl Into<OrderedPage>,
 ) -> Result<Listed<Session>, Error> {
     let (view, project_id) = (services.store.view(), call.project()?.id);
     view.users().find(project_id, user_id).await?.ok_or(Error::UserNotFound)?;

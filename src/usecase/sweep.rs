@@ -12,7 +12,7 @@ pub const ENDED_SESSION_KEPT: Duration = Duration::days(30);
 /// Rows that are deleted in one unit of work, so that nobody waits long for the writer of SQLite or for locks.
 const BATCH: u64 = 500;
 
-/// Clears away expired challenges, forgotten failures, finished mails and ended sessions; says how many rows.
+/// Clears away expired challenges and answers, forgotten failures, finished mails and ended sessions; says how many rows.
 pub async fn sweep(services: &Services) -> Result<u64, Error> {
     let now = services.clock.now();
     let tx = services.store.begin().await?;
@@ -24,9 +24,10 @@ pub async fn sweep(services: &Services) -> Result<u64, Error> {
         let mails = tx.outbox().delete_finished(now - FINISHED_MAIL_KEPT, BATCH).await?;
         let throttles = tx.throttles().delete_forgotten(now - services.limits.counter_lifetime(), BATCH).await?;
         let sessions = tx.sessions().delete_ended(now - ENDED_SESSION_KEPT, BATCH).await?;
+        let answers = tx.idempotent_calls().delete_expired(now, BATCH).await?;
         tx.commit().await?;
-        rows += mails + throttles + sessions;
-        is_done = [mails, throttles, sessions].into_iter().all(|deleted| deleted < BATCH);
+        rows += mails + throttles + sessions + answers;
+        is_done = [mails, throttles, sessions, answers].into_iter().all(|deleted| deleted < BATCH);
     }
     Ok(rows)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Call, Error, Services,
-    users::{VouchedIdentifier, name_conflict},
+    users::{VouchedIdentifier, name_conflict, taken_name},
 };
 use crate::{
     clock::Timestamp,
@@ -10,7 +10,7 @@ use crate::{
         event::{Event, EventKind},
         id::UserId,
         identifier::IdentifierKind,
-        user::{User, UserIdentifier},
+        user::{METADATA_BYTES_MAX, Metadata, User, UserIdentifier},
     },
     store::{StoreError, Tx},
 };
@@ -26,10 +26,53 @@ pub struct UserChanges {
     pub given_name: Option<Option<String>>,
     /// Family name.
     pub family_name: Option<Option<String>>,
+    /// Middle name.
+    pub middle_name: Option<Option<String>>,
+    /// Full name for display.
+    pub display_name: Option<Option<String>>,
+    /// URL of a picture.
+    pub picture_url: Option<Option<String>>,
+    /// What the application calls them.
+    pub external_id: Option<Option<String>>,
     /// Language.
     pub locale: Option<Option<String>>,
     /// Data of the application.
-    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    pub metadata: Option<MetadataChange>,
+    /// Data that the user's own application writes.
+    pub untrusted_metadata: Option<MetadataChange>,
+}
+
+/// What to do with data of an application.
+#[derive(Debug)]
+pub enum MetadataChange {
+    /// Put these members beside those that are there, or in their place; one that is null takes a member away.
+    Merge(Metadata),
+    /// Put this in place of all.
+    Replace(Metadata),
+}
+
+impl MetadataChange {
+    /// Merging happens while the user's row is held, so that of two changes none is lost.
+    fn apply(self, field: &str, metadata: &mut Metadata) -> Result<(), Error> {
+        match self {
+            Self::Replace(new) => *metadata = new,
+            Self::Merge(members) => {
+                for (name, value) in members {
+                    if value.is_null() {
+                        metadata.remove(&name);
+                    } else {
+                        metadata.insert(name, value);
+                    }
+                }
+                let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
+                if bytes > METADATA_BYTES_MAX {
+                    let problem = format!("would make the whole larger than {METADATA_BYTES_MAX} bytes of JSON");
+                    return Err(Error::field(field, problem));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Changes a user.
@@ -46,17 +89,40 @@ pub async fn update_user(services: &Services, call: &Call, id: UserId, changes: 
         return Err(name_conflict(services, project_id, Some(id), &identifiers, error).await);
     }
 
-    let profile = &mut user.profile;
-    changes.given_name.into_iter().for_each(|name| profile.given_name = name);
-    changes.family_name.into_iter().for_each(|name| profile.family_name = name);
-    changes.locale.into_iter().for_each(|locale| profile.locale = locale);
-    changes.metadata.into_iter().for_each(|metadata| profile.metadata = metadata);
+    write_profile(&mut user, changes)?;
     user.updated_at = now;
-    tx.users().update(&user).await?;
+    if let Err(error) = tx.users().update(&user).await {
+        drop(tx);
+        return Err(taken_name(services, project_id, Some(id), (&[], user.external_id.as_deref()), error).await);
+    }
     services.record(&tx, call, now, [Event::new(EventKind::UserUpdated, project_id).user(id)]).await?;
     let user = tx.users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
     tx.commit().await?;
     Ok(user)
+}
+
+fn write_profile(user: &mut User, changes: UserChanges) -> Result<(), Error> {
+    let profile = &mut user.profile;
+    for (field, change) in [
+        (&mut profile.given_name, changes.given_name),
+        (&mut profile.family_name, changes.family_name),
+        (&mut profile.middle_name, changes.middle_name),
+        (&mut profile.display_name, changes.display_name),
+        (&mut profile.picture_url, changes.picture_url),
+        (&mut profile.locale, changes.locale),
+        (&mut user.external_id, changes.external_id),
+    ] {
+        if let Some(value) = change {
+            *field = value;
+        }
+    }
+    if let Some(change) = changes.metadata {
+        change.apply("user.metadata_merge", &mut profile.metadata)?;
+    }
+    if let Some(change) = changes.untrusted_metadata {
+        change.apply("user.untrusted_metadata_merge", &mut profile.untrusted_metadata)?;
+    }
+    Ok(())
 }
 
 /// The identifiers the user will have.

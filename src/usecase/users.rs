@@ -6,9 +6,10 @@ use crate::{
         event::{Event, EventKind},
         id::{ProjectId, UserId},
         identifier::Identifier,
-        page::{Listed, Page},
+        page::{Listed, OrderedPage},
         password::{Password, PasswordPolicy},
         user::{Profile, User, UserIdentifier},
+        user_filter::UserFilter,
     },
     store::{NewUser as NewRow, StoreError, Tx},
 };
@@ -84,7 +85,8 @@ pub(super) async fn add_user(
     if let Err(error) = tx.users().insert(&row).await {
         // PostgreSQL takes no more queries in a transaction that failed.
         drop(tx);
-        return Err(name_conflict(services, project_id, None, &identifiers, error).await);
+        let external_id = new.external_id.as_deref();
+        return Err(taken_name(services, project_id, None, (&identifiers, external_id), error).await);
     }
     if let Some(hash) = &hash {
         tx.credentials().set(project_id, id, hash, new.password_must_change, now).await?;
@@ -100,21 +102,19 @@ pub async fn get_user(services: &Services, call: &Call, id: UserId) -> Result<Us
     user.ok_or(Error::UserNotFound)
 }
 
-/// Lists users, or finds the one with an identifier.
+/// Lists the users that match.
 pub async fn list_users(
     services: &Services,
     call: &Call,
-    page: Page,
-    identifier: Option<&Identifier>,
+    page: impl Into<OrderedPage>,
+    filter: &UserFilter,
 ) -> Result<Listed<User>, Error> {
-    let (view, project_id) = (services.store.view(), call.project()?.id);
-    match identifier {
-        None => Ok(view.users().list(project_id, page).await?),
-        Some(identifier) => {
-            let found = view.users().find_by_identifier(project_id, identifier).await?;
-            Ok(Listed { items: found.into_iter().collect(), next_page_token: String::new() })
-        }
-    }
+    Ok(services.store.view().users().list(call.project()?.id, filter, page).await?)
+}
+
+/// Counts the users that match.
+pub async fn count_users(services: &Services, call: &Call, filter: &UserFilter) -> Result<u64, Error> {
+    Ok(services.store.view().users().count(call.project()?.id, filter).await?)
 }
 
 /// Deletes a user with all that hangs on them. Of their sessions the audit trail keeps that they ended.
@@ -137,7 +137,7 @@ pub(super) fn check_policy(
 ) -> Result<(), Error> {
     match policy.weaknesses(password, identifiers) {
         weaknesses if weaknesses.is_empty() => Ok(()),
-        weaknesses => Err(Error::PasswordRejected { field, weaknesses }),
+        weaknesses => Err(Error::PasswordRejected { field, weaknesses, length_min: policy.length_min() }),
     }
 }
 
@@ -149,17 +149,34 @@ pub(super) async fn name_conflict(
     identifiers: &[Identifier],
     error: StoreError,
 ) -> Error {
+    taken_name(services, project_id, owner, (identifiers, None), error).await
+}
+
+/// Finds out which identifier was taken, or whether the external id was.
+pub(super) async fn taken_name(
+    services: &Services,
+    project_id: ProjectId,
+    owner: Option<UserId>,
+    (identifiers, external_id): (&[Identifier], Option<&str>),
+    error: StoreError,
+) -> Error {
     if !matches!(error, StoreError::Conflict(_)) {
         return error.into();
     }
+    // What a user shall become is a message of its own in the request.
+    let prefix = if owner.is_some() { "user." } else { "" };
+    let taken = |what: &'static str| Error::IdentifierTaken { what, field: format!("{prefix}{what}") };
+    let view = services.store.view();
     for identifier in identifiers {
-        match services.store.view().users().find_by_identifier(project_id, identifier).await {
-            Ok(Some(user)) if Some(user.id) != owner => {
-                let kind = identifier.kind();
-                // What a user shall become is a message of its own in the request.
-                let prefix = if owner.is_some() { "user." } else { "" };
-                return Error::IdentifierTaken { kind, field: format!("{prefix}{}", kind.as_str()) };
-            }
+        match view.users().find_by_identifier(project_id, identifier).await {
+            Ok(Some(user)) if Some(user.id) != owner => return taken(identifier.kind().as_str()),
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+    }
+    if let Some(external_id) = external_id {
+        match view.users().find_by_external_id(project_id, external_id).await {
+            Ok(Some(id)) if Some(id) != owner => return taken("external_id"),
             Ok(_) => {}
             Err(error) => return error.into(),
         }

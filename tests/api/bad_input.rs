@@ -82,6 +82,8 @@ async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)]
             all.push(wrong("AuthenticatePassword", with(&one, json!({"password": PASSWORD})), kind));
             all.push(wrong("CreateUser", with(&one, json!({"password": PASSWORD})), kind));
             all.push(wrong("ListUsers", one.clone(), kind));
+            let list = format!("{kind}s");
+            all.push(wrong("ListUsers", json!({"filter": {&list: [text]}}), &format!("filter.{list}")));
             let mask = kind.replace("_n", "N");
             let update = json!({"user_id": app.fixture.ada.to_string(), "user": one, "update_mask": mask});
             all.push(wrong("UpdateUser", update, &format!("user.{kind}")));
@@ -204,7 +206,7 @@ fn wrong_objects(bytes_max: usize) -> Vec<Value> {
 async fn profiles_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let requests = |app: &TestApp| {
         let mut bad: Vec<(&str, Value)> = Vec::new();
-        for name in ["given_name", "family_name"] {
+        for name in ["given_name", "family_name", "middle_name", "display_name"] {
             bad.extend(
                 [json!("n".repeat(201)), json!("é".repeat(101)), json!("a\0b"), json!("a\nb")].map(|v| (name, v)),
             );
@@ -213,14 +215,92 @@ async fn profiles_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postg
             [json!("de-12345678-12345678-12345678-123456"), json!("en_GB"), json!("e\0"), json!("\u{85}")]
                 .map(|value| ("locale", value)),
         );
-        bad.extend(wrong_objects(16 * 1024).into_iter().map(|object| ("metadata", object)));
+        for field in ["metadata", "untrusted_metadata"] {
+            bad.extend(wrong_objects(16 * 1024).into_iter().map(|object| (field, object)));
+        }
+        bad.extend(["", "é", "a\nb", "a\0", &"x".repeat(129)].map(|text| ("external_id", json!(text))));
+        let long = format!("https://a.example/{}", "x".repeat(2048));
+        bad.extend(
+            ["x", "javascript:alert(1)", "//a.example/", "https://a.example/\0", &long]
+                .map(|text| ("picture_url", json!(text))),
+        );
         let mut all = Vec::new();
         for (field, value) in bad {
             let one = json!({field: value});
             all.push(wrong("CreateUser", with(&one, json!({"username": "new"})), field));
-            let mask = field.replace("_n", "N");
+            let mask = camel(field);
             let update = json!({"user_id": app.fixture.ada.to_string(), "user": one, "update_mask": mask});
             all.push(wrong("UpdateUser", update, &format!("user.{field}")));
+            if field.ends_with("metadata") {
+                let field = format!("{field}_merge");
+                let user = json!({&field: one[field.trim_end_matches("_merge")]});
+                let update =
+                    json!({"user_id": app.fixture.ada.to_string(), "user": user, "update_mask": camel(&field)});
+                all.push(wrong("UpdateUser", update, &format!("user.{field}")));
+            }
+        }
+        all.push(wrong("CreateUser", json!({"username": "x", "password_must_change": true}), "password_must_change"));
+        let expectation = json!({"user_id": app.fixture.ada.to_string(), "password": PASSWORD, "expectation": 3});
+        all.push(wrong("SetPassword", expectation, "expectation"));
+        all
+    };
+    assert_refused(engine, requests).await;
+}
+
+/// The name of a field as masks in JSON spell it.
+fn camel(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+}
+
+#[rstest]
+#[tokio::test]
+async fn filters_and_places_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let requests = |app: &TestApp| {
+        let mut all = Vec::new();
+        let lists = ["user_ids", "emails", "usernames", "phone_numbers", "external_ids", "login_ids", "statuses"];
+        let user_id = app.fixture.ada.to_string();
+        let fine =
+            [json!(user_id), json!("a@b.example"), json!("a"), json!("+12025550123"), json!("x"), json!("a"), json!(1)];
+        for (list, value) in lists.into_iter().zip(fine) {
+            let filter = json!({"filter": {list: vec![value.clone(); 101]}});
+            all.push(wrong("ListUsers", filter, &format!("filter.{list}")));
+        }
+        for (list, value) in [
+            ("user_ids", json!("user_x")),
+            ("external_ids", json!("é")),
+            ("login_ids", json!("a b")),
+            ("statuses", json!(0)),
+            ("statuses", json!(9)),
+        ] {
+            all.push(wrong("ListUsers", json!({"filter": {list: [value]}}), &format!("filter.{list}")));
+        }
+        for text in ["x".repeat(101), "é".repeat(51), "a\0".into(), "a\nb".into()] {
+            all.push(wrong("ListUsers", json!({"filter": {"text": text}}), "filter.text"));
+        }
+        all.push(wrong("ListUsers", json!({"username": "ada", "filter": {}}), "filter"));
+        all.push(wrong("ListUsers", json!({"external_id": ""}), "external_id"));
+        for skip in [-1, 10_001, i32::MIN, i32::MAX] {
+            all.push(wrong("ListUsers", json!({"skip": skip}), "skip"));
+        }
+        let token = "AAAAAAAAAAAAAAAAAAAAAA";
+        let session_id = "session_01K0000000000000000000000Z";
+        for (rpc, id, kind, base) in [
+            ("ListUsers", user_id.as_str(), "user", json!({})),
+            ("ListSessions", session_id, "session", json!({"user_id": user_id})),
+        ] {
+            let [after, before] = ["after", "before"].map(|edge| format!("{edge}_{kind}_id"));
+            for order in [-1, 3, i32::MAX] {
+                all.push(wrong(rpc, with(&base, json!({"order": order})), "order"));
+            }
+            for edge in [&after, &before] {
+                all.push(wrong(rpc, with(&base, json!({edge: id, "page_token": token})), "page_token"));
+                for bad in ["x", "\0", "project_01K0000000000000000000000Z"] {
+                    all.push(wrong(rpc, with(&base, json!({edge: bad})), edge));
+                }
+            }
+            all.push(wrong(rpc, with(&base, json!({&after: id, &before: id})), &before));
         }
         all
     };

@@ -24,8 +24,16 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 6] =
-    ["CreateUser", "GetJsonWebKeySet", "IssueClientToken", "ListUsers", "SignOut", "StartPasswordReset"];
+const MAY_SUCCEED: [&str; 8] = [
+    "CheckNewPassword",
+    "CreateUser",
+    "GetJsonWebKeySet",
+    "GetSignInSettings",
+    "IssueClientToken",
+    "ListUsers",
+    "SignOut",
+    "StartPasswordReset",
+];
 
 /// Everything a stranger could have got hold of.
 struct Victim {
@@ -51,10 +59,11 @@ impl Victim {
         let metadata = serde_json::json!({"secret": "Victim-Metadata"});
         let user = UserUpdate {
             given_name: Some("Victim-Given-Name".into()),
+            external_id: Some("victims-external-id".into()),
             metadata: Some(object(metadata.as_object().unwrap())),
             ..Default::default()
         };
-        let mask = prost_types::FieldMask { paths: vec!["given_name".into(), "metadata".into()] };
+        let mask = prost_types::FieldMask { paths: ["given_name", "metadata", "external_id"].map(Into::into).into() };
         let request = UpdateUserRequest { user_id: fixture.ada.to_string(), user: Some(user), update_mask: Some(mask) };
         app.back_end().users.update_user(request).await.unwrap();
 
@@ -121,7 +130,12 @@ impl Victim {
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
             "device_token" => self.device_token.clone(),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
-            "given_name" | "family_name" | "name" | "user_agent" => one("Stranger"),
+            "given_name" | "family_name" | "middle_name" | "display_name" | "name" | "user_agent" => one("Stranger"),
+            "external_id" => one("victims-external-id"),
+            "picture_url" => one("https://stranger.example/"),
+            "text" => of(&[one("ada"), one("example.com"), String::new()]),
+            "after_user_id" | "before_user_id" => of(&self.user_ids),
+            "after_session_id" | "before_session_id" => of(&self.session_ids),
             "ip_address" => one("192.0.2.1"),
             "locale" => one("en"),
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
@@ -157,8 +171,29 @@ impl Victim {
             "client_type" | "method" | "password_policy" | "refresh_token_format" | "signing_algorithm" => {
                 Value::EnumNumber(1)
             }
+            "must_change" | "password_must_change" => Value::Bool(false),
+            "include_total" | "has_password" => Value::Bool(true),
+            "expectation" | "order" => Value::EnumNumber(1),
+            "statuses" => Value::List(vec![Value::EnumNumber(1)]),
+            "user_ids" => Value::List(self.user_ids.iter().cloned().map(Value::String).collect()),
+            "emails" | "identifiers" | "login_ids" => Value::List(vec![Value::String("ada@example.com".into())]),
+            "usernames" => Value::List(vec![Value::String("ada".into())]),
+            "phone_numbers" => Value::List(vec![Value::String("+12025550123".into())]),
+            "external_ids" => Value::List(vec![Value::String("victims-external-id".into())]),
+            "created_from" | "created_before" => {
+                let mut time = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+                let seconds = if field.name() == "created_from" { 0 } else { 4_000_000_000 };
+                time.set_field_by_name("seconds", Value::I64(seconds));
+                Value::Message(time)
+            }
+            "skip" => Value::I32(0),
             "page_size" => Value::I32(100),
-            "claims" | "custom_claims" | "metadata" => {
+            "claims"
+            | "custom_claims"
+            | "metadata"
+            | "untrusted_metadata"
+            | "metadata_merge"
+            | "untrusted_metadata_merge" => {
                 let claims = serde_json::json!({"id_token": {"email": null, "given_name": null, "phone_number": null}});
                 let mut message = DynamicMessage::new(field.kind().as_message().unwrap().clone());
                 message.transcode_from::<Struct>(&object(claims.as_object().unwrap())).unwrap();
@@ -177,7 +212,7 @@ impl Victim {
             "refresh_grace_period" => duration(field, 30),
             "key_rotation_interval" => duration(field, 604_800),
             name if name.ends_with("_lifetime") || name == "session_duration" => duration(field, 3600),
-            "client_context" | "options" | "settings" | "token_options" | "user" => {
+            "client_context" | "filter" | "options" | "settings" | "token_options" | "user" => {
                 let Kind::Message(inner) = field.kind() else { panic!("{} is a message", field.full_name()) };
                 Value::Message(self.request(&inner, variant))
             }
@@ -197,11 +232,24 @@ impl Victim {
                 let all: Vec<_> = oneof.fields().collect();
                 all[variant / VALUES % all.len()] == field
             });
-            if chosen {
+            if chosen && goes_with_the_rest(&field, variant) {
                 message.set_field(&field, self.value(&field, variant));
             }
         }
         message
+    }
+}
+
+/// False for what cannot stand beside other fields of its request, in the variants that are for those.
+fn goes_with_the_rest(field: &FieldDescriptor, variant: usize) -> bool {
+    let request = field.parent_message().name().to_owned();
+    match (request.as_str(), field.name()) {
+        ("ListUsersRequest", "filter") => variant % 2 == 0,
+        ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => variant % 2 == 1,
+        (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => variant % 3 == 0,
+        (_, "after_user_id" | "after_session_id") => variant % 3 == 1,
+        (_, "before_user_id" | "before_session_id") => variant % 3 == 2,
+        _ => true,
     }
 }
 

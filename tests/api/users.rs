@@ -72,6 +72,8 @@ async fn a_user_is_what_was_created(#[values(Engine::Sqlite, Engine::Postgres)] 
         created_at: now,
         updated_at: now,
         last_signed_in_at: None,
+        password_updated_at: now,
+        untrusted_metadata: Some(object(&serde_json::Map::new())),
         ..Default::default()
     };
     assert_eq!(user, expected);

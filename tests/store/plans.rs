@@ -8,13 +8,14 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 19] = [
+const INDEXES: [(&str, &str); 22] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("public client of a project", "ix_clients_project_id"),
     ("account by identifier", "identifiers_pkey"),
     ("user by identifier", "identifiers_pkey"),
     ("user by id", "users_pkey"),
     ("page of users", "ix_users_project_id"),
+    ("user by external id", "ix_users_external_id"),
     ("session by id", "sessions_pkey"),
     ("sessions of a user", "ix_sessions_user_id"),
     ("page of a user's sessions", "ix_sessions_user_id"),
@@ -27,6 +28,8 @@ const INDEXES: [(&str, &str); 19] = [
     ("password resets of a user", "ix_challenges_user_id"),
     ("signing keys of a project", "ix_signing_keys_project_id"),
     ("failures of a subject", "throttles_pkey"),
+    ("idempotent call by key", "idempotent_calls_pkey"),
+    ("answers to clear away", "ix_idempotent_calls_expires_at"),
     ("mails that are due", "ix_outbox_next_attempt_at"),
 ];
 

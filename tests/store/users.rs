@@ -8,6 +8,7 @@ use signet::domain::{
     identifier::{Identifier, IdentifierKind},
     page::Page,
     user::UserStatus,
+    user_filter::UserFilter,
 };
 
 use super::support::{Engine, TestStore, identifier, insert_user, now, project};
@@ -32,7 +33,13 @@ async fn pages_hold_each_user_once_in_order(
 
     let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = test.store.view().users().list(test.project.id, Page { size, after }).await.unwrap();
+        let page = test
+            .store
+            .view()
+            .users()
+            .list(test.project.id, &UserFilter::default(), Page { size, after })
+            .await
+            .unwrap();
         assert!(page.items.len() <= usize::from(size));
         listed.extend(page.items.into_iter().map(|user| user.id));
         pages += 1;

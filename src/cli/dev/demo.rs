@@ -150,7 +150,7 @@ async fn client(
 async fn prepare_user(services: &Services, call: &Call, demo: &DemoUser) -> anyhow::Result<()> {
     let email = Identifier::parse(IdentifierKind::Email, demo.email)?;
     let page = Page { size: 1, after: None };
-    let found = list_users(services, call, page, Some(&email)).await.map_err(explain)?.items.pop();
+    let found = list_users(services, call, page, &email.clone().into()).await.map_err(explain)?.items.pop();
     let password = Password::parse(demo.password)?;
     let Some(user) = found else {
         return create(services, call, demo, email, password).await;
@@ -163,7 +163,7 @@ async fn prepare_user(services: &Services, call: &Call, demo: &DemoUser) -> anyh
     set_user_status(services, call, user.id, UserStatus::Active).await.map_err(explain)?;
     // Setting a password ends the sessions, which would be a nuisance at each start.
     if !has_password(services, call, &user, password.clone()).await? {
-        set_password(services, call, user.id, password, None).await.map_err(explain)?;
+        set_password(services, call, user.id, password.into()).await.map_err(explain)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Passwords that their owners change.
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{
     sign_in::{Answer, Opening, custom_claims, sign_in_wishes},
     token_wishes,
@@ -11,18 +13,23 @@ use crate::{
         password::Password,
         violation::InField as _,
     },
-    grpc::convert::{complete_password_reset_from, end_user, user_message},
+    grpc::convert::{complete_password_reset_from, end_user, password_rule, user_message},
     proto::{
         ChangePasswordRequest, ChangePasswordResponse, CheckNewPasswordRequest, CheckNewPasswordResponse,
-        CompletePasswordResetRequest, CompletePasswordResetResponse, ReplacePasswordRequest, ReplacePasswordResponse,
+        CompletePasswordResetRequest, CompletePasswordResetResponse, PasswordRule, PasswordViolation,
+        ReplacePasswordRequest, ReplacePasswordResponse,
     },
     usecase::{
         Call, Error, Services,
         change_password::{PasswordChange, change_password as change},
+        check_new_password::{Shortcoming, check_new_password as shortcomings_of},
         complete_password_reset::{PasswordResetDone, complete_password_reset as complete_reset},
         replace_own_password::{PasswordReplacement, replace_own_password},
     },
 };
+
+/// Most names that a new password is compared with.
+const NAMES_MAX: usize = 5;
 
 pub(super) async fn replace_password(
     services: &Services,
@@ -100,8 +107,22 @@ pub(super) async fn complete_password_reset(
 
 pub(super) async fn check_new_password(
     _services: &Services,
-    _call: &Call,
-    _body: CheckNewPasswordRequest,
+    call: &Call,
+    body: CheckNewPasswordRequest,
 ) -> Result<CheckNewPasswordResponse, Error> {
-    Err(Error::NotSupported("check_new_password"))
+    if body.identifiers.len() > NAMES_MAX {
+        return Err(Error::field("identifiers", format!("must be at most {NAMES_MAX}")));
+    }
+    let identifiers = body.identifiers.iter().map(|text| Identifier::parse_login_id(text).in_field("identifiers"));
+    let identifiers = identifiers.collect::<Result<Vec<_>, _>>()?;
+    let password = SecretString::from(body.password);
+    let shortcomings = shortcomings_of(call, password.expose_secret(), &identifiers)?;
+    let violation = |shortcoming: &Shortcoming| PasswordViolation {
+        rule: match shortcoming {
+            Shortcoming::TooLong => PasswordRule::TooLong.into(),
+            Shortcoming::Weak(weakness) => password_rule(weakness).into(),
+        },
+        description: shortcoming.to_string(),
+    };
+    Ok(CheckNewPasswordResponse { violations: shortcomings.iter().map(violation).collect() })
 }

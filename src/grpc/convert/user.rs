@@ -4,6 +4,7 @@ use super::{object_message, timestamp};
 use crate::{
     domain::{
         identifier::IdentifierKind,
+        password::PasswordWeakness,
         user::{User, UserStatus},
     },
     proto,
@@ -40,5 +41,14 @@ pub(in crate::grpc) fn user_message(user: User) -> proto::User {
         given_name: user.profile.given_name,
         family_name: user.profile.family_name,
         locale: user.profile.locale,
+    }
+}
+
+/// The rule that a weak password breaks.
+pub(in crate::grpc) const fn password_rule(weakness: &PasswordWeakness) -> proto::PasswordRule {
+    match weakness {
+        PasswordWeakness::Common => proto::PasswordRule::TooCommon,
+        PasswordWeakness::Similar => proto::PasswordRule::ResemblesIdentifier,
+        PasswordWeakness::TooShort { .. } => proto::PasswordRule::TooShort,
     }
 }
