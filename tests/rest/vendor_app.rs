@@ -84,6 +84,7 @@ impl VendorApp {
             let new = NewUser {
                 identifiers: identifiers.iter().map(vouched).collect(),
                 password: Some(Password::parse(PASSWORD).unwrap()),
+                password_must_change: false,
                 external_id: None,
                 profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
             };
