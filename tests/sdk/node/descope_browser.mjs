@@ -55,6 +55,8 @@ async function tokensInThePage() {
   await page.evaluate((token) => localStorage.setItem('DSR', token), created.refreshJwt);
   const again = await ok('password.signIn', 'page@example.com', PASSWORD);
   assert.equal(again.firstSeen, false);
+  const device = await page.evaluate(() => localStorage.getItem('DKD'));
+  assert.ok(device && device === again.knownDeviceJwt, 'the page keeps what its device is known by');
   const wrong = await called('password.signIn', 'page@example.com', 'not the passphrase');
   assert.deepEqual([wrong.ok, wrong.code, wrong.error.errorCode], [false, 401, 'E062903']);
   assert.deepEqual(await context.cookies(task.url), [], 'no cookie was asked for');
