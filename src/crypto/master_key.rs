@@ -20,8 +20,12 @@ const HEADER_LEN: usize = 1 + FINGERPRINT_LEN + NONCE_LEN;
 pub enum Purpose {
     /// An answer that is kept for repetitions of its call.
     Answer,
+    /// A code on its way to an email address.
+    EmailCode,
     /// A mail in the outbox.
     Mail,
+    /// Token and page of a password reset.
+    PasswordReset,
     /// The secret half of a signing key.
     SigningKey,
 }
@@ -30,7 +34,9 @@ impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Answer => "signet/v1/answer",
+            Self::EmailCode => "signet/v1/email-code",
             Self::Mail => "signet/v1/mail",
+            Self::PasswordReset => "signet/v1/password-reset",
             Self::SigningKey => "signet/v1/signing-key",
         }
     }

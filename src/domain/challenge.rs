@@ -10,7 +10,7 @@ use super::{
     bucket::Guarded,
     claims::{ClaimsRequest, CustomClaims},
     client_context::ClientContext,
-    id::{ChallengeId, ClientId, DeviceId, ProjectId, UserId},
+    id::{ChallengeId, ClientId, DeviceId, ProjectId, SessionId, UserId},
     session::SessionChoice,
 };
 use crate::clock::Timestamp;
@@ -25,6 +25,8 @@ pub const RESETS_MAX: u64 = 20;
 /// What a challenge is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChallengeKind {
+    /// Six digits mailed to an address that a signed-in user gives as theirs.
+    EmailChange,
     /// Six digits mailed to an address.
     EmailCode,
     /// A link or a code mailed to an address, with which its owner sets a new password.
@@ -37,6 +39,7 @@ impl ChallengeKind {
     /// The word for it in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::EmailChange => "email_change",
             Self::EmailCode => "email_code",
             Self::PasswordReset => "password_reset",
             Self::PendingAuthentication => "pending_authentication",
@@ -132,6 +135,22 @@ pub struct EmailCode {
     pub email: String,
     /// Keyed hash of the code.
     pub code_hash: [u8; 32],
+    /// The code itself, encrypted, for a back end that mails it; none if it was made by a binary that did not keep it.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Six digits on their way to an address that a signed-in user gives as theirs. Bound to no client: whoever knows the code may redeem it,
+/// where an application that keeps no secret could anyway.
+#[derive(Clone, Debug)]
+pub struct EmailChange {
+    /// Canonical address it was sent to: the user's, or the one they will have.
+    pub email: String,
+    /// The session it was asked from: it dies with that, or whoever had stolen the session could take the account later.
+    pub session_id: SessionId,
+    /// Keyed hash of the code.
+    pub code_hash: [u8; 32],
+    /// The code itself, encrypted.
+    pub sealed: Vec<u8>,
 }
 
 /// A password reset on its way to a user. Bound to no client: a page may finish what an application began.
@@ -142,4 +161,43 @@ pub struct PasswordReset {
     pub email: Option<String>,
     /// Keyed hash of the code; none for a link, whose token is the whole secret.
     pub code_hash: Option<[u8; 32]>,
+    /// Token and page of a link, encrypted, for a back end that mails it; none for a code.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// The time is not one that a password reset can be given.
+#[derive(Debug, thiserror::Error)]
+#[error("must be whole seconds, 5 minutes to 7 days")]
+pub struct ParseResetLifetimeError;
+
+/// How long a password reset shall be good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ResetLifetime(Duration);
+
+impl ResetLifetime {
+    /// Reads a length of time: whole seconds, 5 minutes to 7 days.
+    pub fn parse(seconds: i64, nanos: i32) -> Result<Self, ParseResetLifetimeError> {
+        let lifetime = Duration::try_seconds(seconds).filter(|_| nanos == 0);
+        let is_allowed = |lifetime: &Duration| (Duration::minutes(5)..=Duration::days(7)).contains(lifetime);
+        lifetime.filter(is_allowed).map(Self).ok_or(ParseResetLifetimeError)
+    }
+}
+
+impl From<ResetLifetime> for Duration {
+    fn from(lifetime: ResetLifetime) -> Self {
+        lifetime.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_lasts_five_minutes_to_seven_days() {
+        let week = 7 * 86_400;
+        assert!([300, week].into_iter().all(|seconds| ResetLifetime::parse(seconds, 0).is_ok()));
+        let wrong = [(299, 0), (week + 1, 0), (300, 1), (-300, 0), (i64::MAX, 0), (i64::MIN, -1)];
+        assert!(wrong.into_iter().all(|(seconds, nanos)| ResetLifetime::parse(seconds, nanos).is_err()));
+    }
 }

@@ -43,6 +43,8 @@ pub enum EventKind {
     RefreshRepeated,
     /// A refresh token came again long after it had been replaced.
     RefreshReused,
+    /// A session was given new tokens by a back end that named it by its id.
+    SessionResumed,
     /// A session was ended.
     SessionRevoked,
     /// A session was opened.
@@ -85,6 +87,7 @@ impl EventKind {
             Self::ProjectUpdated => "project.updated",
             Self::RefreshRepeated => "refresh.repeated",
             Self::RefreshReused => "refresh.reused",
+            Self::SessionResumed => "session.resumed",
             Self::SessionRevoked => "session.revoked",
             Self::SignedIn => "user.signed_in",
             Self::SigningKeyCreated => "signing_key.created",

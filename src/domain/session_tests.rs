@@ -159,3 +159,40 @@ fn a_duration_is_five_minutes_to_366_days_of_whole_seconds(
 ) {
     assert_eq!(SessionDuration::parse(seconds, nanos).is_ok(), is_allowed);
 }
+
+#[test]
+fn a_session_that_was_given_a_time_lasts_that_long_used_or_not() {
+    let mut session = opened(&ProjectSettings::default());
+    session.state = Session::opened_for(start(), SessionDuration::parse(900, 0).unwrap());
+    let end = start() + Duration::seconds(900);
+    assert_eq!(session.state, SessionState::Active { idle_expires_at: end, expires_at: end });
+    assert_eq!(session.used(start() + Duration::seconds(899), Duration::days(9)), Ok(session.state));
+}
+
+#[test]
+fn a_further_proof_adds_its_methods_once() {
+    use AuthenticationMethod::{EmailCode, Password};
+    let mut session = opened(&ProjectSettings::default());
+    let later = start() + Duration::seconds(1);
+    session.proved_again(&[Password], start());
+    session.proved_again(&[Password, EmailCode], later);
+    assert_eq!((session.methods.as_slice(), session.authenticated_at), (&[Password, EmailCode][..], later));
+}
+
+#[test]
+fn a_choice_comes_back_from_json_and_none_in_old_rows_is_a_new_session() {
+    let duration = Some(SessionDuration::parse(300, 0).unwrap());
+    let new = SessionChoice::New { duration };
+    let joins = new.joining(Uuid::from_u128(7).into());
+    for choice in [SessionChoice::default(), new, joins, SessionChoice::None] {
+        let json = serde_json::to_string(&choice).unwrap();
+        assert_eq!(serde_json::from_str::<SessionChoice>(&json).unwrap(), choice, "{json}");
+    }
+    assert_eq!(joins, SessionChoice::Join { session_id: Uuid::from_u128(7).into(), duration });
+    assert_eq!(SessionChoice::None.joining(Uuid::nil().into()), SessionChoice::None);
+    assert!(serde_json::from_str::<SessionChoice>(r#"{"new":{"duration":1}}"#).is_err(), "out of bounds");
+    let wishes = crate::domain::challenge::SignInWishes::default();
+    let mut old = serde_json::to_value(&wishes).unwrap();
+    old.as_object_mut().unwrap().remove("session").unwrap();
+    assert_eq!(serde_json::from_value::<crate::domain::challenge::SignInWishes>(old).unwrap(), wishes);
+}

@@ -14,23 +14,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, cookie_hints, id, object_from, seconds_until, session_message, start_password_reset_from, timestamp,
-        token_set, user_message,
+        self, cookie_hints, object_from, session_message, start_password_reset_from, timestamp, token_set, user_message,
     },
     respond::{answer, open},
 };
 use crate::{
-    crypto::{
-        json_web_key::{JsonWebKey, PublicKey},
-        jwt::TokenKind,
-    },
+    crypto::json_web_key::{JsonWebKey, PublicKey},
     domain::{
-        challenge::TokenWishes,
-        claims::ClaimsRequest,
-        client::TokenDelivery,
-        id::{ProjectId, SessionId},
-        project::parse_resource,
-        session::SessionDuration,
+        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, project::parse_resource,
         violation::InField as _,
     },
     proto::{
@@ -39,15 +30,13 @@ use crate::{
         CompletePasswordResetRequest, CompletePasswordResetResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
         IssueClientTokenRequest, IssueClientTokenResponse, RefreshTokensRequest, RefreshTokensResponse, SignInRequest,
         SignInResponse, SignOutRequest, SignOutResponse, StartPasswordResetRequest, StartPasswordResetResponse,
-        auth_service_server::AuthService, authenticate_session_request, sign_out_request,
+        auth_service_server::AuthService,
     },
     usecase::{
         Call, Error, Services,
-        authenticate_session::{SessionCredential, SessionWishes, authenticate_session},
         issue_client_token::issue_client_token,
         json_web_keys::json_web_keys,
         refresh_tokens::{Refresh, refresh_tokens},
-        sign_out::sign_out,
         start_password_reset::start_password_reset,
     },
 };
@@ -144,34 +133,12 @@ impl AuthService for AuthApi {
         request: Request<AuthenticateSessionRequest>,
     ) -> Result<Response<AuthenticateSessionResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let credential = session_credential(body.credential.map(Into::into))?;
-            let duration = body.session_duration.map(|given| SessionDuration::parse(given.seconds, given.nanos));
-            let wishes = SessionWishes {
-                duration: duration.transpose().in_field("session_duration")?,
-                renew_session_token: body.renew_session_token,
-            };
-            let live = authenticate_session(&self.0, &call, credential, wishes).await?;
-            let (now, fresh) = (live.checked_at, live.session_token);
-            Ok(AuthenticateSessionResponse {
-                user: Some(user_message(live.user)),
-                session: Some(session_message(live.session)),
-                token_expires_in: live.token_expires_at.map(|end| convert::duration(now, end)),
-                session_token_expires_in_seconds: fresh.as_ref().map_or(0, |t| seconds_until(now, t.expires_at)),
-                session_token: fresh.map(|fresh| fresh.token.expose_secret().into()),
-            })
-        };
-        answer(&call, operation).await
+        answer(&call, sessions::authenticate_session(&self.0, &call, body)).await
     }
 
     async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
         let (call, body) = open(request);
-        let operation = async {
-            let credential = session_credential(body.credential.map(Into::into))?;
-            sign_out(&self.0, &call, credential).await?;
-            Ok(SignOutResponse::default())
-        };
-        answer(&call, operation).await
+        answer(&call, sessions::sign_out(&self.0, &call, body)).await
     }
 
     async fn get_json_web_key_set(
@@ -294,50 +261,6 @@ fn resource(field: &'static str, text: String) -> Result<Option<String>, Error> 
     }
     parse_resource(&text).in_field(field)?;
     Ok(Some(text))
-}
-
-/// What stands for a session, as both messages spell it.
-enum Presented {
-    RefreshToken(String),
-    Token(&'static str, TokenKind, String),
-    Id(String),
-}
-
-impl From<authenticate_session_request::Credential> for Presented {
-    fn from(credential: authenticate_session_request::Credential) -> Self {
-        use authenticate_session_request::Credential;
-        match credential {
-            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
-            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
-            Credential::SessionId(id) => Self::Id(id),
-            Credential::RefreshToken(token) => Self::RefreshToken(token),
-        }
-    }
-}
-
-impl From<sign_out_request::Credential> for Presented {
-    fn from(credential: sign_out_request::Credential) -> Self {
-        use sign_out_request::Credential;
-        match credential {
-            Credential::AccessToken(token) => Self::Token("access_token", TokenKind::Access, token),
-            Credential::SessionToken(token) => Self::Token("session_token", TokenKind::Session, token),
-            Credential::SessionId(id) => Self::Id(id),
-            Credential::RefreshToken(token) => Self::RefreshToken(token),
-        }
-    }
-}
-
-fn session_credential(presented: Option<Presented>) -> Result<SessionCredential, Error> {
-    match presented {
-        None => Err(Error::field("credential", "set one of access_token, session_token and session_id")),
-        Some(Presented::RefreshToken(token)) if token.is_empty() => {
-            Err(Error::field("refresh_token", "must not be empty"))
-        }
-        Some(Presented::RefreshToken(token)) => Ok(SessionCredential::RefreshToken(token.into())),
-        Some(Presented::Token(field, _, token)) if token.is_empty() => Err(Error::field(field, "must not be empty")),
-        Some(Presented::Token(_, kind, token)) => Ok(SessionCredential::Token(kind, token.into())),
-        Some(Presented::Id(text)) => Ok(SessionCredential::Id(id("session_id", &text, SessionId::parse)?)),
-    }
 }
 
 impl From<JsonWebKey> for proto::JsonWebKey {

@@ -14,7 +14,7 @@ use self::{
     list::{filter_from, page_from},
 };
 use super::{
-    convert::{timestamp, user_message},
+    convert::{locale, timestamp, user_message},
     respond::{answer, open},
     sessions::except_session,
 };
@@ -139,11 +139,12 @@ impl UserService for UserApi {
     ) -> Result<Response<SendEmailVerificationResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let (user, expires_at) = send_email_verification(&self.0, &call, user_id(&body.user_id)?).await?;
+            let (user_id, locale) = (user_id(&body.user_id)?, locale("locale", Some(&body.locale))?);
+            let sent = send_email_verification(&self.0, &call, user_id, locale).await?;
             Ok(SendEmailVerificationResponse {
-                user: Some(user_message(user)),
-                code_expires_at: Some(timestamp(expires_at)),
-                email_verification_id: String::new(),
+                user: Some(user_message(sent.user)),
+                code_expires_at: Some(timestamp(sent.expires_at)),
+                email_verification_id: sent.id.to_string(),
             })
         };
         answer(&call, operation).await

@@ -1,5 +1,6 @@
 //! Table `challenges`. The kind is part of every look-up: a challenge of one kind is not found as another.
 
+pub(super) mod email_changes;
 pub(super) mod password_resets;
 
 use sea_orm::{
@@ -84,6 +85,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         let row = challenge::ActiveModel {
             secret_hash: Set(code.detail.code_hash.to_vec()),
             email: Set(Some(code.detail.email.clone())),
+            sealed: Set(code.detail.sealed.clone()),
             ..common(code, ChallengeKind::EmailCode)
         };
         challenge::Entity::insert(row).exec_without_returning(self.0).await?;
@@ -104,6 +106,19 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         code_by_id(id).one(self.0).await?.map(code_from).transpose()
     }
 
+    /// Reads a code of a project, whether it completes a sign-in or was asked for by a signed-in user, as one on its way.
+    pub async fn code_on_its_way(
+        &self,
+        project_id: ProjectId,
+        id: ChallengeId,
+    ) -> Result<Option<Challenge<EmailCode>>, StoreError> {
+        let kinds = [ChallengeKind::EmailCode, ChallengeKind::EmailChange].map(ChallengeKind::as_str);
+        let query = challenge::Entity::find_by_id(Uuid::from(id))
+            .filter(challenge::Column::ProjectId.eq(Uuid::from(project_id)))
+            .filter(challenge::Column::Kind.is_in(kinds));
+        query.one(self.0).await?.map(code_from).transpose()
+    }
+
     /// True if a pending authentication that has not expired waits for the code.
     pub async fn is_waited_for(&self, code_id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {
         Ok(waiting_for(code_id).filter(challenge::Column::ExpiresAt.gt(now)).count(self.0).await? > 0)
@@ -119,6 +134,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         let row = challenge::ActiveModel {
             id: Set(code.id.into()),
             secret_hash: Set(code.detail.code_hash.to_vec()),
+            sealed: Set(code.detail.sealed.clone()),
             issued_at: Set(code.issued_at),
             expires_at: Set(code.expires_at),
             ..Default::default()
@@ -237,6 +253,7 @@ fn code_from(mut row: challenge::Model) -> Result<Challenge<EmailCode>, StoreErr
     let detail = EmailCode {
         email: row.email.take().ok_or_else(|| corrupt("no email"))?,
         code_hash: row.secret_hash.as_slice().try_into().map_err(corrupt)?,
+        sealed: row.sealed.take(),
     };
     Ok(challenge_from(&row, detail))
 }

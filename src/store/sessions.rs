@@ -28,6 +28,11 @@ pub(super) fn by_id(project_id: ProjectId, id: SessionId) -> Select<session::Ent
     session::Entity::find_by_id(Uuid::from(id)).filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
 }
 
+/// A session of whatever project.
+pub(super) fn by_id_alone(id: SessionId) -> Select<session::Entity> {
+    session::Entity::find_by_id(Uuid::from(id))
+}
+
 /// The sessions of a user that have not been revoked.
 pub(super) fn of_user(user_id: UserId) -> Select<session::Entity> {
     session::Entity::find()
@@ -100,6 +105,11 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         by_id(project_id, id).one(self.0).await?.map(TryInto::try_into).transpose()
     }
 
+    /// Reads a session of whatever project: for a link that names nothing but the session.
+    pub async fn find_in_any_project(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        by_id_alone(id).one(self.0).await?.map(TryInto::try_into).transpose()
+    }
+
     /// Reads a session and holds the row until the unit of work ends.
     pub async fn lock(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
         by_id(project_id, id).lock_exclusive().one(self.0).await?.map(TryInto::try_into).transpose()
@@ -114,6 +124,7 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             .col_expr(session::Column::RefreshGeneration, Expr::value(column(session.refresh.generation)))
             .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
             .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
             .filter(session::Column::Id.eq(Uuid::from(session.id)))
             .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
             .filter(session::Column::RefreshGeneration.eq(column(from)))
@@ -157,13 +168,17 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(Listed::from_rows(sessions, page, |session: &Session| session.id.into()))
     }
 
-    /// Writes the ends of a session that was read before; false if it can no longer be used. One statement that asks for a
-    /// live session: what was ended meanwhile stays ended.
+    /// Writes the ends and the claims of a session that was read before, and when it was used; false if it can no longer be used.
+    /// One statement that asks for a live session: what was ended meanwhile stays ended.
     pub async fn extend(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
+        let custom_claims = serde_json::to_value(&session.custom_claims);
+        let custom_claims = custom_claims.map_err(|error| StoreError::corrupt("sessions", error))?;
         let extended = session::Entity::update_many()
             .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
             .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+            .col_expr(session::Column::CustomClaims, Expr::value(custom_claims))
+            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
             .filter(session::Column::Id.eq(Uuid::from(session.id)))
             .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
             .filter(live_at(now))

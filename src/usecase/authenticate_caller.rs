@@ -126,6 +126,16 @@ async fn find(services: &Services, id: ClientId, client_type: ClientType) -> Res
     client.filter(|client| client.client_type == client_type).ok_or(Error::CallerUnauthenticated)
 }
 
+/// The client that a user's access token names, which is believed just enough to fetch its project and keys.
+pub(super) async fn named_by_user_token(services: &Services, token: &SecretString) -> Result<ClientCaller, Error> {
+    let id = jwt::named_client(token.expose_secret()).ok_or(Error::TokenInvalid)?;
+    let client = services.store.view().clients().find_for_authentication(id).await?.ok_or(Error::TokenInvalid)?;
+    in_its_project(services, client, ClientProof::Nothing).await.map_err(|error| match error {
+        Error::CallerUnauthenticated => Error::TokenInvalid,
+        other => other,
+    })
+}
+
 async fn in_its_project(services: &Services, client: Client, proof: ClientProof) -> Result<ClientCaller, Error> {
     let project = services.store.view().projects().find(client.project_id).await?;
     let project = project.ok_or(Error::CallerUnauthenticated)?;

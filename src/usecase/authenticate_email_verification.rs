@@ -4,9 +4,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Call, Error, Services, SignedIn,
-    attempt::RETRY_AFTER,
     complete_sign_in::{Completion, complete_sign_in},
-    counters::{self, Counters, event_of},
+    counters, email_code,
 };
 use crate::{
     clock::Timestamp,
@@ -15,15 +14,14 @@ use crate::{
         secret_token::{PlainSecret, SecretKind},
     },
     domain::{
-        bucket::{Claimant, Guarded, Target},
+        bucket::{Claimant, Target},
         caller::ClientCaller,
-        challenge::{Challenge, CountedAs, EmailCode, PendingAuthentication},
+        challenge::{Challenge, CountedAs, PendingAuthentication},
         client_context::EndUser,
         code::Code,
         event::{Event, EventKind},
         identifier::IdentifierKind,
         session::AuthenticationMethod,
-        throttle::Admission,
         user::User,
     },
     store::Tx,
@@ -58,7 +56,7 @@ pub async fn authenticate_email_verification(
     let user = still_valid(services, &tx, caller, &pending, now).await?.ok_or(Error::PendingAuthenticationInvalid)?;
     let claimant = claimant(services, caller, &keys, &pending, &request.end_user, now);
     let code = tx.challenges().code(pending.detail.code_id).await?.ok_or(Error::PendingAuthenticationInvalid)?;
-    if let Err(error) = check_code(services, call, &tx, (&code, &claimant), &request.code, now).await {
+    if let Err(error) = email_code::check(services, call, &tx, (&code, &claimant), &request.code, now).await {
         // A wrong guess is written down, or it would be free.
         tx.commit().await?;
         return Err(error);
@@ -139,43 +137,6 @@ async fn still_valid(
     let slowed_down = counters::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
     let valid = user.is_active() && version == pending.credential_version && !must_change && !slowed_down;
     Ok(valid.then_some(user))
-}
-
-/// Compares the code, and counts a wrong one against the code's own budget and the user's.
-async fn check_code(
-    services: &Services,
-    call: &Call,
-    tx: &Tx,
-    (code, claimant): (&Challenge<EmailCode>, &Claimant),
-    typed: &Code,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if !code.is_live_at(now) {
-        return Err(Error::CodeExpired);
-    }
-    // Codes of many pending authentications of one user share this counter, or each new one would bring five more guesses.
-    let counters = Counters::lock(&services.limits, tx, code.project_id, claimant, Guarded::EmailCode, now).await?;
-    match counters.admission(now) {
-        Admission::Admitted => {}
-        Admission::Blocked { until } => {
-            return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
-        }
-        // Nobody reserves a place for a code: it is compared while the counters are locked.
-        Admission::Wait => return Err(Error::Overloaded { retry_after: RETRY_AFTER }),
-    }
-    if !tx.challenges().take_attempt(code.id).await? {
-        return Err(Error::CodeAttemptsExhausted { retry_after: None });
-    }
-    if services.master_key.code_matches(code.id.into(), typed.expose(), &code.detail.code_hash) {
-        return Ok(counters.succeed(tx, now).await?);
-    }
-    let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
-    let tripped = counters.fail(tx, now).await?;
-    services.record(tx, call, now, [failed].into_iter().chain(tripped)).await?;
-    match code.attempts_left.saturating_sub(1) {
-        0 => Err(Error::CodeAttemptsExhausted { retry_after: None }),
-        attempts_left => Err(Error::CodeIncorrect { attempts_left }),
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
     end_sessions::end_sessions_of,
     join_session::{Joining, join},
     mint_tokens::mint_tokens,
+    refresh_tokens::client_of,
     token_forms::Subject,
 };
 use crate::{
@@ -103,11 +104,15 @@ pub(super) async fn complete_sign_in(
     tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
-    let minted = session.as_ref().map(|session| {
-        let subject = Subject::new(services, project, &caller.client, &user, session);
-        mint_tokens(&keys, &subject, &token_wishes, now, &services.random)
-    });
-    let tokens = minted.transpose()?;
+    let tokens = match &session {
+        None => None,
+        Some(session) => {
+            // One that is joined may be of another client.
+            let client = client_of(caller, tx, session).await?;
+            let subject = Subject::new(services, project, &client, &user, session);
+            Some(mint_tokens(&keys, &subject, &token_wishes, now, &services.random)?)
+        }
+    };
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
     let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
     Ok(SignedIn { user, session, tokens, device_token, first_seen })

@@ -1,8 +1,14 @@
 //! Six-digit codes on their way to an email address.
 
-use super::{Call, Error, Services, counters, post_mail};
+use super::{
+    Call, Error, Services,
+    attempt::RETRY_AFTER,
+    counters::{self, Counters, event_of},
+    post_mail,
+};
 use crate::{
     clock::Timestamp,
+    crypto::master_key::Purpose,
     domain::{
         bucket::{Claimant, Guarded},
         challenge::{Challenge, EmailCode},
@@ -12,6 +18,7 @@ use crate::{
         identifier::Identifier,
         message::Message,
         project::Project,
+        throttle::Admission,
         user::User,
     },
     store::Tx,
@@ -73,8 +80,8 @@ pub(super) async fn renewable_code(
     Ok(may_be_renewed.then_some(code))
 }
 
-/// The last code of the user, if it was made for their address and password of today.
-async fn last_code(tx: &Tx, letter: &Letter<'_>) -> Result<Option<Challenge<EmailCode>>, Error> {
+/// The last code of the user that verifies their address, if it was made for their address and password of today.
+pub(super) async fn last_code(tx: &Tx, letter: &Letter<'_>) -> Result<Option<Challenge<EmailCode>>, Error> {
     let last = tx.challenges().newest_code(letter.user.id).await?;
     Ok(last.filter(|code| code.detail.email == letter.email.canonical() && code.credential_version == letter.version))
 }
@@ -101,6 +108,7 @@ pub(super) async fn send_new(
         detail: EmailCode {
             email: letter.email.canonical().to_owned(),
             code_hash: services.master_key.hash_code(id.into(), digits.expose()),
+            sealed: Some(seal(services, id, &digits)),
         },
     };
     tx.challenges().insert_code(&code).await?;
@@ -120,11 +128,17 @@ pub(super) async fn send_again(
     count_mail(services, call, tx, letter, now).await?;
     let digits = Code::generate(VERIFICATION_DIGITS, &services.random);
     code.detail.code_hash = services.master_key.hash_code(code.id.into(), digits.expose());
+    code.detail.sealed = Some(seal(services, code.id, &digits));
     code.issued_at = now;
     code.expires_at = now + services.limits.code_lifetime;
     tx.challenges().replace_code(&code).await?;
     post(services, call, tx, letter, digits, now).await?;
     Ok(Sent { code_id: code.id, expires_at: code.expires_at })
+}
+
+/// The code itself, for a back end that mails it.
+pub(super) fn seal(services: &Services, id: ChallengeId, code: &Code) -> Vec<u8> {
+    services.master_key.seal(Purpose::EmailCode, id.into(), code.expose().as_bytes(), &services.random)
 }
 
 async fn post(
@@ -142,7 +156,7 @@ async fn post(
         locale: letter.locale.clone().or_else(|| letter.user.profile.locale.clone()),
     };
     let validity = now..now + services.limits.code_lifetime;
-    post_mail::post(services, tx, letter.user, letter.email, &message, validity).await?;
+    post_mail::post(services, tx, letter.project, letter.user, letter.email, &message, validity).await?;
     let event = Event::new(EventKind::EmailCodeSent, letter.project.id).user(letter.user.id);
     services.record(tx, call, now, [event]).await
 }
@@ -160,5 +174,42 @@ async fn count_mail(
     match counters::count_mail(services, call, tx, counted, now).await? {
         None => Ok(()),
         Some(until) => Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() }),
+    }
+}
+
+/// Compares the code, and counts a wrong one against the code's own budget and the user's.
+pub(super) async fn check(
+    services: &Services,
+    call: &Call,
+    tx: &Tx,
+    (code, claimant): (&Challenge<EmailCode>, &Claimant),
+    typed: &Code,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if !code.is_live_at(now) {
+        return Err(Error::CodeExpired);
+    }
+    // Codes of many pending authentications of one user share this counter, or each new one would bring five more guesses.
+    let counters = Counters::lock(&services.limits, tx, code.project_id, claimant, Guarded::EmailCode, now).await?;
+    match counters.admission(now) {
+        Admission::Admitted => {}
+        Admission::Blocked { until } => {
+            return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
+        }
+        // Nobody reserves a place for a code: it is compared while the counters are locked.
+        Admission::Wait => return Err(Error::Overloaded { retry_after: RETRY_AFTER }),
+    }
+    if !tx.challenges().take_attempt(code.id).await? {
+        return Err(Error::CodeAttemptsExhausted { retry_after: None });
+    }
+    if services.master_key.code_matches(code.id.into(), typed.expose(), &code.detail.code_hash) {
+        return Ok(counters.succeed(tx, now).await?);
+    }
+    let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
+    let tripped = counters.fail(tx, now).await?;
+    services.record(tx, call, now, [failed].into_iter().chain(tripped)).await?;
+    match code.attempts_left.saturating_sub(1) {
+        0 => Err(Error::CodeAttemptsExhausted { retry_after: None }),
+        attempts_left => Err(Error::CodeIncorrect { attempts_left }),
     }
 }

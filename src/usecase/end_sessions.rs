@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         event::{Event, EventKind},
-        id::SessionId,
+        id::{ProjectId, SessionId},
         session::Session,
         user::User,
     },
@@ -22,14 +22,25 @@ pub(super) async fn end_session(
     cause: &'static str,
     now: Timestamp,
 ) -> Result<Option<Session>, Error> {
-    let project_id = call.project()?.id;
+    Ok(end_one(services, call, tx, (call.project()?.id, id), cause, now).await?.0)
+}
+
+/// The same for a project that is not the caller's own; says also whether the session could be used until now.
+pub(super) async fn end_one(
+    services: &Services,
+    call: &Call,
+    tx: &Tx,
+    (project_id, id): (ProjectId, SessionId),
+    cause: &'static str,
+    now: Timestamp,
+) -> Result<(Option<Session>, bool), Error> {
     let was_live = tx.sessions().revoke(project_id, id, now).await?;
     let session = tx.sessions().find(project_id, id).await?;
     if let Some(session) = session.as_ref().filter(|_| was_live) {
         let event = Event::new(EventKind::SessionRevoked, project_id).user(session.user_id).session(id);
         services.record(tx, call, now, [event.cause(cause)]).await?;
     }
-    Ok(session)
+    Ok((session, was_live))
 }
 
 /// Ends the sessions of a user, but for one if it is named, and says why; tells how many could still be used. The one that is

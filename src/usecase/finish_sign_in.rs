@@ -152,7 +152,7 @@ pub(super) async fn password_change(
         attempts_left: 0,
         issued_at: now,
         expires_at: now + PASSWORD_CHANGE_LIFETIME,
-        detail: PasswordReset { email: None, code_hash: None },
+        detail: PasswordReset { email: None, code_hash: None, sealed: None },
     };
     tx.challenges().keep_newest_resets(user.id, RESETS_MAX - 1, now).await?;
     tx.challenges().insert_reset(&reset, &token.hash()).await?;

@@ -103,6 +103,7 @@ async fn step(
         RefreshOutcome::Rotate { to } => session.refresh = RefreshState { generation: to, rotated_at: Some(now) },
     }
     session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
+    session.last_used_at = now;
     if tx.sessions().refreshed(&session, from).await? {
         Ok(Some((session, now)))
     } else {

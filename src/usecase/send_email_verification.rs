@@ -1,18 +1,36 @@
 //! Sending a code again, or for the first time.
 
+use uuid::Uuid;
+
 use super::{Call, Error, Services, email_code};
 use crate::{
     clock::Timestamp,
     domain::{
         bucket::{Claimant, Target},
-        id::UserId,
+        id::{EmailVerificationId, UserId},
         identifier::IdentifierKind,
         user::User,
     },
 };
 
-/// Mails a new code to the user; says when it expires. It replaces the last one, but not the tries already made.
-pub async fn send_email_verification(services: &Services, call: &Call, id: UserId) -> Result<(User, Timestamp), Error> {
+/// A code on its way.
+#[derive(Debug)]
+pub struct CodeSent {
+    /// Who gets it.
+    pub user: User,
+    /// By what a back end can read it.
+    pub id: EmailVerificationId,
+    /// Worthless from then on.
+    pub expires_at: Timestamp,
+}
+
+/// Mails a new code to the user. It replaces the last one, but not the tries already made.
+pub async fn send_email_verification(
+    services: &Services,
+    call: &Call,
+    id: UserId,
+    locale: Option<String>,
+) -> Result<CodeSent, Error> {
     let (project, now) = (call.project()?, services.clock.now());
     let project_id = project.id;
     let tx = services.store.begin().await?;
@@ -26,7 +44,7 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     // Whoever asks is the back end, not the end user.
     let claimant = Claimant { target: Target::User(id), device: None, ip_address: None, reported_address: None };
     let resend_interval = services.limits.code_resend_interval;
-    let letter = email_code::Letter { project, user: &user, email: &email, version, claimant: &claimant, locale: None };
+    let letter = email_code::Letter { project, user: &user, email: &email, version, claimant: &claimant, locale };
     let sent = match email_code::renewable_code(&tx, &letter, now).await? {
         None => email_code::send_new(services, call, &tx, &letter, now).await?,
         Some(code) if code.attempts_left == 0 => {
@@ -41,5 +59,5 @@ pub async fn send_email_verification(services: &Services, call: &Call, id: UserI
     };
     tx.commit().await?;
     services.mail_waits.notify_one();
-    Ok((user, sent.expires_at))
+    Ok(CodeSent { user, id: Uuid::from(sent.code_id).into(), expires_at: sent.expires_at })
 }

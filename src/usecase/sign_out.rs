@@ -1,15 +1,31 @@
-//! Ending a session.
+//! Ending a session, or all of a user.
+
+use chrono::Duration;
 
 use super::{
     Call, Error, Services,
     authenticate_session::{SessionCredential, verify_token},
-    end_sessions::end_session,
+    end_sessions::{end_one, end_sessions_of},
     refresh_tokens::read_refresh_token,
 };
-use crate::domain::{client::ClientType, project::LATE_TOKEN_MAX};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        client::ClientType,
+        id::{ProjectId, SessionId},
+        project::LATE_TOKEN_MAX,
+        session::Session,
+    },
+};
 
-/// Ends the session that the credential stands for; one that has ended already stays so.
-pub async fn sign_out(services: &Services, call: &Call, credential: SessionCredential) -> Result<(), Error> {
+/// Ends the session that the credential stands for; one that has ended already stays so. On request it ends all sessions of that
+/// one's user, which has to be live then: an old token must not end what came after it. Says how many could be used until now.
+pub async fn sign_out(
+    services: &Services,
+    call: &Call,
+    credential: SessionCredential,
+    all_sessions: bool,
+) -> Result<usize, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
     let session_id = match credential {
         // An id is no secret: only a client that keeps one may name a session by it.
@@ -19,10 +35,32 @@ pub async fn sign_out(services: &Services, call: &Call, credential: SessionCrede
         SessionCredential::Id(id) => id,
         SessionCredential::RefreshToken(token) => read_refresh_token(services, caller, &token, now).await?.0.session_id,
         SessionCredential::Token(kind, token) => {
-            verify_token(services, caller, kind, &token, now, LATE_TOKEN_MAX).await?.session_id
+            let late_by_max = if all_sessions { Duration::zero() } else { LATE_TOKEN_MAX };
+            verify_token(services, caller, kind, &token, now, late_by_max).await?.session_id
         }
     };
+    if all_sessions {
+        return end_all(services, call, (caller.project_id(), session_id), now).await;
+    }
     let tx = services.store.begin().await?;
-    end_session(services, call, &tx, session_id, "sign_out", now).await?;
-    Ok(tx.commit().await?)
+    let (_, was_live) = end_one(services, call, &tx, (caller.project_id(), session_id), "sign_out", now).await?;
+    tx.commit().await?;
+    Ok(usize::from(was_live))
+}
+
+async fn end_all(
+    services: &Services,
+    call: &Call,
+    (project_id, session_id): (ProjectId, SessionId),
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let tx = services.store.begin().await?;
+    let live = |session: &Session| session.is_live_at(now);
+    let session = tx.sessions().find(project_id, session_id).await?.filter(live).ok_or(Error::SessionNotActive)?;
+    let user = tx.users().lock(project_id, session.user_id).await?.ok_or(Error::SessionNotActive)?;
+    // Again, now that the user is held: of two that end everything together, one does.
+    tx.sessions().find(project_id, session_id).await?.filter(live).ok_or(Error::SessionNotActive)?;
+    let ended = end_sessions_of(services, call, &tx, &user, None, "sign_out", now).await?;
+    tx.commit().await?;
+    Ok(ended)
 }

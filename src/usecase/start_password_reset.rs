@@ -2,21 +2,23 @@
 
 use secrecy::SecretString;
 use url::Url;
-use uuid::Uuid;
 
-use super::{Call, Error, Services, counters, post_mail, stand_in::StandIn};
+use super::{
+    Call, Error, Services, counters,
+    new_password_reset::{NewReset, with_token},
+    post_mail,
+    stand_in::StandIn,
+};
 use crate::{
     clock::Timestamp,
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
         bucket::{Guarded, Nobody, Target},
-        challenge::{Challenge, PasswordReset, RESETS_MAX},
         client_context::EndUser,
         code::{Code, RESET_DIGITS},
         event::{Event, EventKind},
-        id::{ChallengeId, ProjectId, UserId},
+        id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
-        message::Message,
         project::Project,
         user::User,
     },
@@ -99,10 +101,26 @@ pub async fn start_password_reset(
     let outcome = if counters::count_mail(services, call, &tx, counted, now).await?.is_none() {
         match recipient {
             Ok(recipient) => {
-                send(services, &tx, project, &request, &recipient, (&token, link), now..expires_at).await?;
+                let Recipient { user, version } = &recipient;
+                let code = link.is_none().then(|| Code::generate(RESET_DIGITS, &services.random));
+                let new = NewReset {
+                    project,
+                    user,
+                    version: *version,
+                    email: &request.email,
+                    token: &token,
+                    link: link.as_deref(),
+                    code,
+                    validity: now..expires_at,
+                };
+                let message = new.message(request.locale.clone());
+                new.write(services, &tx).await?;
+                post_mail::post(services, &tx, project, user, &request.email, &message, new.validity).await?;
                 Ok(())
             }
-            Err(cause) => stand_in.send_reset(&tx).await.map(|()| Err(cause))?,
+            Err(cause) => {
+                stand_in.send_reset(&tx, !project.settings.application_sends_mail).await.map(|()| Err(cause))?
+            }
         }
     } else {
         Err("throttled")
@@ -127,9 +145,8 @@ fn link(project: &Project, page: Option<&str>, token: &PlainSecret) -> Result<St
         Some(page) => pages.iter().find(|allowed| *allowed == page),
     };
     let page = page.ok_or(Error::PasswordResetUrlNotAllowed)?;
-    let mut link = Url::parse(page).map_err(|error| Error::Internal(Box::new(error)))?;
-    link.query_pairs_mut().append_pair("token", token.expose());
-    Ok(link.into())
+    let page = Url::parse(page).map_err(|error| Error::Internal(Box::new(error)))?;
+    Ok(with_token(page, token))
 }
 
 /// Holds the user; says why they get no mail, if so.
@@ -149,40 +166,4 @@ async fn recipient(
 /// True if that is the user's email address.
 pub(super) fn has_email(user: &User, canonical: &str) -> bool {
     user.identifier(IdentifierKind::Email).is_some_and(|email| email.identifier.canonical() == canonical)
-}
-
-/// Writes the reset and its mail.
-async fn send(
-    services: &Services,
-    tx: &Tx,
-    project: &Project,
-    request: &StartPasswordReset,
-    recipient: &Recipient,
-    (token, link): (&PlainSecret, Option<String>),
-    validity: std::ops::Range<Timestamp>,
-) -> Result<(), Error> {
-    let (user, id) = (&recipient.user, ChallengeId::generate(validity.start, &services.random));
-    let code = link.is_none().then(|| Code::generate(RESET_DIGITS, &services.random));
-    let code_hash = code.as_ref().map(|code| services.master_key.hash_code(Uuid::from(id), code.expose()));
-    let reset = Challenge {
-        id,
-        project_id: project.id,
-        user_id: user.id,
-        credential_version: recipient.version,
-        attempts_left: services.limits.code_attempts,
-        issued_at: validity.start,
-        expires_at: validity.end,
-        detail: PasswordReset { email: Some(request.email.canonical().to_owned()), code_hash },
-    };
-    tx.challenges().keep_newest_resets(user.id, RESETS_MAX - 1, validity.start).await?;
-    tx.challenges().insert_reset(&reset, &token.hash()).await?;
-
-    let project_name = project.name.clone();
-    let valid_minutes = (validity.end - validity.start).num_minutes();
-    let locale = request.locale.clone().or_else(|| user.profile.locale.clone());
-    let message = match (link, code.map(|code| code.expose().to_owned()).unwrap_or_default()) {
-        (Some(link), _) => Message::PasswordResetLink { link, project_name, valid_minutes, locale },
-        (None, code) => Message::PasswordResetCode { code, project_name, valid_minutes, locale },
-    };
-    post_mail::post(services, tx, user, &request.email, &message, validity).await
 }

@@ -9,6 +9,8 @@ mod stytch;
 mod transmit;
 mod workos;
 
+pub(super) use self::standard::user_claim;
+
 use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::IgnoredAny};

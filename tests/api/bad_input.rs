@@ -81,6 +81,8 @@ async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)]
             let one = json!({kind: text});
             all.push(wrong("AuthenticatePassword", with(&one, json!({"password": PASSWORD})), kind));
             all.push(wrong("CreateUser", with(&one, json!({"password": PASSWORD})), kind));
+            let new = with(&one, json!({"password": PASSWORD}));
+            all.push(wrong("SignUp", json!({"user": new}), &format!("user.{kind}")));
             all.push(wrong("ListUsers", one.clone(), kind));
             let list = format!("{kind}s");
             all.push(wrong("ListUsers", json!({"filter": {&list: [text]}}), &format!("filter.{list}")));
@@ -90,6 +92,12 @@ async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)]
         }
         for login_id in ["", " ", "a b", "@", "ada@", "+", "+1", "a\0", &"u".repeat(321)] {
             all.push(wrong("SignIn", json!({"login_id": login_id, "password": PASSWORD}), "login_id"));
+            let replacement = json!({"login_id": login_id, "current_password": PASSWORD, "new_password": PASSWORD});
+            all.push(wrong("ReplacePassword", replacement, "login_id"));
+            if !login_id.is_empty() {
+                let change = json!({"login_id": login_id, "refresh_token": "x", "new_password": PASSWORD});
+                all.push(wrong("ChangePassword", change, "login_id"));
+            }
         }
         for (kind, text) in wrong_identifiers() {
             if kind == "email" {
@@ -119,6 +127,13 @@ async fn passwords_that_cannot_be_are_named(#[values(Engine::Sqlite, Engine::Pos
             all.push(wrong("SetPassword", with(&given, json!({"user_id": user_id})), "password"));
             let reset = json!({"password_reset_token": "x", "new_password": password});
             all.push(wrong("CompletePasswordReset", reset, "new_password"));
+            all.push(wrong("SignUp", json!({"user": with(&given, json!({"username": "new"}))}), "user.password"));
+            let change = json!({"refresh_token": "x", "new_password": password});
+            all.push(wrong("ChangePassword", change, "new_password"));
+            for (field, other) in [("current_password", "new_password"), ("new_password", "current_password")] {
+                let replacement = json!({"login_id": "ada", field: password, other: PASSWORD});
+                all.push(wrong("ReplacePassword", replacement, field));
+            }
         }
         all
     };
@@ -139,7 +154,7 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
         let places = [
             ("user_id", "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification"),
             ("user_id", "ListSessions RevokeAllSessions"),
-            ("session_id", "AuthenticateSession SignOut GetSession RevokeSession"),
+            ("session_id", "AuthenticateSession SignOut GetSession RevokeSession ResumeSession EndSession"),
             ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
             ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
             ("client_secret_id", "DeleteClientSecret"),
@@ -168,7 +183,9 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             all.push(wrong(rpc, json!({}), "credential"));
             all.push(wrong(rpc, json!({"access_token": ""}), "access_token"));
             all.push(wrong(rpc, json!({"session_token": ""}), "session_token"));
+            all.push(wrong(rpc, json!({"refresh_token": ""}), "refresh_token"));
         }
+        all.push(wrong("GetUserInfo", json!({"access_token": ""}), "access_token"));
         let pending = "pending_authentication_token";
         all.push(wrong("AuthenticateEmailVerification", json!({pending: "", "code": "123456"}), pending));
         for code in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", &"1".repeat(60_000)] {
@@ -178,11 +195,28 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
                 all.push(wrong("CompletePasswordReset", reset, "code"));
             }
         }
+        all.push(wrong("ChangePassword", json!({"refresh_token": "", "new_password": PASSWORD}), "refresh_token"));
+        for id in bad {
+            let options = json!({"session_options": {"session_id": id}});
+            for (rpc, request) in sign_ins() {
+                all.push(wrong(rpc, with(&request, options.clone()), "session_options.session_id"));
+            }
+        }
         let reset = "password_reset_token";
         all.push(wrong("CompletePasswordReset", json!({reset: "", "new_password": PASSWORD}), reset));
         all
     };
     assert_refused(engine, requests).await;
+}
+
+/// What signs in with a password, with requests that would.
+fn sign_ins() -> [(&'static str, Value); 3] {
+    let replacement = json!({"login_id": "grace@example.com", "current_password": PASSWORD, "new_password": PASSWORD});
+    [
+        ("AuthenticatePassword", json!({"email": "grace@example.com", "password": PASSWORD})),
+        ("SignIn", json!({"login_id": "grace@example.com", "password": PASSWORD})),
+        ("ReplacePassword", replacement),
+    ]
 }
 
 fn path_of(name: &str) -> String {
@@ -321,6 +355,8 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
                 ("AuthenticatePassword", &by_password),
                 ("SignIn", &by_login),
                 ("AuthenticateEmailVerification", &verification),
+                ("SignUp", &json!({"user": {"username": "new", "password": PASSWORD}})),
+                ("ReplacePassword", &sign_ins()[2].1),
                 ("StartPasswordReset", &json!({"email": "grace@example.com"})),
                 ("CompletePasswordReset", &json!({"password_reset_token": "x", "new_password": PASSWORD})),
             ];
@@ -331,8 +367,12 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
         for resource in
             ["api", "/api", "https://api.example/#a", "https://api.example/\0", &format!("a:{}", "a".repeat(511))]
         {
-            let request = with(&by_password, json!({"token_options": {"resource": resource}}));
-            all.push(wrong("AuthenticatePassword", request, "token_options.resource"));
+            let options = json!({"token_options": {"resource": resource}});
+            all.push(wrong("AuthenticatePassword", with(&by_password, options.clone()), "token_options.resource"));
+            all.push(wrong("ReplacePassword", with(&sign_ins()[2].1, options.clone()), "token_options.resource"));
+            let options = with(&options, json!({"session_options": {}, "password_reset_token": "x"}));
+            let reset = with(&options, json!({"new_password": PASSWORD}));
+            all.push(wrong("CompletePasswordReset", reset, "token_options.resource"));
         }
         let mut claims = wrong_objects(4096);
         claims.extend([json!({"id_token": 3}), json!({"id_token": "email"}), json!({"id_token": ["email"]})]);
@@ -344,13 +384,24 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
         custom.extend([json!({"": 1}), json!({"n".repeat(61): 1}), json!({"é".repeat(61): 1})]);
         custom.push(Value::Object((0..101).map(|n| (n.to_string(), json!(1))).collect()));
         for claims in custom {
-            let request = with(&by_login, json!({"options": {"custom_claims": claims}}));
-            all.push(wrong("SignIn", request, "options.custom_claims"));
+            let of_session = json!({"session_id": "session_01K0000000000000000000000Z", "custom_claims": claims});
+            all.push(wrong("AuthenticateSession", of_session, "custom_claims"));
+            let options = json!({"options": {"custom_claims": claims}});
+            all.push(wrong("SignIn", with(&by_login, options.clone()), "options.custom_claims"));
+            all.push(wrong("ReplacePassword", with(&sign_ins()[2].1, options), "options.custom_claims"));
+            let claims = json!({"custom_claims": claims});
+            all.push(wrong("AuthenticatePassword", with(&by_password, claims), "custom_claims"));
         }
         for locale in ["l".repeat(36), "e\0".into()] {
             all.push(wrong("SignIn", with(&by_login, json!({"options": {"locale": locale}})), "options.locale"));
             let reset = json!({"email": "grace@example.com", "locale": locale});
             all.push(wrong("StartPasswordReset", reset, "locale"));
+        }
+        for duration in ["299s", "-300s", "31622401s", "300.5s", "0s"] {
+            let options = json!({"session_options": {"duration": duration}});
+            for (rpc, request) in sign_ins() {
+                all.push(wrong(rpc, with(&request, options.clone()), "session_options.duration"));
+            }
         }
         for method in [-1, 3, i32::MAX] {
             let reset = json!({"email": "grace@example.com", "method": method});
@@ -449,6 +500,11 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
         ("AuthenticatePassword", with(&by_password, resource), "RESOURCE_NOT_ALLOWED"),
         ("AuthenticateSession", json!({"session_id": id("session")}), "SESSION_NOT_ACTIVE"),
         ("AuthenticateSession", json!({"access_token": long}), "TOKEN_INVALID"),
+        ("AuthenticateSession", json!({"refresh_token": long}), "TOKEN_INVALID"),
+        ("GetUserInfo", json!({"access_token": long}), "TOKEN_INVALID"),
+        ("ResumeSession", json!({"session_id": id("session")}), "SESSION_NOT_ACTIVE"),
+        ("EndSession", json!({"session_id": id("session")}), "SESSION_NOT_FOUND"),
+        ("SignOut", json!({"session_id": id("session"), "all_sessions": true}), "SESSION_NOT_ACTIVE"),
         ("SignOut", json!({"session_token": long}), "TOKEN_INVALID"),
         ("SignOut", json!({"access_token": "\0"}), "TOKEN_INVALID"),
         ("GetJsonWebKeySet", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),

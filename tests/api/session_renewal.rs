@@ -64,8 +64,10 @@ async fn an_extension_moves_the_end_of_the_session_and_nothing_else(
     let session = sign_in(&app).await.session.unwrap();
     app.clock.advance(Duration::minutes(1));
     let answer = ask(&app.back_end(), id(&session), (Some(seconds), false)).await.unwrap();
-    let end = prost_types::Timestamp { seconds: app.services.clock.now().timestamp() + seconds, nanos: 0 };
-    let expected = Session { idle_expires_at: Some(end), expires_at: Some(end), ..session.clone() };
+    let now = prost_types::Timestamp { seconds: app.services.clock.now().timestamp(), nanos: 0 };
+    let end = prost_types::Timestamp { seconds: now.seconds + seconds, nanos: 0 };
+    let moved = Session { idle_expires_at: Some(end), expires_at: Some(end), ..session.clone() };
+    let expected = Session { last_used_at: Some(now), ..moved };
     assert_eq!((answer.session.as_ref(), answer.session_token), (Some(&expected), None));
     assert_eq!(get(&replica, &session.session_id).await.unwrap(), expected);
 

@@ -36,7 +36,7 @@ pub(crate) use self::{
     answers::{Refused, detail, field_violations, reason},
     callers::Caller,
     fixture::{ADA, Fixture, GRACE, PASSWORD, basic, credentials},
-    raw::{Answer, RawCall, contains, message, method, object},
+    raw::{Answer, RawCall, contains, json_of, message, method, object},
 };
 pub(crate) use signet_test_support::Engine;
 

@@ -140,3 +140,22 @@ async fn set(test: &TestStore, user_id: UserId, password: &str) {
     tx.credentials().set(test.project.id, user_id, &hash(password), false, now()).await.unwrap();
     tx.commit().await.unwrap();
 }
+
+#[rstest]
+#[tokio::test]
+async fn whether_a_password_has_to_be_changed_is_found_with_it_and_ends_with_the_next_one(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (project_id, ada) = (test.project.id, test.user("ada").await);
+    let identifier = Identifier::parse(IdentifierKind::Username, "ada").unwrap();
+    for must_change in [true, false, true] {
+        let tx = test.store.begin().await.unwrap();
+        tx.credentials().set(project_id, ada, &hash("a password"), must_change, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let view = test.store.view();
+        let found = view.credentials().find(project_id, ada).await.unwrap().unwrap();
+        let account = view.credentials().find_account(project_id, &identifier).await.unwrap().unwrap();
+        assert_eq!([found.must_change, account.credential.unwrap().must_change], [must_change; 2]);
+    }
+}

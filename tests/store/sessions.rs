@@ -4,10 +4,11 @@ use chrono::Duration;
 use rstest::rstest;
 use sea_orm::ConnectionTrait as _;
 use signet::domain::{
+    claims::CustomClaims,
     id::SessionId,
     page::Page,
     refresh::RefreshState,
-    session::{NotLive, Session, SessionDuration, SessionState},
+    session::{AuthenticationMethod, NotLive, Session, SessionDuration, SessionState},
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -274,5 +275,33 @@ async fn what_is_cleared_away_is_found_by_the_last_possible_end_alone(
     for (at, rows) in [(day(0) - Duration::microseconds(1), 0), (day(0), 1), (day(1), 1), (day(19), 0), (day(20), 1)] {
         assert_eq!(tx.sessions().delete_ended(at, 10).await.unwrap(), rows, "{at}");
     }
+    tx.commit().await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_a_sign_in_adds_is_written_to_a_session_that_has_not_been_ended(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let mut session = test.session(test.user("ada").await);
+    let later = now() + Duration::seconds(7);
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().insert(&session).await.unwrap();
+    session.proved_again(&[AuthenticationMethod::EmailCode, AuthenticationMethod::Password], later);
+    let claims = serde_json::json!({"plan": "pro"});
+    session.custom_claims = CustomClaims::parse(claims.as_object().unwrap().clone()).unwrap();
+    session.last_used_at = later;
+    session.state = session.extended(later, SessionDuration::parse(600, 0).unwrap()).unwrap();
+    assert!(tx.sessions().joined(&session).await.unwrap());
+    let elsewhere = Session { project_id: project().id, ..session.clone() };
+    assert!(!tx.sessions().joined(&elsewhere).await.unwrap());
+    tx.commit().await.unwrap();
+    let read = test.store.view().sessions().find(test.project.id, session.id).await.unwrap().unwrap();
+    assert_eq!(format!("{read:?}"), format!("{session:?}"), "all of it, and nothing else");
+
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().revoke(test.project.id, session.id, later).await.unwrap();
+    assert!(!tx.sessions().joined(&session).await.unwrap(), "what was ended stays so");
     tx.commit().await.unwrap();
 }

@@ -11,7 +11,7 @@ use crate::{
     crypto::secret_token::SecretHash,
     domain::{
         challenge::{Challenge, ChallengeKind, PasswordReset},
-        id::{ProjectId, UserId},
+        id::{ChallengeId, ProjectId, UserId},
     },
     store::{StoreError, entity::challenge},
 };
@@ -38,6 +38,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
             secret_hash: Set(secret.0.to_vec()),
             email: Set(reset.detail.email.clone()),
             code_hash: Set(reset.detail.code_hash.map(|hash| hash.to_vec())),
+            sealed: Set(reset.detail.sealed.clone()),
             ..common(reset, ChallengeKind::PasswordReset)
         };
         challenge::Entity::insert(row).exec_without_returning(self.0).await?;
@@ -51,6 +52,18 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         secret: &SecretHash,
     ) -> Result<Option<Challenge<PasswordReset>>, StoreError> {
         reset_by_secret(project_id, secret).one(self.0).await?.map(reset_from).transpose()
+    }
+
+    /// Reads a password reset by its id.
+    pub async fn reset(
+        &self,
+        project_id: ProjectId,
+        id: ChallengeId,
+    ) -> Result<Option<Challenge<PasswordReset>>, StoreError> {
+        let query = challenge::Entity::find_by_id(Uuid::from(id))
+            .filter(challenge::Column::ProjectId.eq(Uuid::from(project_id)))
+            .filter(challenge::Column::Kind.eq(ChallengeKind::PasswordReset.as_str()));
+        query.one(self.0).await?.map(reset_from).transpose()
     }
 
     /// Deletes the user's password resets but the newest so many that have not expired.
@@ -73,6 +86,6 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
 
 fn reset_from(mut row: challenge::Model) -> Result<Challenge<PasswordReset>, StoreError> {
     let code_hash = row.code_hash.take().map(|hash| hash.as_slice().try_into()).transpose().map_err(corrupt)?;
-    let email = row.email.take();
-    Ok(challenge_from(&row, PasswordReset { email, code_hash }))
+    let (email, sealed) = (row.email.take(), row.sealed.take());
+    Ok(challenge_from(&row, PasswordReset { email, code_hash, sealed }))
 }

@@ -123,7 +123,7 @@ pub(super) fn id_claims(
 
 /// A claim about a user by its standard name (OIDC Core 5.1), or by that of the profile's vendor; none if the name is unknown or there
 /// is nothing to say.
-fn user_claim(profile: TokenProfile, user: &User, name: &str) -> Option<Value> {
+pub(in crate::usecase) fn user_claim(profile: TokenProfile, user: &User, name: &str) -> Option<Value> {
     if profile == TokenProfile::Transmit
         && let Some(claim) = super::transmit::user_claim(user, name)
     {

@@ -132,3 +132,17 @@ impl Answer {
 pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
+
+/// A message as the JSON object it stands for.
+pub(crate) fn json_of(object: &prost_types::Struct) -> serde_json::Value {
+    use prost_types::value::Kind;
+    let value = |value: &prost_types::Value| match value.kind.as_ref().unwrap() {
+        Kind::NullValue(_) => serde_json::Value::Null,
+        Kind::NumberValue(number) => serde_json::json!(number),
+        Kind::StringValue(text) => serde_json::json!(text),
+        Kind::BoolValue(value) => serde_json::json!(value),
+        Kind::StructValue(object) => json_of(object),
+        Kind::ListValue(list) => panic!("no test needs {list:?}"),
+    };
+    object.fields.iter().map(|(name, member)| (name.clone(), value(member))).collect()
+}
