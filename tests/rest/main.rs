@@ -7,11 +7,8 @@ mod api {
     #[expect(dead_code, unused_imports, reason = "the tests of the gRPC API need more of it")]
     pub(crate) mod support;
 }
-<<<<<<< HEAD
-mod descope;
-=======
 mod canonical;
->>>>>>> main
+mod descope;
 mod key_sets;
 mod rest_app;
 mod shape;

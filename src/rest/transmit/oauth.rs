@@ -109,7 +109,7 @@ fn form_decoded(text: &str) -> String {
 
 /// `GET /oidc/jwks`: the keys of the server's project.
 pub(super) async fn key_set(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let request = incoming.call("", GetJsonWebKeySetRequest { project_id: String::new() });
+    let request = incoming.call("", GetJsonWebKeySetRequest::default());
     let answer = api.auth.clone().get_json_web_key_set(request).await?.into_inner();
     let rsa = answer.keys.into_iter().filter(|key| key.kty == "RSA");
     let keys: Vec<Value> = rsa
