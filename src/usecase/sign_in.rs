@@ -71,6 +71,7 @@ pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) 
     if resource.is_some_and(|resource| !caller.project.settings.allowed_resources.contains(resource)) {
         return Err(Error::ResourceNotAllowed("token_options.resource"));
     }
+    check_custom_claims(caller.client.token_profile, &request.wishes.custom_claims)?;
 
     let candidate = look_up(services, caller, &request).await?;
     let (attempt, verdict) = check(services, call, caller, &candidate, &request).await?;
