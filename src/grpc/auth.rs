@@ -14,15 +14,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, cookie_hints, id, object_from, session_message, start_password_reset_from, timestamp, token_set,
-        user_message,
+        self, cookie_hints, object_from, session_message, start_password_reset_from, timestamp, token_set, user_message,
     },
     respond::{answer, open},
 };
 use crate::{
     crypto::json_web_key::{JsonWebKey, PublicKey},
     domain::{
-        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, id::ProjectId, project::parse_resource,
+        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, project::parse_resource,
         violation::InField as _,
     },
     proto::{
