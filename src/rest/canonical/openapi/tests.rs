@@ -19,8 +19,7 @@ fn every_rpc_is_described() {
             let parameters: Vec<_> = parameters.filter_map(|parameter| parameter["name"].as_str()).collect();
             let output = name(at(operation, "/responses/200/content/application~1json/schema"));
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{path}");
-            writeln!(shape, "{method} {path} ({}) {body} -> {output}", parameters.join(" "))
-                .unwrap();
+            writeln!(shape, "{method} {path} ({}) {body} -> {output}", parameters.join(" ")).unwrap();
         }
     }
     assert_eq!(shape.lines().count(), RPCS.len());
