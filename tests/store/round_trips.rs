@@ -14,12 +14,12 @@ use signet::{
         claims::{ClaimsRequest, CustomClaims},
         client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         client_context::ClientContext,
-        id::{DeviceId, SigningKeyId, UserId},
+        id::{DeviceId, SessionId, SigningKeyId, UserId},
         identifier::IdentifierKind,
         password::PasswordPolicy,
         project::ProjectSettings,
         refresh::RefreshState,
-        session::{AuthenticationMethod, SessionState},
+        session::{AuthenticationMethod, SessionChoice, SessionDuration, SessionState},
         signing_key::{KeyUse, SigningAlgorithm, StoredKey},
         user::{Profile, UserStatus},
     },
@@ -224,6 +224,8 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
             custom_claims: CustomClaims::parse(object()).unwrap(),
             revoke_other_sessions: true,
             locale: Some("de".into()),
+            session: SessionChoice::New { duration: SessionDuration::parse(300, 0).ok() }
+                .joining(SessionId::generate(now(), &Random::System)),
         };
         pending.detail.client_context =
             ClientContext { ip_address: Some("192.0.2.1".parse().unwrap()), user_agent: Some("curl".into()) };
@@ -238,7 +240,7 @@ async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] en
         tx.challenges().insert_pending(&pending, &token).await.unwrap();
         let (with_code, code_token) = test.reset(ada);
         let (mut with_link, link_token) = test.reset(ada);
-        with_link.detail.code_hash = None;
+        (with_link.detail.email, with_link.detail.code_hash) = (None, None);
         (with_link.issued_at, with_link.expires_at) = (time, time + Duration::microseconds(1));
         tx.challenges().insert_reset(&with_code, &code_token).await.unwrap();
         tx.challenges().insert_reset(&with_link, &link_token).await.unwrap();
