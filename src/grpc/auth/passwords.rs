@@ -34,8 +34,7 @@ pub(super) async fn change_password(
     Err(Error::NotSupported("change_password"))
 }
 
-pub(super) async fn check_new_password(
-    _services: &Services,
+pub(super) fn check_new_password(
     call: &Call,
     body: CheckNewPasswordRequest,
 ) -> Result<CheckNewPasswordResponse, Error> {

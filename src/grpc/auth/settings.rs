@@ -1,17 +1,11 @@
 //! What everybody may know of a project.
 
 use crate::{
-    proto::{
-        GetProviderMetadataRequest, GetProviderMetadataResponse, GetSignInSettingsRequest, GetSignInSettingsResponse,
-    },
+    proto::{GetProviderMetadataRequest, GetProviderMetadataResponse, GetSignInSettingsResponse},
     usecase::{Call, Error, Services, sign_in_settings::sign_in_settings},
 };
 
-pub(super) async fn get_sign_in_settings(
-    _services: &Services,
-    call: &Call,
-    _body: GetSignInSettingsRequest,
-) -> Result<GetSignInSettingsResponse, Error> {
+pub(super) fn get_sign_in_settings(call: &Call) -> Result<GetSignInSettingsResponse, Error> {
     let settings = sign_in_settings(call)?;
     let length = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
     Ok(GetSignInSettingsResponse {
