@@ -186,7 +186,7 @@ impl AuthService for AuthApi {
         request: Request<proto::CheckNewPasswordRequest>,
     ) -> Result<Response<proto::CheckNewPasswordResponse>, Status> {
         let (call, body) = open(request);
-        answer(&call, passwords::check_new_password(&self.0, &call, body)).await
+        answer(&call, async { passwords::check_new_password(&call, body) }).await
     }
 
     async fn start_email_verification(
@@ -209,8 +209,8 @@ impl AuthService for AuthApi {
         &self,
         request: Request<proto::GetSignInSettingsRequest>,
     ) -> Result<Response<proto::GetSignInSettingsResponse>, Status> {
-        let (call, body) = open(request);
-        answer(&call, settings::get_sign_in_settings(&self.0, &call, body)).await
+        let (call, _) = open(request);
+        answer(&call, async { settings::get_sign_in_settings(&call) }).await
     }
 
     async fn resume_session(
