@@ -29,7 +29,7 @@ use crate::{
         claims::{ClaimsRequest, CustomClaims},
         client::TokenDelivery,
         code::{Code, VERIFICATION_DIGITS},
-        id::{ProjectId, SessionId},
+        id::SessionId,
         identifier::{Identifier, IdentifierKind},
         password::Password,
         project::parse_resource,

@@ -10,6 +10,7 @@ use super::{
     complete_sign_in::{Completion, complete_sign_in},
     counters::{self, event_of},
     email_code,
+    token_forms::check_custom_claims,
 };
 use crate::{
     clock::Timestamp,
