@@ -34,7 +34,7 @@ async fn headers_that_a_preflight_asks_for_are_bounded_and_well_formed() {
         let request = app.request(Method::OPTIONS, "/v1/users").header("origin", ORIGIN);
         request.header("access-control-request-method", "POST").header("access-control-request-headers", &asked)
     };
-    let answer = preflight("a b, x-fine, (, é, x;y, \"q\", *".into()).await;
+    let answer = preflight("a b, x-fine, (, x;y, \"q\", *".into()).await;
     assert_eq!(answer.header("access-control-allow-headers"), "x-fine, *");
     let many: Vec<String> = (0..1000).map(|number| format!("x-{number}")).collect();
     let answer = preflight(many.join(",")).await;
