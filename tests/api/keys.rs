@@ -73,7 +73,7 @@ pub(crate) async fn access_token(caller: &Caller) -> String {
 }
 
 #[rstest]
-#[case(SigningAlgorithm::Rs256, "RS256", "RSA", &["e", "n"])]
+#[case(SigningAlgorithm::Rs256, "RS256", "RSA", &["e", "n", "x5c", "x5tS256"])]
 #[case(SigningAlgorithm::Es256, "ES256", "EC", &["crv", "x", "y"])]
 #[case(SigningAlgorithm::Eddsa, "EdDSA", "OKP", &["crv", "x"])]
 #[tokio::test]

@@ -8,11 +8,12 @@ mod api {
     pub(crate) mod support;
 }
 mod canonical;
+mod descope;
 mod key_sets;
 mod rest_app;
-#[expect(dead_code, reason = "the dialects' tests use it")]
 mod shape;
-#[expect(dead_code, reason = "the dialects' tests use it")]
+mod stytch;
+mod transmit;
 mod vendor_app;
 mod workos;
 

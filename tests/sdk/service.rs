@@ -56,11 +56,15 @@ fn sources() -> PathBuf {
 /// asserts in vain ends it with another code than 0, and fails the test with all that it said. `None` without Node.
 pub(crate) fn run_node(script: &str, task: &Value) -> Option<Value> {
     let environment = node::environment("sdk-node", &sources().join("node"))?;
-    // A module finds its packages from where it stands.
-    let copy = tempfile::Builder::new().suffix(".mjs").tempfile_in(&environment).unwrap();
-    fs::copy(sources().join("node").join(script), copy.path()).unwrap();
+    // A module finds its packages, and its neighbours, from where it stands.
+    let copies = tempfile::Builder::new().tempdir_in(&environment).unwrap();
+    for source in fs::read_dir(sources().join("node")).unwrap().map(|entry| entry.unwrap().path()) {
+        if source.extension().is_some_and(|extension| extension == "mjs") {
+            fs::copy(&source, copies.path().join(source.file_name().unwrap())).unwrap();
+        }
+    }
     let mut command = Command::new("node");
-    command.arg(copy.path());
+    command.arg(copies.path().join(script));
     Some(run(command, script, task))
 }
 
