@@ -7,9 +7,13 @@ use crate::service::{Service, run_node, run_python, run_rust};
 /// What the programs have to know: where the service is, their credentials, and where its mails can be read.
 fn task(service: &Service) -> Value {
     let credentials = &service.ready["workos"];
+    let client_id = credentials["client_id"].as_str().expect("`dev` names a client for WorkOS");
+    let port = service.url().rsplit(':').next().unwrap().to_owned();
     json!({
         "url": service.url(),
-        "client_id": credentials["client_id"].as_str().expect("`dev` names a client for WorkOS"),
+        // Where nothing else is set, this is the public address of the service.
+        "issuer": format!("http://localhost:{port}/user_management/{client_id}"),
+        "client_id": client_id,
         "api_key": credentials["api_key"].as_str().expect("`dev` names an API key for WorkOS"),
         "mails": format!("http://{}/dev/mails", service.ready["ops"].as_str().unwrap()),
     })

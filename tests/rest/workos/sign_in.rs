@@ -1,12 +1,14 @@
 //! `POST /user_management/authenticate`.
 
 use chrono::Duration;
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use signet::proto::{CreateUserRequest, PendingAuthentication, SignInRequest};
 
 use super::{EMAIL_VERIFICATION, Shop, by_password, by_refresh_token, claims, merged, refusal};
 use crate::{
     shape::{named, shape},
-    support::{ADA, GRACE, PASSWORD},
+    support::{ADA, GRACE, PASSWORD, basic, detail},
 };
 
 const PATH: &str = "/user_management/authenticate";
@@ -148,9 +150,19 @@ async fn guessing_a_code_ends() {
         last = shop.authenticate(grant(wrong)).await.json["code"].clone();
     }
     assert_eq!(last, "one_time_code_too_many_attempts");
+    let right = shop.authenticate(grant(&code)).await;
+    assert_eq!(refusal(&right), (400, "one_time_code_too_many_attempts"));
+}
+
+#[tokio::test]
+async fn a_code_of_a_sign_in_expires() {
+    let shop = Shop::start().await;
+    let stopped = shop.authenticate(by_password(GRACE, PASSWORD)).await;
+    let token = &stopped.json["pending_authentication_token"];
+    let code = shop.last_code_to(GRACE).await;
+    let grant = json!({ "grant_type": EMAIL_VERIFICATION, "code": code, "pending_authentication_token": token });
     shop.clock.advance(Duration::minutes(11));
-    let late = shop.authenticate(grant(&code)).await;
-    assert!(late.status == 400 && late.json["access_token"].is_null(), "{}", late.text());
+    assert_eq!(refusal(&shop.authenticate(grant).await), (400, "one_time_code_expired"));
 }
 
 #[tokio::test]
@@ -162,6 +174,50 @@ async fn a_public_client_refreshes_and_finishes_but_begins_nothing() {
     let foreign = shop.signed_in(ADA).await;
     let answer = shop.authenticate_publicly(by_refresh_token(&foreign)).await;
     assert_eq!(refusal(&answer), (400, "invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_public_client_goes_on_with_what_is_its_own() {
+    let shop = Shop::start().await;
+    let caller = shop.caller(Some(&basic(&shop.public_client_id, &SecretString::default())));
+    let sign_in = async |login_id: &str| {
+        let request = SignInRequest { login_id: login_id.into(), password: PASSWORD.into(), ..Default::default() };
+        caller.auth.clone().sign_in(request).await
+    };
+    let tokens = sign_in(ADA).await.unwrap().into_inner().tokens.unwrap();
+    let grant = json!({ "grant_type": "refresh_token", "refresh_token": tokens.refresh_token });
+    let refreshed = shop.authenticate_publicly(grant).await;
+    assert_eq!((refreshed.status, &refreshed.json["user"]["email"]), (200, &json!(ADA)), "{}", refreshed.text());
+
+    let stopped = sign_in(GRACE).await.unwrap_err();
+    let pending: PendingAuthentication = detail(&stopped, "auth.v1.PendingAuthentication").unwrap();
+    let grant = json!({
+        "grant_type": EMAIL_VERIFICATION, "code": shop.last_code_to(GRACE).await,
+        "pending_authentication_token": pending.pending_authentication_token,
+    });
+    let verified = shop.authenticate_publicly(grant).await;
+    assert_eq!((verified.status, &verified.json["user"]["email"]), (200, &json!(GRACE)), "{}", verified.text());
+}
+
+#[tokio::test]
+async fn a_password_that_has_to_be_changed_stops_a_sign_in() {
+    let shop = Shop::start().await;
+    let caller = shop.caller(Some(&basic(&shop.client_id, &shop.secret.clone().into())));
+    let request = CreateUserRequest {
+        email: Some("mary@example.com".into()),
+        email_verified: true,
+        password: Some(PASSWORD.into()),
+        password_must_change: true,
+        ..Default::default()
+    };
+    caller.users.clone().create_user(request).await.unwrap();
+    let stopped = shop.authenticate(by_password("mary@example.com", PASSWORD)).await;
+    insta::assert_json_snapshot!("password_change_required", shape(&stopped));
+    let token = &stopped.json["pending_authentication_token"];
+    let body = json!({ "token": token, "new_password": "a new horse, a lamp" });
+    let changed = shop.keyed(shop.post("/user_management/password_reset/confirm")).json(&body).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(shop.authenticate(by_password("mary@example.com", "a new horse, a lamp")).await.status, 200);
 }
 
 #[tokio::test]

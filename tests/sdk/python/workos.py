@@ -25,14 +25,13 @@ from workos.session import seal_session_from_auth_response  # noqa: E402
 from workos.user_management._resource import PasswordPlaintext  # noqa: E402
 
 task = json.load(sys.stdin)
-ISSUER = f"{task['url']}/user_management/{task['client_id']}"
 PASSWORD = "a nanosecond of wire"
 COOKIE_PASSWORD = Fernet.generate_key().decode()
 ONCE = {"max_retries": 0}
 
 
 def client(**options):
-    settings = {"api_key": task["api_key"], "client_id": task["client_id"], "base_url": task["url"], "jwt_issuer": ISSUER}
+    settings = {"api_key": task["api_key"], "client_id": task["client_id"], "base_url": task["url"], "jwt_issuer": task["issuer"]}
     return WorkOSClient(**{**settings, **options})
 
 
@@ -116,7 +115,7 @@ def verify_locally(ada, answer):
     elsewhere = session_of(sealed(answer), client(jwt_issuer="https://elsewhere.example")).authenticate()
     assert not elsewhere.authenticated and elsewhere.reason.value == "invalid_jwt"
     [key] = [key for key in users.get_jwks(task["client_id"]).keys if key.kid == header(answer.access_token)["kid"]]
-    assert key.x5c and key.x5t_s256 and key.alg == "RS256"
+    assert key.x_5_c and key.x_5_t_s_256 and key.alg == "RS256"
 
 
 def header(token):
