@@ -21,7 +21,7 @@ use super::{
 use crate::{
     crypto::json_web_key::{JsonWebKey, PublicKey},
     domain::{
-        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, project::parse_resource,
+        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, id::ClientId, project::parse_resource,
         violation::InField as _,
     },
     proto::{
@@ -35,7 +35,7 @@ use crate::{
     usecase::{
         Call, Error, Services,
         issue_client_token::issue_client_token,
-        json_web_keys::json_web_keys,
+        json_web_keys::{json_web_keys, json_web_keys_of_client},
         refresh_tokens::{Refresh, refresh_tokens},
         start_password_reset::start_password_reset,
     },
@@ -147,8 +147,13 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let project_id = settings::project_or_only(&body.project_id)?;
-            let keys = json_web_keys(&self.0, project_id).await?;
+            let keys = if body.client_id.is_empty() {
+                json_web_keys(&self.0, settings::project_or_only(&body.project_id)?).await?
+            } else if body.project_id.is_empty() {
+                json_web_keys_of_client(&self.0, id("client_id", &body.client_id, ClientId::parse)?).await?
+            } else {
+                return Err(Error::field("client_id", "must be empty beside project_id"));
+            };
             Ok(GetJsonWebKeySetResponse { keys: keys.into_iter().map(Into::into).collect() })
         };
         answer(&call, operation).await

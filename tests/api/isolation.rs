@@ -526,7 +526,7 @@ async fn a_key_set_holds_no_key_of_another_project(#[values(Engine::Sqlite, Engi
             .unwrap();
     }
     for project_id in projects {
-        let request = GetJsonWebKeySetRequest { project_id };
+        let request = GetJsonWebKeySetRequest { project_id, ..Default::default() };
         let keys = app.anonymous().auth.get_json_web_key_set(request).await.unwrap().into_inner().keys;
         assert_eq!(keys.len(), 2);
         for key in keys {

@@ -13,6 +13,7 @@ mod serve;
 mod settings;
 mod severing_proxy;
 mod tls;
+mod vendors;
 
 /// A master key that no two projects share.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

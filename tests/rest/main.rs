@@ -8,10 +8,13 @@ mod api {
     pub(crate) mod support;
 }
 mod canonical;
+mod descope;
 mod key_sets;
 mod rest_app;
 mod shape;
 mod stytch;
+mod transmit;
 mod vendor_app;
+mod workos;
 
 use api::support;
