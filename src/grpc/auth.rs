@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, cookie_hints, object_from, session_message, start_password_reset_from, timestamp, token_set, user_message,
+        self, cookie_hints, id, object_from, session_message, start_password_reset_from, timestamp, token_set,
+        user_message,
     },
     respond::{answer, open},
 };

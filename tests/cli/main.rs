@@ -5,6 +5,7 @@ mod calls;
 mod commands;
 mod dev;
 mod engines;
+mod gateway;
 mod help;
 mod installation;
 mod process;

@@ -7,9 +7,13 @@ mod api {
     #[expect(dead_code, unused_imports, reason = "the tests of the gRPC API need more of it")]
     pub(crate) mod support;
 }
+mod browsers;
 mod canonical;
 mod descope;
+mod fuzz;
 mod key_sets;
+mod openapi;
+mod paths;
 mod rest_app;
 mod shape;
 mod stytch;
