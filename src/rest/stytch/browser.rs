@@ -29,7 +29,6 @@ struct Renewed {
 }
 
 /// `POST /sdk/v1/events`: what the page reports about itself is dropped.
-#[expect(clippy::unused_async, reason = "a handler, as the others")]
 pub(super) async fn drop_events(_api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     Ok(enveloped(&incoming.head, Nothing {}))
 }

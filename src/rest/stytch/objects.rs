@@ -224,7 +224,7 @@ fn methods(session: &proto::Session) -> Vec<proto::AuthenticationMethod> {
 }
 
 /// What a sign-in answers (contract, section 3.3). Without a session both tokens are empty, not null.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Authenticated {
     pub(super) user_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,8 @@ use crate::{
 const TOKEN_TYPE: &str = "stytch_token_type";
 
 /// A user's names.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
+#[derive(Clone, Default, Deserialize)]
 pub(super) struct NameFields {
     pub(super) first_name: Option<String>,
     pub(super) middle_name: Option<String>,

@@ -16,7 +16,8 @@ const RESERVED_CLAIMS: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "j
 const OWN_CLAIMS: &str = "https://stytch.com/";
 
 /// The members about a session that many requests have.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
+#[derive(Clone, Default, Deserialize)]
 pub(super) struct SessionFields {
     session_duration_minutes: Option<i64>,
     pub(super) session_token: Option<String>,

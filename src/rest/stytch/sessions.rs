@@ -49,6 +49,7 @@ struct Authenticated {
 }
 
 /// Body of `POST /v1/sessions/revoke`.
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
 #[derive(Deserialize)]
 struct Revoke {
     session_id: Option<String>,
