@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     ops::{self, Readiness},
     random::Random,
-    rest::{self, RestSettings},
+    rest::{self, ListenerSettings, RestSettings},
     store::{DatabaseSettings, Store},
     usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
@@ -165,7 +165,7 @@ impl App {
         let random = self.services.random.clone();
         let upstream = rest::upstream::in_process(self.api.routes.clone());
         let router = rest::router(upstream, random, RestSettings::default());
-        shutdown.spawn("the REST listener", rest::serve(rest, router, stop.clone()));
+        shutdown.spawn("the REST listener", rest::serve(rest, router, ListenerSettings::default(), stop.clone()));
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());
         shutdown.spawn("the gRPC listener", async move { grpc::serve(grpc, api, &config, token).await });

@@ -13,6 +13,7 @@ mod project;
 mod serve;
 mod session;
 mod user;
+mod vendor;
 
 use std::{
     io::{self, Write as _},

@@ -13,47 +13,59 @@ mod dialect;
 mod failure;
 mod incoming;
 mod keys;
+mod listener;
 mod reply;
 mod route;
+#[cfg(test)]
+mod stub_upstream;
 mod stytch;
 mod transmit;
 pub mod upstream;
 mod value;
 mod workos;
 
-use std::io;
+use std::time::{Duration, Instant};
 
 use axum::{
     Router,
-    body::to_bytes,
+    body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use http_body_util::LengthLimitError;
+use tokio::time;
 
+pub use self::listener::{ListenerSettings, serve};
 use self::{
     api::Api,
-    dialect::{Dialect, dialect_of},
-    failure::Refusal,
+    dialect::{DIALECTS, Dialect, dialect_of},
+    failure::{Failure, Refusal},
     incoming::{Head, Incoming},
     reply::Reply,
     upstream::Upstream,
 };
-use crate::{random::Random, request_id};
+use crate::{proto::ErrorReason, random::Random, request_id};
 
-/// Bounds of the REST listener.
+/// How much longer than its deadline a request is waited for: the gRPC API answers at the deadline, and says more than we can.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What the REST API has to know beside its upstream.
 #[derive(Clone, Debug)]
 pub struct RestSettings {
     /// Largest body of a request, in bytes.
     pub body_bytes_max: usize,
+    /// How long a request may take, its body included.
+    pub deadline: Duration,
+    /// The project whose keys lie at the root; empty for the only one there is.
+    pub default_project: String,
 }
 
 impl Default for RestSettings {
     fn default() -> Self {
-        Self { body_bytes_max: 256 * 1024 }
+        Self { body_bytes_max: 256 * 1024, deadline: Duration::from_secs(30), default_project: String::new() }
     }
 }
 
@@ -61,38 +73,80 @@ impl Default for RestSettings {
 struct Rest {
     api: Api,
     random: Random,
-    settings: RestSettings,
+    body_bytes_max: usize,
+    deadline: Duration,
 }
 
 /// The REST API in front of `upstream`. `random` names the requests that come without a name.
 pub fn router(upstream: Upstream, random: Random, settings: RestSettings) -> Router {
-    Router::new().fallback(answer).with_state(Rest { api: Api::new(upstream), random, settings })
+    let RestSettings { body_bytes_max, deadline, default_project } = settings;
+    let rest = Rest { api: Api::new(upstream, default_project), random, body_bytes_max, deadline };
+    Router::new().fallback(answer).with_state(rest)
 }
 
-/// Serves until `stop` is cancelled and the requests that are running then are answered.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+/// Every route as (name of the dialect, method, pattern of the path): what the documents and the tests are held against.
+#[doc(hidden)]
+pub fn routes() -> Vec<(&'static str, &'static str, &'static str)> {
+    let rows = |dialect: &'static Dialect| {
+        dialect.routes.iter().map(|route| (dialect.name, route.method.as_str(), route.path))
+    };
+    DIALECTS.iter().flat_map(|dialect| rows(dialect())).collect()
 }
 
 /// Answers any request at all.
 async fn answer(State(rest): State<Rest>, request: Request) -> Response {
+    let started = Instant::now();
     let (parts, body) = request.into_parts();
     let request_id = request_id::of(&parts.headers, &rest.random);
-    let head = Head::new(parts, request_id);
+    let mut head = Head::new(parts, request_id);
+    head.deadline = Some(started + rest.deadline);
     let dialect = dialect_of(&head);
     let reply = if cors::is_preflight(&head) {
         cors::preflight(&head)
     } else {
-        match to_bytes(body, rest.settings.body_bytes_max).await {
-            Ok(body) => routed(&rest.api, dialect, head.clone().with_body(body)).await,
-            Err(_) => (dialect.refuse)(&head, Refusal::BodyTooLarge),
-        }
+        let answering = time::timeout(rest.deadline + GRACE, answered(&rest, dialect, &head, body));
+        answering.await.unwrap_or_else(|_| {
+            (dialect.refuse)(&head, Refusal::Api(Box::new(Failure::of(ErrorReason::DeadlineExceeded))))
+        })
     };
+    tracing::debug!(
+        dialect = dialect.name,
+        method = %head.method,
+        status = reply.status.as_u16(),
+        request_id = head.request_id,
+        seconds = started.elapsed().as_secs_f64(),
+        "request answered"
+    );
     let mut response = cors::opened(&head, reply).into_response();
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::try_from(&head.request_id) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
     response
+}
+
+/// Reads the body, and answers.
+async fn answered(rest: &Rest, dialect: &'static Dialect, head: &Head, body: Body) -> Reply {
+    match read(head, body, rest.body_bytes_max).await {
+        Ok(body) => routed(&rest.api, dialect, head.clone().with_body(body)).await,
+        Err(refusal) => (dialect.refuse)(head, refusal),
+    }
+}
+
+async fn read(head: &Head, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let announced = head.header(header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
+    // Without this the caller would be asked to go on, only to be refused.
+    if announced.is_some_and(|length| length > bytes_max) {
+        return Err(Refusal::BodyTooLarge);
+    }
+    to_bytes(body, bytes_max).await.map_err(|error| {
+        let mut causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        if causes.any(|cause| cause.is::<LengthLimitError>()) {
+            Refusal::BodyTooLarge
+        } else {
+            Refusal::Body("the body cannot be read".into())
+        }
+    })
 }
 
 /// Finds the route and runs its handler. A panic there is a fault of ours, told in the words of the dialect.
@@ -100,9 +154,17 @@ async fn routed(api: &Api, dialect: &'static Dialect, mut incoming: Incoming) ->
     let route = match route::find(dialect.routes, &incoming.head) {
         Ok((route, parameters)) => {
             incoming.head.parameters = parameters;
+            incoming.head.route = route.path;
             route
         }
-        Err(refusal) => return (dialect.refuse)(&incoming.head, refusal),
+        Err(refusal) => {
+            let is_known = matches!(refusal, Refusal::MethodNotAllowed);
+            let reply = (dialect.refuse)(&incoming.head, refusal);
+            if !is_known {
+                return reply;
+            }
+            return reply.with(header::ALLOW, &route::methods(dialect.routes, &incoming.head.path));
+        }
     };
     let handled = std::panic::AssertUnwindSafe((route.handler)(api, &incoming)).catch_unwind().await;
     match handled {

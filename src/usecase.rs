@@ -2,6 +2,7 @@
 
 mod attempt;
 pub mod authenticate_caller;
+pub mod authenticate_email_code;
 pub mod authenticate_email_verification;
 pub mod authenticate_session;
 pub mod change_password;
@@ -45,6 +46,7 @@ pub mod sign_out;
 pub mod sign_up;
 pub mod signing_keys;
 mod stand_in;
+pub mod start_email_change;
 pub mod start_password_reset;
 pub mod sweep;
 mod token_forms;

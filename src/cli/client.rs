@@ -6,17 +6,20 @@ use secrecy::ExposeSecret as _;
 
 use self::records::{ClientRecord, DeletedClient, NewClient, OperatorRecord};
 use super::{
+    Usage,
     database::{DatabaseArgs, each_page, operator_call},
     explain::explain,
     output::Output,
+    vendor::{self, Vendor, VendorOrder},
 };
 use crate::{
+    config::listen::PublicUrl,
     domain::{
         client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         id::{ClientId, ProjectId},
     },
     usecase::{
-        Error,
+        Call, Error, Services,
         clients::{self, create_client, create_client_secret, delete_client, list_clients, replace_client_secrets},
         operators::{create_operator, delete_operator, list_operators, replace_operator_secret},
     },
@@ -27,6 +30,7 @@ Examples:
   signet client create --project PROJECT --name 'Shop back end'
   signet client create --project PROJECT --name 'Shop app' --public
   signet client create --project PROJECT --name 'Old SDK' --public --jwt-refresh-tokens
+  signet client create --project PROJECT --name 'Web shop' --for workos --public-url https://auth.example.com
   signet client create --operator --name 'Deploy pipeline'
 
 A back end calls with its id and secret: `authorization: Basic base64(ID:SECRET)`. The secret is shown this once; only its \
@@ -92,6 +96,15 @@ pub(super) struct CreateArgs {
     /// Its refresh tokens are JWTs, for client libraries that read their claims
     #[arg(long)]
     jwt_refresh_tokens: bool,
+    /// For an application that comes from that vendor, with its client library: its tokens look as that library wants them, and the credentials are shown in that vendor's form
+    #[arg(long = "for", value_name = "VENDOR", conflicts_with_all = ["jwt_refresh_tokens", "operator", "public"])]
+    vendor: Option<Vendor>,
+    /// Its applications in browsers keep the refresh token in a cookie that scripts cannot read
+    #[arg(long, requires = "vendor")]
+    refresh_token_cookie: bool,
+    /// URL under which the service is reached, for the lines that the application needs
+    #[arg(long, env = "SIGNET_PUBLIC_URL", value_name = "URL", default_value = "http://localhost:8080")]
+    public_url: PublicUrl,
     /// A client that manages projects, and stands outside of all of them
     #[arg(long, conflicts_with_all = ["jwt_refresh_tokens", "project", "public"])]
     operator: bool,
@@ -170,6 +183,9 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         };
         return Ok(args.output.record(&created, KEEP_SECRET)?);
     };
+    if let Some(vendor) = args.vendor {
+        return create_for(&services, &call, args, project_id, vendor).await;
+    }
     let client_type = if args.public { ClientType::Public } else { ClientType::Confidential };
     let refresh_token_format =
         if args.jwt_refresh_tokens { RefreshTokenFormat::Jwt } else { RefreshTokenFormat::Opaque };
@@ -192,6 +208,24 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         project_id: Some(project_id.to_string()),
     };
     Ok(args.output.record(&created, note)?)
+}
+
+async fn create_for(
+    services: &Services,
+    call: &Call,
+    args: CreateArgs,
+    project_id: ProjectId,
+    vendor: Vendor,
+) -> anyhow::Result<()> {
+    if args.refresh_token_cookie && !vendor.has_applications() {
+        let problem = format!("--refresh-token-cookie: the applications of {} get no tokens themselves", vendor.name());
+        return Err(Usage(problem).into());
+    }
+    let token_delivery = if args.refresh_token_cookie { TokenDelivery::Cookie } else { TokenDelivery::Body };
+    let order = VendorOrder { project_id, vendor, name: args.name, token_delivery };
+    let credentials = vendor::create(services, call, order).await?;
+    let note = format!("{KEEP_SECRET}\n\n{}", credentials.recipe(&args.public_url));
+    Ok(args.output.record(&credentials, &note)?)
 }
 
 async fn rotate_secret(args: RotateArgs) -> anyhow::Result<()> {

@@ -76,7 +76,7 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<u8> {
     shutdown.listen_to_signals()?;
 
     // The ports are bound: calls that come before the first line of `run` wait in the system's queue.
-    let welcome = Welcome::new(app.addresses(), &demo);
+    let welcome = Welcome::new(app.addresses(), demo, &config.listen.public_url(app.addresses().rest));
     if json {
         output::line(&mut io::stdout().lock(), &welcome)?;
     } else {

@@ -14,6 +14,8 @@ pub enum Guarded {
     AuthenticatePassword,
     /// Mails with a code: not a guess, but just as worth slowing down.
     CodeMail,
+    /// Six-digit codes for an address that a signed-in user gives as theirs. Anybody may try those, and must not slow down the others.
+    EmailChange,
     /// Six-digit codes.
     EmailCode,
     /// Tokens and codes of password resets.
@@ -26,9 +28,10 @@ pub enum Guarded {
 
 impl Guarded {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthenticatePassword,
         Self::CodeMail,
+        Self::EmailChange,
         Self::EmailCode,
         Self::PasswordReset,
         Self::PasswordResetMail,
@@ -45,6 +48,7 @@ impl Guarded {
         match self {
             Self::AuthenticatePassword => "authenticate_password",
             Self::CodeMail => "code_mail",
+            Self::EmailChange => "email_change",
             Self::EmailCode => "email_code",
             Self::PasswordReset => "password_reset",
             Self::PasswordResetMail => "password_reset_mail",
@@ -97,12 +101,14 @@ impl Bucket {
             (Subject::Unknown(_) | Subject::User(_), guarded) => guarded.as_str(),
             (Subject::Device(..), Guarded::AuthenticatePassword) => "authenticate_password_device",
             (Subject::Device(..), Guarded::CodeMail) => "code_mail_device",
+            (Subject::Device(..), Guarded::EmailChange) => "email_change_device",
             (Subject::Device(..), Guarded::EmailCode) => "email_code_device",
             (Subject::Device(..), Guarded::PasswordReset) => "password_reset_device",
             (Subject::Device(..), Guarded::PasswordResetMail) => "password_reset_mail_device",
             (Subject::Device(..), Guarded::SignIn) => "sign_in_device",
             (Subject::Ip(_), Guarded::AuthenticatePassword) => "authenticate_password_ip",
             (Subject::Ip(_), Guarded::CodeMail) => "code_mail_ip",
+            (Subject::Ip(_), Guarded::EmailChange) => "email_change_ip",
             (Subject::Ip(_), Guarded::EmailCode) => "email_code_ip",
             (Subject::Ip(_), Guarded::PasswordReset) => "password_reset_ip",
             (Subject::Ip(_), Guarded::PasswordResetMail) => "password_reset_mail_ip",

@@ -136,7 +136,7 @@ fn reason(error: &Error) -> ErrorReason {
 fn info(reason: ErrorReason, error: &Error) -> ErrorInfo {
     let mut info = ErrorInfo { reason: reason.wire_name().into(), domain: ERROR_DOMAIN.into(), ..Default::default() };
     match error {
-        Error::CodeIncorrect { attempts_left } => {
+        Error::CodeIncorrect { attempts_left: Some(attempts_left) } => {
             info.metadata.insert("attempts_left".into(), attempts_left.to_string());
         }
         Error::PasswordRejected { weaknesses, length_min, .. } => {

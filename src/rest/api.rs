@@ -13,17 +13,20 @@ pub(super) struct Api {
     pub(super) users: UserServiceClient<Upstream>,
     pub(super) sessions: SessionServiceClient<Upstream>,
     pub(super) projects: ProjectServiceClient<Upstream>,
+    /// The project whose keys lie at the root; empty for the only one there is.
+    pub(super) default_project: String,
     /// For calls whose messages are only known by their descriptors.
     pub(super) upstream: Upstream,
 }
 
 impl Api {
-    pub(super) fn new(upstream: Upstream) -> Self {
+    pub(super) fn new(upstream: Upstream, default_project: String) -> Self {
         Self {
             auth: AuthServiceClient::new(upstream.clone()),
             users: UserServiceClient::new(upstream.clone()),
             sessions: SessionServiceClient::new(upstream.clone()),
             projects: ProjectServiceClient::new(upstream.clone()),
+            default_project,
             upstream,
         }
     }

@@ -1,51 +1,46 @@
-//! The canonical REST API.
+//! The canonical REST API: every RPC by its descriptors, its description as `OpenAPI`, and what lies at well-known paths.
 
-use http::StatusCode;
-use serde_json::json;
+mod binding;
+mod comments;
+mod discovery;
+mod docs;
+mod openapi;
+mod query;
+mod status;
+mod transcode;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
 
 use super::{
-    api::Api,
     dialect::Dialect,
-    failure::Refusal,
-    incoming::{Head, Incoming},
-    keys, plain_status,
-    reply::Reply,
-    route::routes,
+    route::{Route, routes},
 };
-use crate::error::wire;
 
 /// The dialect.
-pub(super) static DIALECT: Dialect = Dialect {
-    name: "canonical",
-    routes: routes![
-        // Below the issuer of the project, at the path most verifiers expect; no standard names one: OpenID Connect Discovery
-        // 1.0, section 3 and RFC 8414, section 2 have a `jwks_uri` in the metadata say where.
-        GET "/projects/{project_id}/.well-known/jwks.json" => key_set,
-    ],
-    refuse,
-};
+pub(super) static DIALECT: LazyLock<Dialect> =
+    LazyLock::new(|| Dialect { name: "canonical", routes: table(), refuse: status::refuse });
 
-async fn key_set(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let project_id = incoming.head.parameter("project_id").to_owned();
-    Ok(Reply::json(StatusCode::OK, &keys::fetch(api, incoming, &project_id).await?)
-        .with(http::header::CACHE_CONTROL, keys::CACHING))
-}
+static FIXED: &[Route] = routes![
+    GET "/.well-known/jwks.json" => discovery::key_set,
+    GET "/.well-known/openid-configuration" => discovery::metadata,
+    // Below the issuer of the project.
+    GET "/projects/{project_id}/.well-known/jwks.json" => discovery::key_set,
+    GET "/projects/{project_id}/.well-known/openid-configuration" => discovery::metadata,
+    GET "/api/v1/openapi.json" => openapi::serve,
+    GET "/api/v1/docs" => docs::page,
+    GET "/api/v1/docs/page.css" => docs::style,
+    GET "/api/v1/docs/page.js" => docs::script,
+];
 
-fn refuse(_head: &Head, refusal: Refusal) -> Reply {
-    let (status, error, message) = match &refusal {
-        Refusal::Said(reply) => return (**reply).clone(),
-        Refusal::Api(failure) => {
-            let wire = wire(failure.reason);
-            let status = StatusCode::from_u16(wire.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, failure.reason.wire_name(), failure.message.as_str())
-        }
-        Refusal::Body(why) => (plain_status(&refusal), "INVALID_FIELD", why.as_str()),
-        Refusal::BodyTooLarge => (plain_status(&refusal), "INVALID_FIELD", "the body is larger than this server takes"),
-        Refusal::Internal => {
-            (plain_status(&refusal), "INTERNAL", "internal error; the log has the cause under the request id")
-        }
-        Refusal::MethodNotAllowed => (plain_status(&refusal), "METHOD_NOT_ALLOWED", "this path takes another method"),
-        Refusal::NotFound => (plain_status(&refusal), "NOT_FOUND", "there is nothing at this path"),
-    };
-    Reply::json(status, &json!({ "error": error, "message": message }))
+/// The routes that are written here, then one for each RPC.
+fn table() -> &'static [Route] {
+    let rpcs = binding::RPCS.iter().map(|rpc| Route {
+        method: rpc.method.clone(),
+        path: rpc.path,
+        handler: |api, incoming| Box::pin(transcode::call(api, incoming)),
+    });
+    Vec::leak(FIXED.iter().cloned().chain(rpcs).collect())
 }

@@ -18,6 +18,10 @@ pub(super) struct Dialect {
     pub(super) refuse: fn(&Head, Refusal) -> Reply,
 }
 
+/// All dialects.
+pub(super) const DIALECTS: [fn() -> &'static Dialect; 5] =
+    [|| &canonical::DIALECT, || &workos::DIALECT, || &stytch::DIALECT, || &descope::DIALECT, || &transmit::DIALECT];
+
 /// The dialect of a request. Every path belongs to exactly one for given credentials; a path that nobody knows is answered in the
 /// words of the canonical one.
 pub(super) fn dialect_of(head: &Head) -> &'static Dialect {

@@ -3,10 +3,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use prost::Message as _;
+use prost_types::Any;
 use tonic_types::{StatusExt as _, pb};
 
 use super::reply::Reply;
-use crate::proto::{ErrorReason, PendingAuthentication};
+use crate::{
+    error::wire,
+    proto::{ErrorReason, PendingAuthentication},
+};
 
 /// A refusal, before the dialect puts it into its own words.
 #[derive(Debug)]
@@ -41,9 +45,27 @@ pub(super) struct Failure {
     pub(super) metadata: HashMap<String, String>,
     /// The password was right, something is missing.
     pub(super) pending: Option<PendingAuthentication>,
+    /// All of the details as they came.
+    pub(super) details: Vec<Any>,
 }
 
+/// When to try again, if the way to the API is broken.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+
 impl Failure {
+    /// A failure that the API did not tell.
+    pub(super) fn of(reason: ErrorReason) -> Self {
+        Self {
+            reason,
+            message: wire(reason).message.to_owned(),
+            violations: Vec::new(),
+            retry_after: (reason == ErrorReason::Unavailable).then_some(RETRY_UNAVAILABLE),
+            metadata: HashMap::new(),
+            pending: None,
+            details: Vec::new(),
+        }
+    }
+
     /// Whole seconds for `Retry-After`, at least one.
     pub(super) fn retry_after_seconds(&self) -> Option<u64> {
         let wait = self.retry_after?;
@@ -56,11 +78,10 @@ impl From<tonic::Status> for Failure {
         let info = status.get_details_error_info();
         let reason =
             info.as_ref().and_then(|info| ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason)));
-        let reason = reason.unwrap_or_else(|| {
-            tracing::error!(code = ?status.code(), message = status.message(), "an answer of the API has no reason");
-            // An upstream that cannot be reached heals by itself.
-            if status.code() == tonic::Code::Unavailable { ErrorReason::Unavailable } else { ErrorReason::Internal }
-        });
+        let Some(reason) = reason else {
+            return unexplained(&status);
+        };
+        let details = pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let fields = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
         Self {
             reason,
@@ -68,14 +89,34 @@ impl From<tonic::Status> for Failure {
             violations: fields.into_iter().map(|field| (field.field, field.description)).collect(),
             retry_after: status.get_details_retry_info().and_then(|retry| retry.retry_delay),
             metadata: info.map(|info| info.metadata).unwrap_or_default(),
-            pending: pending(&status),
+            pending: pending(&details),
+            details,
         }
     }
 }
 
-fn pending(status: &tonic::Status) -> Option<PendingAuthentication> {
-    let details = pb::Status::decode(status.details()).ok()?.details;
-    let found = details.into_iter().find(|any| any.type_url.ends_with("/auth.v1.PendingAuthentication"))?;
+/// An answer without a reason of ours: from what stands between us and the API, or of the way there.
+fn unexplained(status: &tonic::Status) -> Failure {
+    let error = status as &dyn std::error::Error;
+    match status.code() {
+        // It heals by itself.
+        tonic::Code::Unavailable => {
+            tracing::warn!(error, "the gRPC API cannot be reached");
+            Failure {
+                message: "the service cannot be reached; try again".into(),
+                ..Failure::of(ErrorReason::Unavailable)
+            }
+        }
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => Failure::of(ErrorReason::DeadlineExceeded),
+        code => {
+            tracing::error!(?code, error, "an answer of the API has no reason");
+            Failure::of(ErrorReason::Internal)
+        }
+    }
+}
+
+fn pending(details: &[Any]) -> Option<PendingAuthentication> {
+    let found = details.iter().find(|any| any.type_url.ends_with("/auth.v1.PendingAuthentication"))?;
     PendingAuthentication::decode(found.value.as_slice()).ok()
 }
 

@@ -1,5 +1,7 @@
 //! A request as the handlers see it: read once, bounded, its path in one spelling.
 
+use std::time::Instant;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
@@ -22,6 +24,10 @@ pub(super) struct Head {
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) request_id: String,
+    /// When the answer becomes worthless.
+    pub(super) deadline: Option<Instant>,
+    /// The pattern of the route that was found; empty before.
+    pub(super) route: &'static str,
     /// What the path holds at the places that the route names, decoded.
     pub(super) parameters: Vec<(&'static str, String)>,
 }
@@ -42,6 +48,8 @@ impl Head {
             query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             headers: parts.headers,
             request_id,
+            deadline: None,
+            route: "",
             parameters: Vec::new(),
         }
     }
@@ -119,6 +127,9 @@ impl Incoming {
     /// A call of the gRPC API on behalf of this request. `authorization` is what the caller proves itself with there; empty for none.
     pub(super) fn call<T>(&self, authorization: &str, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
+        if let Some(deadline) = self.head.deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
         let metadata = request.metadata_mut();
         for name in FORWARDED {
             if let Some(value) = self.head.header(name).and_then(|value| MetadataValue::try_from(value).ok()) {

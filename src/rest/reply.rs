@@ -26,6 +26,12 @@ impl Reply {
         Self { body: Some((HeaderValue::from_static("application/json"), body)), ..Self::empty(status) }
     }
 
+    /// A body that is the same for everybody, and as long as this version runs.
+    pub(super) fn file(kind: &'static str, body: &[u8]) -> Self {
+        let reply = Self { body: Some((HeaderValue::from_static(kind), body.to_vec())), ..Self::empty(StatusCode::OK) };
+        reply.with(header::CACHE_CONTROL, "public, max-age=300")
+    }
+
     /// No body at all.
     pub(super) fn empty(status: StatusCode) -> Self {
         let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -16,6 +16,7 @@ use super::{
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send + 'a>>;
 
 /// A method and a path with the handler that answers them. The tables of routes are what `docs/compatibility` is held against.
+#[derive(Clone)]
 pub(super) struct Route {
     pub(super) method: Method,
     /// Whole segments; one in braces takes any segment and names it.
@@ -54,6 +55,23 @@ fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
     }
 }
 
+/// True for a path with a segment `.` or `..`, also percent-encoded: whoever resolves those sees another path than we do, so nothing
+/// is there.
+fn is_ambiguous(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let segment: Vec<u8> = percent_decode_str(segment).collect();
+        segment == b"." || segment == b".."
+    })
+}
+
+/// The methods that a path takes, for `Allow`; none for a path that is in no route.
+pub(super) fn methods(routes: &'static [Route], path: &str) -> String {
+    let taken = routes.iter().filter(|route| matched(route.path, path).is_some());
+    let mut methods: Vec<&str> = taken.map(|route| route.method.as_str()).collect();
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
 /// True if some route of the table has this path, whatever its method.
 pub(super) fn knows(routes: &'static [Route], path: &str) -> bool {
     routes.iter().any(|route| matched(route.path, path).is_some())
@@ -64,6 +82,9 @@ pub(super) fn find(
     routes: &'static [Route],
     head: &Head,
 ) -> Result<(&'static Route, Vec<(&'static str, String)>), Refusal> {
+    if is_ambiguous(&head.path) {
+        return Err(Refusal::NotFound);
+    }
     let mut is_known = false;
     for route in routes {
         if let Some(parameters) = matched(route.path, &head.path) {

@@ -65,7 +65,7 @@ pub async fn change_password(services: &Services, call: &Call, request: Password
 }
 
 /// The session, if it is live and the token stands for it.
-fn stands_for(
+pub(super) fn stands_for(
     caller: &ClientCaller,
     session: Option<Session>,
     grant: RefreshGrant,
@@ -77,7 +77,7 @@ fn stands_for(
 }
 
 /// True if that is one of the user's names.
-fn is_called(user: &User, login_id: &Identifier) -> bool {
+pub(super) fn is_called(user: &User, login_id: &Identifier) -> bool {
     let known = user.identifier(login_id.kind());
     known.is_some_and(|known| known.identifier.canonical() == login_id.canonical())
 }

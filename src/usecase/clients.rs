@@ -139,6 +139,17 @@ pub async fn list_clients(
     }))
 }
 
+/// The client that stands for the applications of a project whose tokens have that profile, if there is one.
+pub async fn oldest_public_client(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    profile: TokenProfile,
+) -> Result<Option<Client>, Error> {
+    call.operator()?;
+    Ok(services.store.view().clients().oldest_public(project_id, profile).await?)
+}
+
 /// Deletes a client.
 pub async fn delete_client(services: &Services, call: &Call, project_id: ProjectId, id: ClientId) -> Result<(), Error> {
     call.operator()?;

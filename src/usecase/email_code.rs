@@ -210,6 +210,6 @@ pub(super) async fn check(
     services.record(tx, call, now, [failed].into_iter().chain(tripped)).await?;
     match code.attempts_left.saturating_sub(1) {
         0 => Err(Error::CodeAttemptsExhausted { retry_after: None }),
-        attempts_left => Err(Error::CodeIncorrect { attempts_left }),
+        attempts_left => Err(Error::CodeIncorrect { attempts_left: Some(attempts_left) }),
     }
 }

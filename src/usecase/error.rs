@@ -51,8 +51,8 @@ pub enum Error {
     /// The code is wrong.
     #[error("the code is wrong")]
     CodeIncorrect {
-        /// Tries that are left.
-        attempts_left: u32,
+        /// Tries that are left, if whoever tries may know that there is a code.
+        attempts_left: Option<u32>,
     },
     /// The last code is too young for a new one.
     #[error("a code was sent a moment ago")]

@@ -98,9 +98,12 @@ async fn wrong_identifiers_are_named(#[values(Engine::Sqlite, Engine::Postgres)]
                 let change = json!({"login_id": login_id, "refresh_token": "x", "new_password": PASSWORD});
                 all.push(wrong("ChangePassword", change, "login_id"));
             }
+            all.push(wrong("AuthenticateEmailCode", json!({"login_id": login_id, "code": "123456"}), "login_id"));
         }
         for (kind, text) in wrong_identifiers() {
             if kind == "email" {
+                all.push(wrong("CreatePasswordReset", json!({"email": text}), "email"));
+                all.push(wrong("StartEmailVerification", json!({"refresh_token": "x", "email": text}), "email"));
                 all.push(wrong("StartPasswordReset", json!({"email": text}), "email"));
             }
         }
@@ -152,12 +155,17 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             "name": "n", "client_type": 1, "user": {"given_name": "x"}, "update_mask": "givenName",
         });
         let places = [
-            ("user_id", "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification"),
+            (
+                "user_id",
+                "GetUser UpdateUser DeleteUser DisableUser EnableUser SetPassword SendEmailVerification ConfirmEmailVerification",
+            ),
             ("user_id", "ListSessions RevokeAllSessions"),
             ("session_id", "AuthenticateSession SignOut GetSession RevokeSession ResumeSession EndSession"),
             ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
             ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
             ("client_secret_id", "DeleteClientSecret"),
+            ("email_verification_id", "GetEmailVerification"),
+            ("password_reset_id", "GetPasswordReset"),
         ];
         let other_kind = "mail_01K0000000000000000000000Z";
         let bad = ["", "x", "user_", "\0", "user_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", other_kind, &"9".repeat(60_000)];
@@ -185,11 +193,20 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             all.push(wrong(rpc, json!({"session_token": ""}), "session_token"));
             all.push(wrong(rpc, json!({"refresh_token": ""}), "refresh_token"));
         }
+        let start = json!({"refresh_token": "", "email": "new@example.com"});
+        all.push(wrong("StartEmailVerification", start, "refresh_token"));
+        for lifetime in ["299s", "604801s", "300.5s", "-300s"] {
+            let reset = json!({"email": "ada@example.com", "without_mail": true, "lifetime": lifetime});
+            all.push(wrong("CreatePasswordReset", reset, "lifetime"));
+        }
         all.push(wrong("GetUserInfo", json!({"access_token": ""}), "access_token"));
         let pending = "pending_authentication_token";
         all.push(wrong("AuthenticateEmailVerification", json!({pending: "", "code": "123456"}), pending));
         for code in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", &"1".repeat(60_000)] {
             all.push(wrong("AuthenticateEmailVerification", json!({pending: "x", "code": code}), "code"));
+            all.push(wrong("AuthenticateEmailCode", json!({"login_id": "ada", "code": code}), "code"));
+            let confirmation = json!({"user_id": settled["user_id"], "code": code});
+            all.push(wrong("ConfirmEmailVerification", confirmation, "code"));
             if !code.is_empty() {
                 let reset = json!({"password_reset_token": "x", "code": code, "new_password": PASSWORD});
                 all.push(wrong("CompletePasswordReset", reset, "code"));
@@ -358,6 +375,10 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
                 ("SignUp", &json!({"user": {"username": "new", "password": PASSWORD}})),
                 ("ReplacePassword", &sign_ins()[2].1),
                 ("StartPasswordReset", &json!({"email": "grace@example.com"})),
+                ("CreatePasswordReset", &json!({"email": "grace@example.com"})),
+                ("StartEmailVerification", &json!({"email": "grace@example.com", "refresh_token": "x"})),
+                ("AuthenticateEmailCode", &json!({"login_id": "grace@example.com", "code": "123456"})),
+                ("ResumeSession", &json!({"session_id": "session_01K0000000000000000000000Z"})),
                 ("CompletePasswordReset", &json!({"password_reset_token": "x", "new_password": PASSWORD})),
             ];
             for (rpc, request) in requests {
@@ -395,7 +416,9 @@ async fn wishes_out_of_bounds_are_named(#[values(Engine::Sqlite, Engine::Postgre
         for locale in ["l".repeat(36), "e\0".into()] {
             all.push(wrong("SignIn", with(&by_login, json!({"options": {"locale": locale}})), "options.locale"));
             let reset = json!({"email": "grace@example.com", "locale": locale});
-            all.push(wrong("StartPasswordReset", reset, "locale"));
+            all.push(wrong("StartPasswordReset", reset.clone(), "locale"));
+            all.push(wrong("CreatePasswordReset", reset.clone(), "locale"));
+            all.push(wrong("StartEmailVerification", with(&reset, json!({"refresh_token": "x"})), "locale"));
         }
         for duration in ["299s", "-300s", "31622401s", "300.5s", "0s"] {
             let options = json!({"session_options": {"duration": duration}});
@@ -547,6 +570,12 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
     for rpc in ["GetSession", "RevokeSession"] {
         cases.push((rpc, json!({"session_id": id("session")}), "SESSION_NOT_FOUND"));
     }
+    cases.push(("ConfirmEmailVerification", with(&of_user, json!({"code": "123456"})), "USER_NOT_FOUND"));
+    let (code_id, reset_id) = (id("email_verification"), id("password_reset"));
+    cases.push(("GetEmailVerification", json!({"email_verification_id": code_id}), "EMAIL_VERIFICATION_NOT_FOUND"));
+    cases.push(("GetPasswordReset", json!({"password_reset_id": reset_id}), "PASSWORD_RESET_NOT_FOUND"));
+    let start = json!({"refresh_token": long, "email": "new@example.com"});
+    cases.push(("StartEmailVerification", start, "TOKEN_INVALID"));
     let before = traces(&app).await;
     for (rpc, request, reason) in cases {
         assert_eq!(call(&app, rpc, &request).await.reason(), reason, "{rpc}");

@@ -9,16 +9,17 @@ use sea_orm::ConnectionTrait as _;
 use signet::{
     domain::{id::ProjectId, signing_key::KeyPurpose},
     proto::{
-        AuthenticateSessionRequest, CallerKind, ClientType, CreateClientRequest, CreateProjectRequest,
-        CreateUserRequest, DeleteUserRequest, GetJsonWebKeySetRequest, GetUserRequest, ListClientsRequest,
-        ListUsersRequest, ProjectSettings, RPCS, SignInRequest, SignOutRequest, SigningAlgorithm, UpdateUserRequest,
-        User, UserUpdate, authenticate_session_request::Credential, sign_out_request,
+        AuthenticateSessionRequest, CallerKind, ClientType, CreateClientRequest, CreatePasswordResetRequest,
+        CreateProjectRequest, CreateUserRequest, DeleteUserRequest, GetJsonWebKeySetRequest, GetUserRequest,
+        ListClientsRequest, ListUsersRequest, ProjectSettings, RPCS, SignInRequest, SignOutRequest, SigningAlgorithm,
+        UpdateUserRequest, User, UserUpdate, authenticate_session_request::Credential, sign_out_request,
     },
     usecase::signing_keys::{Activation, rotate_signing_key},
 };
 
 use crate::{
-    email_verification::{begin, redeem},
+    email_changes,
+    email_verification::{pending, redeem},
     password_reset::start_by_code,
     sign_in::{email, try_password, with_password},
     support::{Engine, PASSWORD, RawCall, Refused, TestApp, basic, contains, method, object, operator_call, reason},
@@ -53,6 +54,9 @@ struct Victim {
     client_secret_id: String,
     page_token: String,
     refresh_token: String,
+    change_code: String,
+    email_verification_id: String,
+    password_reset_id: String,
     device_token: String,
 }
 
@@ -74,7 +78,11 @@ impl Victim {
         let login = SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), ..Default::default() };
         let by_app = app.public().auth.sign_in(login).await.unwrap().into_inner();
         let (first, second) = (by_back_end.tokens.unwrap(), by_app.tokens.unwrap());
-        let pending_token = begin(&app.back_end()).await;
+        let pending = pending(&try_password(&app.back_end(), email("grace@example.com"), PASSWORD).await.unwrap_err());
+        email_changes::start(&app.back_end(), &first.refresh_token, email_changes::NEW).await.unwrap();
+        let reset =
+            CreatePasswordResetRequest { email: "ada@example.com".into(), without_mail: true, ..Default::default() };
+        let reset = app.back_end().users.create_password_reset(reset).await.unwrap().into_inner();
         let (reset_token, reset_code) = start_by_code(app, "ada@example.com").await;
         let request = ListClientsRequest { project_id: fixture.project_id.to_string(), ..Default::default() };
         let clients = app.operator().projects.list_clients(request).await.unwrap().into_inner().clients;
@@ -85,7 +93,10 @@ impl Victim {
             session_ids: vec![by_back_end.session.unwrap().session_id, by_app.session.unwrap().session_id],
             access_tokens: vec![first.access_token, second.access_token],
             session_token: second.session_token.unwrap(),
-            pending_token,
+            pending_token: pending.pending_authentication_token,
+            email_verification_id: pending.email_verification_id,
+            password_reset_id: reset.password_reset.unwrap().password_reset_id,
+            change_code: app.last_code_to(email_changes::NEW).await,
             code: app.last_code_to("grace@example.com").await,
             reset_token,
             reset_code,
@@ -129,7 +140,10 @@ impl Victim {
             "client_id" => of(&self.client_ids),
             "client_secret_id" => self.client_secret_id.clone(),
             "code" if field.parent_message().name() == "CompletePasswordResetRequest" => self.reset_code.clone(),
+            "code" if field.parent_message().name() == "AuthenticateEmailCodeRequest" => self.change_code.clone(),
             "code" => self.code.clone(),
+            "email_verification_id" => self.email_verification_id.clone(),
+            "password_reset_id" => self.password_reset_id.clone(),
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
             "device_token" => self.device_token.clone(),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
@@ -173,6 +187,7 @@ impl Victim {
             | "phone_number_verified"
             | "renew_session_token"
             | "revoke_other_sessions"
+            | "without_mail"
             | "rotate_refresh_tokens" => Value::Bool(true),
             "password_reset_urls" => Value::List(vec![Value::String("https://app.example/reset".into())]),
             "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
@@ -219,7 +234,7 @@ impl Victim {
             }
             "refresh_grace_period" => duration(field, 30),
             "key_rotation_interval" => duration(field, 604_800),
-            name if name.ends_with("_lifetime") || name == "session_duration" || name == "duration" => {
+            name if name.ends_with("lifetime") || name == "session_duration" || name == "duration" => {
                 duration(field, 3600)
             }
             "session_options" => {
@@ -386,7 +401,7 @@ async fn the_same_requests_by_the_victims_own_clients_succeed() {
             seen.push(answer.reason());
         }
         // These, too, show that the request has reached what it is about.
-        let reached = ["", "IDENTIFIER_TAKEN", "EMAIL_ALREADY_VERIFIED"];
+        let reached = ["", "IDENTIFIER_TAKEN", "EMAIL_ALREADY_VERIFIED", "CODE_SENT_RECENTLY"];
         assert!(seen.iter().any(|reason| reached.contains(&reason.as_str())), "{}: {seen:?}", rpc.path);
         assert!(
             rpc.caller == CallerKind::Operator || !seen.contains(&"INVALID_FIELD".into()),

@@ -100,7 +100,7 @@ fn with_one(settings: &ProjectSettings, name: &str, other: &ProjectSettings) -> 
     settings
 }
 
-async fn create(app: &TestApp, name: &str, settings: Option<ProjectSettings>) -> Result<Project, Status> {
+pub(crate) async fn create(app: &TestApp, name: &str, settings: Option<ProjectSettings>) -> Result<Project, Status> {
     let request = CreateProjectRequest { name: name.into(), settings };
     app.operator().projects.create_project(request).await.map(|answer| answer.into_inner().project.unwrap())
 }

@@ -10,6 +10,7 @@ use signet::proto::{RPCS, Rpc, SignInRequest, TokenOptions};
 
 use crate::{
     client_token::client_token,
+    email_changes,
     email_verification::{begin, redeem},
     guessing::{WRONG, guess},
     known_devices::known_but_unverified,
@@ -34,6 +35,8 @@ pub(crate) async fn all_secrets(app: &TestApp) -> Secrets {
     let pending = begin(&app.back_end()).await;
     let code = app.last_code_to("grace@example.com").await;
     let (reset_token, reset_code) = start_by_code(app, "grace@example.com").await;
+    email_changes::start(&app.public(), &tokens.refresh_token, email_changes::NEW).await.unwrap();
+    let change_code = app.last_code_to(email_changes::NEW).await;
     let secret = |authorization| secrecy::ExposeSecret::expose_secret(&credentials(authorization).1).to_owned();
     vec![
         ("access_token", tokens.access_token),
@@ -45,6 +48,7 @@ pub(crate) async fn all_secrets(app: &TestApp) -> Secrets {
         ("session_id", signed_in.session.unwrap().session_id),
         ("pending_authentication_token", pending),
         ("code", code),
+        ("change_code", change_code),
         ("password_reset_token", reset_token),
         ("reset_code", reset_code),
         ("client_secret", secret(&app.fixture.confidential)),
@@ -87,8 +91,9 @@ fn own_kinds(field: &str, rpc: &str) -> Option<&'static [&'static str]> {
         "session_id" | "except_session_id" => &["session_id"],
         "pending_authentication_token" => &["pending_authentication_token"],
         "password_reset_token" => &["password_reset_token"],
-        // Two RPCs call different things a code.
+        // RPCs call different things a code.
         "code" if rpc.ends_with("CompletePasswordReset") => &["reset_code"],
+        "code" if rpc.ends_with("AuthenticateEmailCode") => &["change_code"],
         "code" => &["code"],
         "current_password" | "password" => &["password"],
         "client_secret" => &["client_secret"],
@@ -110,9 +115,12 @@ fn rest(app: &TestApp, rpc: &Rpc, secrets: &Secrets) -> Value {
             }
             "new_password" => "an entirely new one",
             "login_id" => "ada",
+            "user_id" if rpc.path.ends_with("ConfirmEmailVerification") => &app.fixture.grace.to_string(),
             "user_id" => &app.fixture.ada.to_string(),
             "project_id" => &app.fixture.project_id.to_string(),
-            "email" if rpc.path.ends_with("StartPasswordReset") => "ada@example.com",
+            "email" if rpc.path.ends_with("PasswordReset") || rpc.path.ends_with("StartEmailVerification") => {
+                "ada@example.com"
+            }
             _ => continue,
         };
         request[field.name()] = json!(value);
@@ -152,8 +160,8 @@ async fn try_all(app: &TestApp, rpc: &Rpc, place: &Place, own_kind: Option<&str>
     }
     let (name, own) = (place.last().unwrap(), own_kinds(place.last().unwrap(), rpc.path).unwrap());
     // Whatever is long enough may become somebody's password.
-    let takes_anything =
-        name == "password" && ["CheckNewPassword", "CreateUser", "SetPassword", "SignUp"].contains(&method(rpc.path).name());
+    let takes_anything = name == "password"
+        && ["CheckNewPassword", "CreateUser", "SetPassword", "SignUp"].contains(&method(rpc.path).name());
     let (before, mut refused) = (done(app).await, 0);
     for (kind, secret) in secrets.iter().filter(|(kind, _)| !own.contains(kind) && !takes_anything) {
         let mut request = rest(app, rpc, &secrets);
@@ -163,9 +171,9 @@ async fn try_all(app: &TestApp, rpc: &Rpc, place: &Place, own_kind: Option<&str>
         refused += 1;
     }
     assert_eq!(done(app).await, before, "{} {place:?}", rpc.path);
-    // Wrong passwords have slowed the user down.
-    app.clock.advance(Duration::seconds(31));
     // Into a place of no secret belongs nothing.
+    // Wrong passwords have slowed the user down, and there has just been a mail.
+    app.clock.advance(Duration::seconds(31));
     let good = own_kind.map_or("", |kind| secret(&secrets, kind));
     let mut request = rest(app, rpc, &secrets);
     put(&mut request, place, good);
@@ -253,8 +261,10 @@ async fn no_secret_but_a_users_own_device_token_makes_a_device_known(
     for rpc in RPCS.iter().filter(|rpc| !replaces(rpc)).chain(RPCS.iter().filter(replaces)) {
         for place in places(&method(rpc.path).input()).into_iter().filter(is_device) {
             let name = method(rpc.path).name().to_owned();
-            // Mails are not counted by device, and whoever signs up has none yet.
-            if name == "StartPasswordReset" || name == "SignUp" {
+            // Mails are not counted by device, whoever signs up has none yet, and who shows a token or names a session is not guessing.
+            if ["CreatePasswordReset", "ResumeSession", "SignUp", "StartEmailVerification", "StartPasswordReset"]
+                .contains(&name.as_str())
+            {
                 continue;
             }
             let is_graces = ["AuthenticateEmailVerification", "CompletePasswordReset"].contains(&name.as_str());

@@ -7,6 +7,7 @@ mod api {
     #[expect(dead_code, unused_imports, reason = "the tests of the gRPC API need more of it")]
     pub(crate) mod support;
 }
+mod canonical;
 mod descope;
 mod key_sets;
 mod rest_app;

@@ -21,12 +21,11 @@ use crate::{
 /// What the scripts need to know of the service.
 fn task(service: &Service) -> Value {
     let ready = &service.ready;
-    let (p, k) = project(service, TokenDelivery::Body);
     json!({
         "url": service.url(),
         "mails": format!("http://{}/dev/mails", ready["ops"].as_str().unwrap()),
-        "projectId": p,
-        "managementKey": k,
+        "projectId": ready["descope"]["project_id"],
+        "managementKey": ready["descope"]["management_key"],
     })
 }
 
@@ -85,23 +84,23 @@ fn a_browser_signs_in_and_refreshes_with_tokens_in_the_page_and_in_cookies() {
     let service = Service::start(&[]);
     let mut task = task(&service);
     task["chromium"] = chromium.to_str().unwrap().into();
-    task["cookieProjectId"] = project(&service, TokenDelivery::Cookie).0.into();
+    task["cookieProjectId"] = project_with_cookies(&service).into();
     run_node("descope_browser.mjs", &task);
 }
 
-/// A project whose application wants its tokens there; its id in the form of the vendor, and a management key.
-fn project(service: &Service, delivery: TokenDelivery) -> (String, String) {
+/// A project whose applications want their tokens in cookies; its id in the form of the vendor.
+fn project_with_cookies(service: &Service) -> String {
     let database = format!("sqlite://{}", service.directory().join("signet-dev.db").display());
     let mut command = signet(service.directory(), &["client", "create", "--operator", "--name", "Test", "--json"]);
     command.env("SIGNET_DATABASE_URL", database).env("SIGNET_MASTER_KEY", DEV_MASTER_KEY);
     let operator = run(command).json();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = service.ready["grpc"].as_str().unwrap();
-    let (project_id, key) = runtime.block_on(made_project(address, &operator, delivery));
-    (id_form::descope('P', id_form::parse_canonical("project", &project_id).unwrap()), key)
+    let project_id = runtime.block_on(make_project_with_cookies(address, &operator));
+    id_form::descope('P', id_form::parse_canonical("project", &project_id).unwrap())
 }
 
-async fn made_project(address: &str, operator: &Value, delivery: TokenDelivery) -> (String, String) {
+async fn make_project_with_cookies(address: &str, operator: &Value) -> String {
     let text = |name: &str| operator[name].as_str().unwrap();
     let credentials = STANDARD.encode(format!("{}:{}", text("client_id"), text("client_secret")));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().timeout(PATIENCE).connect().await.unwrap();
@@ -116,17 +115,14 @@ async fn made_project(address: &str, operator: &Value, delivery: TokenDelivery) 
     };
     let request = CreateProjectRequest { name: "Shop".into(), settings: Some(settings) };
     let project_id = projects.create_project(request).await.unwrap().into_inner().project.unwrap().project_id;
-    let mut key = String::new();
-    for client_type in [ClientType::Public, ClientType::Confidential] {
-        let request = CreateClientRequest {
-            project_id: project_id.clone(),
-            name: "Shop".into(),
-            client_type: client_type.into(),
-            token_profile: TokenProfile::Descope.into(),
-            token_delivery: delivery.into(),
-            ..CreateClientRequest::default()
-        };
-        key = projects.create_client(request).await.unwrap().into_inner().client_secret.unwrap_or_default();
-    }
-    (project_id, key)
+    let request = CreateClientRequest {
+        project_id: project_id.clone(),
+        name: "Shop app".into(),
+        client_type: ClientType::Public.into(),
+        token_profile: TokenProfile::Descope.into(),
+        token_delivery: TokenDelivery::Cookie.into(),
+        ..CreateClientRequest::default()
+    };
+    projects.create_client(request).await.unwrap();
+    project_id
 }

@@ -6,6 +6,7 @@ mod cancellation;
 mod challenges;
 mod corruption;
 mod credentials;
+mod idempotent_calls;
 mod isolation;
 mod migrations;
 mod outbox;

@@ -135,12 +135,16 @@ impl TestStore {
     /// A code of a user, not yet stored.
     pub(crate) fn code(&self, user_id: UserId) -> Challenge<EmailCode> {
         let code_hash = Random::System.bytes();
-        self.challenge(user_id, EmailCode { email: "ada@example.com".into(), code_hash })
+        self.challenge(user_id, EmailCode { email: "ada@example.com".into(), code_hash, sealed: None })
     }
 
     /// A password reset of a user with a code, not yet stored, and the hash of its token.
     pub(crate) fn reset(&self, user_id: UserId) -> (Challenge<PasswordReset>, SecretHash) {
-        let detail = PasswordReset { email: Some("ada@example.com".into()), code_hash: Some(Random::System.bytes()) };
+        let detail = PasswordReset {
+            email: Some("ada@example.com".into()),
+            code_hash: Some(Random::System.bytes()),
+            sealed: None,
+        };
         (self.challenge(user_id, detail), SecretHash(Random::System.bytes()))
     }
 

@@ -1,12 +1,14 @@
-//! What `signet dev` has ready: a project, two clients and two users, the same ones at each start.
+//! What `signet dev` has ready: a project, clients of each kind and two users, the same ones at each start.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::ValueEnum as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     cli::{
         database::{each_page, operator_call, operator_call_in},
         explain::explain,
+        vendor::{Credentials, Vendor, VendorClients},
     },
     crypto::hash_lane::Ticket,
     domain::{
@@ -21,7 +23,7 @@ use crate::{
     usecase::{
         Call, Services,
         clients::{NewClient, create_client, list_clients, replace_client_secrets},
-        projects::{create_project, list_projects},
+        projects::{create_project, list_projects, update_project},
         set_password::set_password,
         set_user_status::set_user_status,
         update_user::{UserChanges, update_user},
@@ -70,6 +72,8 @@ pub(super) struct Demo {
     /// A new one at each start: the old ones are only known as hashes.
     pub(super) client_secret: SecretString,
     pub(super) public_client_id: ClientId,
+    /// For the client libraries of each vendor.
+    pub(super) vendors: Vec<(Vendor, Credentials)>,
 }
 
 impl Demo {
@@ -88,15 +92,52 @@ impl Demo {
 pub(super) async fn prepare(services: &Services) -> anyhow::Result<Demo> {
     let operator = operator_call(services);
     let project_id = project(services, &operator).await?.id;
-    let back_end = client(services, &operator, project_id, BACK_END, ClientType::Confidential).await?;
-    let app = client(services, &operator, project_id, APP, ClientType::Public).await?;
+    let standard = TokenProfile::Standard;
+    let back_end = client(services, &operator, project_id, BACK_END, ClientType::Confidential, standard).await?;
+    let app = client(services, &operator, project_id, APP, ClientType::Public, standard).await?;
     let secret = replace_client_secrets(services, &operator, project_id, back_end.id).await.map_err(explain)?;
 
+    let mut vendors = Vec::new();
+    for vendor in Vendor::value_variants() {
+        vendors.push((*vendor, prepare_vendor(services, &operator, project_id, *vendor).await?));
+    }
     let call = operator_call_in(services, project_id).await?;
     for user in [&VERIFIED, &UNVERIFIED] {
         prepare_user(services, &call, user).await?;
     }
-    Ok(Demo { project_id, client_id: back_end.id, client_secret: secret.plain, public_client_id: app.id })
+    let (client_id, public_client_id) = (back_end.id, app.id);
+    Ok(Demo { project_id, client_id, client_secret: secret.plain, public_client_id, vendors })
+}
+
+/// The clients for the libraries of a vendor.
+async fn prepare_vendor(
+    services: &Services,
+    call: &Call,
+    project_id: ProjectId,
+    vendor: Vendor,
+) -> anyhow::Result<Credentials> {
+    let (name, profile) = (format!("Demo {}", vendor.name()), vendor.profile());
+    let back_end = client(services, call, project_id, &name, ClientType::Confidential, profile).await?;
+    let application = if vendor.has_applications() {
+        Some(client(services, call, project_id, &format!("{name} app"), ClientType::Public, profile).await?)
+    } else {
+        None
+    };
+    let secret = replace_client_secrets(services, call, project_id, back_end.id).await.map_err(explain)?.plain;
+    let clients = VendorClients { project_id, back_end: &back_end, secret: &secret, application: application.as_ref() };
+    Ok(clients.credentials(vendor))
+}
+
+/// What the demo's pages need, wherever on this machine they are served.
+fn for_demo(settings: ProjectSettings) -> ProjectSettings {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    ProjectSettings {
+        allow_sign_up: true,
+        allowed_origins: texts(&["http://localhost:*", "http://127.0.0.1:*"]),
+        password_reset_urls: texts(&["http://localhost:3000/reset-password"]),
+        sign_out_urls: texts(&["http://localhost:3000/"]),
+        ..settings
+    }
 }
 
 async fn project(services: &Services, call: &Call) -> anyhow::Result<Project> {
@@ -109,10 +150,19 @@ async fn project(services: &Services, call: &Call) -> anyhow::Result<Project> {
         },
     )
     .await?;
-    if let Some(project) = found {
+    let Some(project) = found else {
+        let settings = for_demo(ProjectSettings::default());
+        return create_project(services, call, PROJECT.to_owned(), settings).await.map_err(explain);
+    };
+    let settings = for_demo(project.settings.clone());
+    if settings == project.settings {
         return Ok(project);
     }
-    create_project(services, call, PROJECT.to_owned(), ProjectSettings::default()).await.map_err(explain)
+    let change = |project: &mut Project| {
+        project.settings = settings;
+        Ok(())
+    };
+    update_project(services, call, project.id, change).await.map_err(explain)
 }
 
 async fn client(
@@ -121,13 +171,16 @@ async fn client(
     project_id: ProjectId,
     name: &str,
     client_type: ClientType,
+    token_profile: TokenProfile,
 ) -> anyhow::Result<Client> {
     let mut found = None;
     each_page(
         async |page| list_clients(services, call, project_id, page).await,
         |clients| {
             let mut clients = clients.into_iter().map(|known| known.client);
-            let wanted = |client: &Client| client.name == name && client.client_type == client_type;
+            let wanted = |client: &Client| {
+                (client.name.as_str(), client.client_type, client.token_profile) == (name, client_type, token_profile)
+            };
             found = found.take().or_else(|| clients.find(wanted));
             Ok(())
         },
@@ -140,7 +193,7 @@ async fn client(
         name: name.to_owned(),
         client_type,
         refresh_token_format: RefreshTokenFormat::default(),
-        token_profile: TokenProfile::default(),
+        token_profile,
         token_delivery: TokenDelivery::default(),
     };
     let created = create_client(services, call, project_id, new).await;

@@ -1,6 +1,9 @@
 //! What `signet dev` prints when it is ready.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -8,7 +11,8 @@ use serde::Serialize;
 use super::demo::{self, Demo};
 use crate::{
     app::Addresses,
-    config::{ServeConfig, keys::DEV_MASTER_KEY},
+    cli::vendor::{Credentials, Vendor},
+    config::{ServeConfig, keys::DEV_MASTER_KEY, listen::PublicUrl},
 };
 
 /// Everything a person or a script needs to call the demo.
@@ -23,6 +27,11 @@ pub(super) struct Welcome {
     public_client_id: String,
     user: VerifiedUser,
     unverified_user: UnverifiedUser,
+    /// Each under its profile's name.
+    #[serde(flatten)]
+    vendors: BTreeMap<&'static str, Credentials>,
+    #[serde(skip)]
+    recipes: String,
     #[serde(skip)]
     authorization: String,
     #[serde(skip)]
@@ -43,7 +52,11 @@ struct UnverifiedUser {
 }
 
 impl Welcome {
-    pub(super) fn new(addresses: Addresses, demo: &Demo) -> Self {
+    pub(super) fn new(addresses: Addresses, demo: Demo, public_url: &PublicUrl) -> Self {
+        let recipe = |(vendor, credentials): &(Vendor, Credentials)| {
+            format!("{}:\n\n{}\n", vendor.name(), credentials.recipe(public_url))
+        };
+        let recipes: Vec<String> = demo.vendors.iter().map(recipe).collect();
         let (verified, unverified) = (demo::VERIFIED, demo::UNVERIFIED);
         Self {
             grpc: addresses.grpc.to_string(),
@@ -61,6 +74,12 @@ impl Welcome {
             unverified_user: UnverifiedUser { email: unverified.email, password: unverified.password },
             authorization: demo.authorization(),
             public_authorization: demo.public_authorization(),
+            recipes: recipes.join("\n"),
+            vendors: demo
+                .vendors
+                .into_iter()
+                .map(|(vendor, credentials)| (vendor.profile().as_str(), credentials))
+                .collect(),
         }
     }
 
@@ -112,6 +131,9 @@ Fetch the keys that verify the tokens:
 
   curl http://{rest}/projects/{project_id}/.well-known/jwks.json
 
+Use the client library of another vendor. Each takes this service for its own, with these credentials and options:
+
+{recipes}
 Use the other commands on this database (signet user list --project {project_id}):
 
   export SIGNET_DATABASE_URL='{database}'{master_key}
@@ -125,6 +147,7 @@ Mails are printed below. Ctrl-C stops.
             password = user.password,
             new_email = unverified.email,
             new_password = unverified.password,
+            recipes = self.recipes,
             master_key = master_key_hint(config),
         )?;
         out.flush()

@@ -60,3 +60,25 @@ pub(in crate::grpc) fn time_from(field: &str, time: Timestamp) -> Result<clock::
     });
     read.ok_or_else(|| Error::field(field, "must be a time from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_that_the_databases_can_keep() {
+        let at = |seconds, nanos| time_from("filter.created_from", Timestamp { seconds, nanos });
+        assert_eq!(at(1, 1_999).unwrap().timestamp_subsec_nanos(), 1_000, "microseconds");
+        assert!(at(*SECONDS.start(), 0).is_ok() && at(*SECONDS.end(), 999_999_999).is_ok());
+        for (seconds, nanos) in [
+            (SECONDS.start() - 1, 0),
+            (SECONDS.end() + 1, 0),
+            (i64::MIN, 0),
+            (i64::MAX, 0),
+            (0, -1),
+            (0, 1_000_000_000),
+        ] {
+            assert!(matches!(at(seconds, nanos), Err(Error::InvalidFields(_))), "{seconds} {nanos}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The REST listener: its bounds, and its stop.
+//!
+//! What cannot be read as HTTP at all, and headers beyond the bounds, are answered by hyper itself with a status of 4xx (431, 414 or
+//! 400), without a body and without a request id. Everything else is answered by [`super::router`].
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+use tokio_util::sync::CancellationToken;
+use tower::service_fn;
+
+/// Most requests at the same time on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 200;
+/// How often a connection of HTTP/2 is asked whether its caller is still there, and how long it has to answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
+/// How long no connection is accepted after one could not be: mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Bounds of the listener.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// Largest sum of a request's headers, in bytes.
+    pub header_bytes_max: u32,
+    /// How long a connection may take to send the headers of a request, and lie idle between two.
+    pub header_timeout: Duration,
+    /// Most connections at the same time.
+    pub connections_max: usize,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self { header_bytes_max: 16 * 1024, header_timeout: Duration::from_secs(30), connections_max: 4096 }
+    }
+}
+
+/// Serves until `stop` is cancelled and the requests that are running then are answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: ListenerSettings,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(settings.connections_max));
+    let (graceful, builder) = (GracefulShutdown::new(), builder(&settings));
+    let serving = async {
+        loop {
+            // Further connections wait in the queue of the system.
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            let stream = accept(&listener).await;
+            tokio::spawn(connection(
+                stream,
+                router.clone(),
+                builder.clone(),
+                &graceful,
+                settings.header_timeout,
+                permit,
+            ));
+        }
+    };
+    stop.run_until_cancelled(serving).await;
+    drop(listener);
+    graceful.shutdown().await;
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the REST listener cannot be accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn builder(settings: &ListenerSettings) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_buf_size(usize::try_from(settings.header_bytes_max).unwrap_or(usize::MAX));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(settings.header_bytes_max)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(KEEP_ALIVE.0)
+        .keep_alive_timeout(KEEP_ALIVE.1);
+    builder
+}
+
+/// Serves one connection. One that does not come to its first request in time is dropped: hyper only begins to count when it knows
+/// which HTTP is spoken.
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+    first_request_timeout: Duration,
+    permit: OwnedSemaphorePermit,
+) -> impl Future<Output = ()> + use<> {
+    let watcher = graceful.watcher();
+    async move {
+        let _permit = permit;
+        // Answers are small, and whole.
+        let _ = stream.set_nodelay(true);
+        let begun = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&begun);
+        let service = service_fn(move |request: Request<Incoming>| {
+            seen.store(true, Ordering::Relaxed);
+            tower::ServiceExt::oneshot(router.clone(), request)
+        });
+        let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let mut served = pin!(watcher.watch(served));
+        let first = time::timeout(first_request_timeout, &mut served).await;
+        if first.is_err() && begun.load(Ordering::Relaxed) {
+            // The caller is gone, or speaks no HTTP: nobody is left to be told.
+            let _ = served.await;
+        }
+    }
+}
