@@ -38,7 +38,7 @@ const IDS: [(&str, ErrorReason); 6] = [
     ("project_id", ErrorReason::ClientNotFound),
 ];
 
-/// A refusal in the words of WorkOS.
+/// A refusal in the words of `WorkOS`.
 pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
     let status = plain_status(&refusal);
     match refusal {
