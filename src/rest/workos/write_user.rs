@@ -4,7 +4,12 @@ use http::StatusCode;
 use prost_types::FieldMask;
 use serde_json::{Map, Value};
 
-use super::{body::Body, credentials, object::User, refusal};
+use super::{
+    body::{Body, Nullable},
+    credentials,
+    object::User,
+    refusal,
+};
 use crate::{
     proto::{
         self, CheckNewPasswordRequest, CreateUserRequest, GetUserRequest, PasswordRule, SetPasswordRequest,
