@@ -92,7 +92,7 @@ def refreshes_and_logs_out(sdk):
     refreshed, body = last(sdk, sdk.refresh_session, first)
     assert refreshed["userId"] == created["userId"], refreshed
     newest = body["refreshJwt"] or first
-    assert sdk.validate_and_refresh_session("", newest)["userId"] == created["userId"]
+    assert sdk.validate_and_refresh_session(body["sessionJwt"], newest)["userId"] == created["userId"]
     assert sdk.me(newest)["email"] == login_id
     sdk.logout(newest)
     refused(sdk.me, newest, code="E064001")
