@@ -189,6 +189,8 @@ def main():
     DescopeClient(TASK["projectId"], base_url=TASK["url"] + "/").password.sign_in("in@example.com", PASSWORD)
     # With a key, every call carries it.
     with_key = client(auth_management_key=TASK["managementKey"], verbose=True)
+    with_key.password.sign_in("in@example.com", PASSWORD)
+    # The keys have been fetched by now, so that the last answer is that of the sign-in.
     _, body = last(with_key, with_key.password.sign_in, "in@example.com", PASSWORD)
     with_key.refresh_session(body["refreshJwt"])
     print("null")
