@@ -3,6 +3,7 @@
 mod cgroup;
 mod clock_check;
 mod error;
+mod gateway;
 mod limits;
 mod listeners;
 mod master_key;
@@ -17,11 +18,15 @@ use tonic::service::Routes;
 use self::upkeep::Upkeep;
 pub use self::{
     error::BuildError,
+    gateway::Gateway,
     listeners::{Addresses, Listeners},
 };
 use crate::{
     clock::Clock,
-    config::{ServeConfig, database::DatabaseConfig, grpc::GrpcConfig, keys::KeyConfig, passwords::PasswordConfig},
+    config::{
+        ServeConfig, database::DatabaseConfig, grpc::GrpcConfig, keys::KeyConfig, passwords::PasswordConfig,
+        rest::RestConfig,
+    },
     crypto::{
         argon2_kernel::Argon2Cost,
         hash_lane::{HashLane, LaneSettings},
@@ -39,7 +44,7 @@ use crate::{
     metrics::Metrics,
     ops::{self, Readiness},
     random::Random,
-    rest::{self, ListenerSettings, RestSettings},
+    rest,
     store::{DatabaseSettings, Store},
     usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
@@ -81,6 +86,7 @@ pub struct App {
     /// Served on the operations listener beside health and metrics.
     dev_routes: Router,
     grpc: GrpcConfig,
+    rest: RestConfig,
     drain_timeout: Duration,
 }
 
@@ -125,7 +131,8 @@ impl App {
             listeners,
             dev_routes,
             grpc: config.grpc.clone(),
-            drain_timeout: config.listen.drain_timeout,
+            rest: config.rest.clone(),
+            drain_timeout: config.listen.edge.drain_timeout,
         })
     }
 
@@ -164,8 +171,11 @@ impl App {
 
         let random = self.services.random.clone();
         let upstream = rest::upstream::in_process(self.api.routes.clone());
-        let router = rest::router(upstream, random, RestSettings::default());
-        shutdown.spawn("the REST listener", rest::serve(rest, router, ListenerSettings::default(), stop.clone()));
+        let router = rest::router(upstream, random, gateway::rest_settings(&self.rest));
+        shutdown.spawn(
+            "the REST listener",
+            rest::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone()),
+        );
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());
         shutdown.spawn("the gRPC listener", async move { grpc::serve(grpc, api, &config, token).await });

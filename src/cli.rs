@@ -5,6 +5,7 @@ mod client;
 mod database;
 mod dev;
 mod explain;
+mod gateway;
 mod healthcheck;
 mod key;
 mod migrate;
@@ -59,6 +60,7 @@ pub struct Cli {
 enum Command {
     Dev(Box<dev::DevArgs>),
     Serve(Box<serve::ServeArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Migrate(migrate::MigrateArgs),
     #[command(subcommand)]
     Project(project::ProjectCommand),
@@ -83,6 +85,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Dev(args) => dev::run(*args).await,
         Command::Serve(args) => serve::run(*args).await,
+        Command::Gateway(args) => gateway::run(*args).await,
         Command::Migrate(args) => migrate::run(args).await.map(|()| 0),
         Command::Project(command) => project::run(command).await.map(|()| 0),
         Command::Client(command) => client::run(command).await.map(|()| 0),

@@ -7,6 +7,8 @@
 pub mod database;
 /// What can be wrong with the settings.
 pub mod error;
+/// Settings of `signet gateway`.
+pub mod gateway;
 /// Settings of the gRPC listener.
 pub mod grpc;
 /// The master key.
@@ -21,6 +23,8 @@ mod parse;
 /// How passwords are hashed.
 pub mod passwords;
 mod reference;
+/// Settings of the REST listener.
+pub mod rest;
 mod secret;
 /// Logs and traces.
 pub mod telemetry;
@@ -37,6 +41,7 @@ use limits::LimitConfig;
 use listen::ListenConfig;
 use mail::MailConfig;
 use passwords::PasswordConfig;
+use rest::RestConfig;
 use telemetry::TelemetryConfig;
 
 /// The settings of `signet serve`.
@@ -54,6 +59,9 @@ pub struct ServeConfig {
     /// The gRPC listener.
     #[command(flatten)]
     pub grpc: GrpcConfig,
+    /// The REST listener.
+    #[command(flatten)]
+    pub rest: RestConfig,
     /// Passwords.
     #[command(flatten)]
     pub passwords: PasswordConfig,

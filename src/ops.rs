@@ -2,6 +2,7 @@
 //! service. It says nothing that a stranger in the same network could use.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     future::Future,
     io,
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// How long the database has to answer before it counts as gone.
+/// How long what the service needs has to answer before it counts as gone.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 type CheckResult = Result<(), String>;
@@ -38,9 +39,10 @@ pub struct Readiness(Arc<ReadinessState>);
 
 struct ReadinessState {
     stop: CancellationToken,
-    database: Check,
+    /// What the service cannot do without: its name, and whether it answers.
+    need: (&'static str, Check),
     /// What the last check said, so that only changes are logged.
-    database_was_ok: AtomicBool,
+    need_was_ok: AtomicBool,
 }
 
 impl Readiness {
@@ -50,31 +52,46 @@ impl Readiness {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
     {
-        let database: Check = Box::new(move || {
-            let check = database();
+        Self::needing("database", stop, database)
+    }
+
+    /// The same for something else that the service cannot do without.
+    pub fn needing<F, E>(
+        name: &'static str,
+        stop: CancellationToken,
+        need: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display,
+    {
+        let need: Check = Box::new(move || {
+            let check = need();
             Box::pin(async move { check.await.map_err(|error| error.to_string()) })
         });
-        Self(Arc::new(ReadinessState { stop, database, database_was_ok: AtomicBool::new(true) }))
+        Self(Arc::new(ReadinessState { stop, need: (name, need), need_was_ok: AtomicBool::new(true) }))
     }
 
     async fn checks(&self) -> Checks {
         Checks {
             serving: if self.0.stop.is_cancelled() { "draining" } else { "ok" },
-            database: self.check_database().await,
+            need: BTreeMap::from([(self.0.need.0, self.check_need().await)]),
         }
     }
 
     /// The error is logged, not shown: it can hold host names and the like.
-    async fn check_database(&self) -> &'static str {
-        let (word, error) = match time::timeout(CHECK_TIMEOUT, (self.0.database)()).await {
+    async fn check_need(&self) -> &'static str {
+        let (word, error) = match time::timeout(CHECK_TIMEOUT, (self.0.need.1)()).await {
             Ok(Ok(())) => ("ok", String::new()),
             Ok(Err(error)) => ("failed", error),
             Err(_) => ("timed out", format!("no answer within {CHECK_TIMEOUT:?}")),
         };
-        let was_ok = self.0.database_was_ok.swap(word == "ok", Ordering::SeqCst);
+        let was_ok = self.0.need_was_ok.swap(word == "ok", Ordering::SeqCst);
         match (was_ok, word) {
-            (true, "failed" | "timed out") => tracing::error!(error, "not ready: the database does not answer"),
-            (false, "ok") => tracing::info!("ready again: the database answers"),
+            (true, "failed" | "timed out") => {
+                tracing::error!(error, "not ready: the {} does not answer", self.0.need.0)
+            }
+            (false, "ok") => tracing::info!("ready again: the {} answers", self.0.need.0),
             _ => {}
         }
         word
@@ -84,7 +101,8 @@ impl Readiness {
 #[derive(Serialize)]
 struct Checks {
     serving: &'static str,
-    database: &'static str,
+    #[serde(flatten)]
+    need: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -113,7 +131,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     let checks = readiness.checks().await;
-    let ready = checks.serving == "ok" && checks.database == "ok";
+    let ready = checks.serving == "ok" && checks.need.values().all(|word| *word == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ReadinessReport { ready, checks }))
 }

@@ -36,9 +36,9 @@ impl MigrationTrait for Migration {
         }
         let mut external_id = Index::create().name("ix_users_external_id").table("users").unique().take();
         manager.create_index(external_id.col("project_id").col("external_id").take()).await?;
-        // Codes are found by the address they were sent to.
+        // Codes are found by the address they were sent to. That comes first, or other look-ups within a project might take it.
         let mut email = Index::create().name("ix_challenges_email").table("challenges").take();
-        manager.create_index(email.col("project_id").col("email").take()).await?;
+        manager.create_index(email.col("email").col("project_id").take()).await?;
         manager.create_table(idempotent_calls()).await?;
         let mut expires_at = Index::create().name("ix_idempotent_calls_expires_at").table("idempotent_calls").take();
         manager.create_index(expires_at.col("expires_at").take()).await

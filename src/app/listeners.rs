@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::BuildError;
-use crate::config::{Setting, listen::ListenConfig};
+use crate::config::{
+    Setting,
+    listen::{EdgeConfig, ListenConfig},
+};
 
 /// Where the service listens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,8 +34,8 @@ impl Listeners {
     /// Binds all three, or none.
     pub async fn bind(config: &ListenConfig) -> Result<Self, BuildError> {
         let (grpc, grpc_addr) = bind("grpc-addr", config.grpc_addr).await?;
-        let (rest, rest_addr) = bind("rest-addr", config.rest_addr).await?;
-        let (ops, ops_addr) = bind("ops-addr", config.ops_addr).await?;
+        let (rest, rest_addr) = bind("rest-addr", config.edge.rest_addr).await?;
+        let (ops, ops_addr) = bind("ops-addr", config.edge.ops_addr).await?;
         Ok(Self { grpc, rest, ops, addresses: Addresses { grpc: grpc_addr, rest: rest_addr, ops: ops_addr } })
     }
 
@@ -45,6 +48,13 @@ impl Listeners {
     pub(super) fn into_parts(self) -> (TcpListener, TcpListener, TcpListener) {
         (self.grpc, self.rest, self.ops)
     }
+}
+
+/// Binds the listeners of REST and operations, in this order.
+pub(super) async fn bind_edge(config: &EdgeConfig) -> Result<(TcpListener, TcpListener), BuildError> {
+    let (rest, _) = bind("rest-addr", config.rest_addr).await?;
+    let (ops, _) = bind("ops-addr", config.ops_addr).await?;
+    Ok((rest, ops))
 }
 
 async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

@@ -96,6 +96,20 @@ pub(super) struct CreateArgs {
     /// Its refresh tokens are JWTs, for client libraries that read their claims
     #[arg(long)]
     jwt_refresh_tokens: bool,
+    #[command(flatten)]
+    vendor: VendorArgs,
+    /// A client that manages projects, and stands outside of all of them
+    #[arg(long, conflicts_with_all = ["jwt_refresh_tokens", "project", "public"])]
+    operator: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// What is asked for an application that comes from another vendor.
+#[derive(clap::Args, Debug)]
+struct VendorArgs {
     /// For an application that comes from that vendor, with its client library: its tokens look as that library wants them, and the credentials are shown in that vendor's form
     #[arg(long = "for", value_name = "VENDOR", conflicts_with_all = ["jwt_refresh_tokens", "operator", "public"])]
     vendor: Option<Vendor>,
@@ -105,13 +119,6 @@ pub(super) struct CreateArgs {
     /// URL under which the service is reached, for the lines that the application needs
     #[arg(long, env = "SIGNET_PUBLIC_URL", value_name = "URL", default_value = "http://localhost:8080")]
     public_url: PublicUrl,
-    /// A client that manages projects, and stands outside of all of them
-    #[arg(long, conflicts_with_all = ["jwt_refresh_tokens", "project", "public"])]
-    operator: bool,
-    #[command(flatten)]
-    output: Output,
-    #[command(flatten)]
-    database: DatabaseArgs,
 }
 
 /// Give a client a new secret and show it, this once
@@ -183,7 +190,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         };
         return Ok(args.output.record(&created, KEEP_SECRET)?);
     };
-    if let Some(vendor) = args.vendor {
+    if let Some(vendor) = args.vendor.vendor {
         return create_for(&services, &call, args, project_id, vendor).await;
     }
     let client_type = if args.public { ClientType::Public } else { ClientType::Confidential };
@@ -217,14 +224,14 @@ async fn create_for(
     project_id: ProjectId,
     vendor: Vendor,
 ) -> anyhow::Result<()> {
-    if args.refresh_token_cookie && !vendor.has_applications() {
+    if args.vendor.refresh_token_cookie && !vendor.has_applications() {
         let problem = format!("--refresh-token-cookie: the applications of {} get no tokens themselves", vendor.name());
         return Err(Usage(problem).into());
     }
-    let token_delivery = if args.refresh_token_cookie { TokenDelivery::Cookie } else { TokenDelivery::Body };
+    let token_delivery = if args.vendor.refresh_token_cookie { TokenDelivery::Cookie } else { TokenDelivery::Body };
     let order = VendorOrder { project_id, vendor, name: args.name, token_delivery };
     let credentials = vendor::create(services, call, order).await?;
-    let note = format!("{KEEP_SECRET}\n\n{}", credentials.recipe(&args.public_url));
+    let note = format!("{KEEP_SECRET}\n\n{}", credentials.recipe(&args.vendor.public_url));
     Ok(args.output.record(&credentials, &note)?)
 }
 

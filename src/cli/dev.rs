@@ -98,8 +98,8 @@ impl DevArgs {
         }
         let addresses = [
             ("--grpc-addr (SIGNET_GRPC_ADDR)", self.listen.grpc_addr),
-            ("--rest-addr (SIGNET_REST_ADDR)", self.listen.rest_addr),
-            ("--ops-addr (SIGNET_OPS_ADDR)", self.listen.ops_addr),
+            ("--rest-addr (SIGNET_REST_ADDR)", self.listen.edge.rest_addr),
+            ("--ops-addr (SIGNET_OPS_ADDR)", self.listen.edge.ops_addr),
         ];
         for (setting, address) in addresses {
             refuse_to_leave_the_machine(setting, address)?;
@@ -109,6 +109,7 @@ impl DevArgs {
             keys: if self.keys.is_given() { self.keys } else { KeyConfig::development() },
             listen: self.listen,
             grpc: config::defaults(),
+            rest: config::defaults(),
             passwords: self.passwords,
             limits: config::defaults(),
             mail: config::defaults(),

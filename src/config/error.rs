@@ -84,7 +84,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn malformed(setting: Setting, problem: impl Into<String>) -> Self {
+    /// The value of a setting is not usable, and why.
+    pub fn malformed(setting: Setting, problem: impl Into<String>) -> Self {
         Self::Malformed { setting, problem: problem.into() }
     }
 }

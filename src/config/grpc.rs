@@ -173,7 +173,7 @@ fn read_tls(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<TlsPem,
     Ok(pem)
 }
 
-fn certificates(setting: Setting, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+pub(super) fn certificates(setting: Setting, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         _ => Err(ConfigError::malformed(setting, "the file holds no certificate in PEM")),

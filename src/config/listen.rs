@@ -19,6 +19,19 @@ pub struct ListenConfig {
     )]
     pub grpc_addr: SocketAddr,
 
+    /// The listeners beside it.
+    #[command(flatten)]
+    pub edge: EdgeConfig,
+
+    /// URL under which the outside world reaches the service: base of the tokens' issuer and of links in mails; by default `http://localhost` with the port of the REST listener
+    #[arg(id = "public-url", long = "public-url", env = "SIGNET_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
+}
+
+/// The listeners that `signet serve` and `signet gateway` both have.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Listeners")]
+pub struct EdgeConfig {
     /// Address of the REST listener; port 0 takes a free one
     #[arg(
         id = "rest-addr",
@@ -41,10 +54,6 @@ pub struct ListenConfig {
     )]
     pub ops_addr: SocketAddr,
 
-    /// URL under which the outside world reaches the service: base of the tokens' issuer and of links in mails; by default `http://localhost` with the port of the REST listener
-    #[arg(id = "public-url", long = "public-url", env = "SIGNET_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<PublicUrl>,
-
     /// How long a stop waits for requests that are still running
     #[arg(
         id = "drain-timeout",
@@ -55,6 +64,24 @@ pub struct ListenConfig {
         value_parser = value::duration(0..=3600)
     )]
     pub drain_timeout: Duration,
+}
+
+impl EdgeConfig {
+    /// Listeners that share a port, with each other or with `others`.
+    pub(super) fn problems(&self, others: &[(&'static str, SocketAddr)]) -> Vec<ConfigError> {
+        let own = [("rest-addr", self.rest_addr), ("ops-addr", self.ops_addr)];
+        let addresses: Vec<_> = others.iter().copied().chain(own).collect();
+        let taken = |index: usize, address: SocketAddr| {
+            address.port() != 0 && addresses[..index].iter().any(|(_, other)| *other == address)
+        };
+        let refuse = |(_, (name, address)): (usize, &(&'static str, SocketAddr))| {
+            ConfigError::malformed(
+                Setting::new(name),
+                format!("{address} is also the address of another listener; give each a port of its own"),
+            )
+        };
+        addresses.iter().enumerate().filter(|(index, (_, address))| taken(*index, *address)).map(refuse).collect()
+    }
 }
 
 impl ListenConfig {
@@ -74,17 +101,7 @@ impl ListenConfig {
     }
 
     pub(super) fn problems(&self) -> Vec<ConfigError> {
-        let addresses = [("grpc-addr", self.grpc_addr), ("rest-addr", self.rest_addr), ("ops-addr", self.ops_addr)];
-        let taken = |index: usize, address: SocketAddr| {
-            address.port() != 0 && addresses[..index].iter().any(|(_, other)| *other == address)
-        };
-        let refuse = |(_, (name, address)): (usize, (&'static str, SocketAddr))| {
-            ConfigError::malformed(
-                Setting::new(name),
-                format!("{address} is also the address of another listener; give each a port of its own"),
-            )
-        };
-        addresses.into_iter().enumerate().filter(|(index, (_, address))| taken(*index, *address)).map(refuse).collect()
+        self.edge.problems(&[("grpc-addr", self.grpc_addr)])
     }
 }
 
@@ -175,9 +192,9 @@ mod tests {
     fn two_listeners_cannot_share_a_port() {
         let mut config: ListenConfig = super::super::defaults();
         assert!(config.problems().is_empty());
-        config.ops_addr = config.grpc_addr;
+        config.edge.ops_addr = config.grpc_addr;
         assert!(config.problems()[0].to_string().starts_with("--ops-addr (SIGNET_OPS_ADDR): 127.0.0.1:50051"));
-        (config.ops_addr, config.grpc_addr) = ("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        (config.edge.ops_addr, config.grpc_addr) = ("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
         assert!(config.problems().is_empty(), "port 0 is a different port each time");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, Args as _, Command};
 
-use super::ServeConfig;
+use super::{ServeConfig, gateway::UpstreamConfig};
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -15,15 +15,17 @@ Lengths of time are written as `500ms`, `20s` or `5m`.
 Secrets can be kept in a file: the settings that end in `-file` (`_FILE`) take a path; the newline at the end of the file
 is not part of the secret. Giving a secret both ways is refused.
 
+`signet gateway` takes the settings of Gateway, REST and Telemetry, and the addresses of its listeners.
+
 A variable that begins with `SIGNET_` but is no setting is refused too, so that a misspelt one is noticed. All settings
 are checked, and all problems told, before a port is opened; the exit code is then 64.
 
 This page is made from the code: `SIGNET_UPDATE_DOCS=1 cargo test --lib configuration_page` writes it.
 ";
 
-/// The reference of all settings of `signet serve`, in Markdown.
+/// The reference of all settings of `signet serve`, and of those that `signet gateway` adds to its own, in Markdown.
 pub fn reference_markdown() -> String {
-    let command = ServeConfig::augment_args(Command::new("signet"));
+    let command = UpstreamConfig::augment_args(ServeConfig::augment_args(Command::new("signet")));
     let mut page = INTRODUCTION.to_owned();
     let mut section = "";
     for arg in command.get_arguments().filter(|arg| arg.get_long().is_some() && !arg.is_hide_set()) {

@@ -22,7 +22,7 @@ pub enum Guarded {
     PasswordReset,
     /// Mails about a password reset.
     PasswordResetMail,
-    /// Passwords, by `SignIn`.
+    /// Passwords, by `SignIn` and `ReplacePassword`: what is guessed at one is guessed for the other.
     SignIn,
 }
 

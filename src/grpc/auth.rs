@@ -14,14 +14,15 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::{
-        self, cookie_hints, object_from, session_message, start_password_reset_from, timestamp, token_set, user_message,
+        self, cookie_hints, id, object_from, session_message, start_password_reset_from, timestamp, token_set,
+        user_message,
     },
     respond::{answer, open},
 };
 use crate::{
     crypto::json_web_key::{JsonWebKey, PublicKey},
     domain::{
-        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, project::parse_resource,
+        challenge::TokenWishes, claims::ClaimsRequest, client::TokenDelivery, id::ClientId, project::parse_resource,
         violation::InField as _,
     },
     proto::{
@@ -35,7 +36,7 @@ use crate::{
     usecase::{
         Call, Error, Services,
         issue_client_token::issue_client_token,
-        json_web_keys::json_web_keys,
+        json_web_keys::{json_web_keys, json_web_keys_of_client},
         refresh_tokens::{Refresh, refresh_tokens},
         start_password_reset::start_password_reset,
     },
@@ -147,8 +148,13 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
         let (call, body) = open(request);
         let operation = async {
-            let project_id = settings::project_or_only(&body.project_id)?;
-            let keys = json_web_keys(&self.0, project_id).await?;
+            let keys = if body.client_id.is_empty() {
+                json_web_keys(&self.0, settings::project_or_only(&body.project_id)?).await?
+            } else if body.project_id.is_empty() {
+                json_web_keys_of_client(&self.0, id("client_id", &body.client_id, ClientId::parse)?).await?
+            } else {
+                return Err(Error::field("client_id", "must be empty beside project_id"));
+            };
             Ok(GetJsonWebKeySetResponse { keys: keys.into_iter().map(Into::into).collect() })
         };
         answer(&call, operation).await
@@ -180,7 +186,7 @@ impl AuthService for AuthApi {
         request: Request<proto::CheckNewPasswordRequest>,
     ) -> Result<Response<proto::CheckNewPasswordResponse>, Status> {
         let (call, body) = open(request);
-        answer(&call, passwords::check_new_password(&self.0, &call, body)).await
+        answer(&call, async { passwords::check_new_password(&call, body) }).await
     }
 
     async fn start_email_verification(
@@ -203,8 +209,8 @@ impl AuthService for AuthApi {
         &self,
         request: Request<proto::GetSignInSettingsRequest>,
     ) -> Result<Response<proto::GetSignInSettingsResponse>, Status> {
-        let (call, body) = open(request);
-        answer(&call, settings::get_sign_in_settings(&self.0, &call, body)).await
+        let (call, _) = open(request);
+        answer(&call, async { settings::get_sign_in_settings(&call) }).await
     }
 
     async fn resume_session(

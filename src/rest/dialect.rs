@@ -37,7 +37,7 @@ pub(super) fn dialect_of(head: &Head) -> &'static Dialect {
     if below("/sdk") || below("/v1/sessions/jwks") {
         return &stytch::DIALECT;
     }
-    if below("/cis") || below("/oidc") {
+    if ["/cis", "/oidc", "/loginPreferences"].into_iter().any(below) {
         return &transmit::DIALECT;
     }
     if below("/v2") || below("/v1/keys") || below("/v1/mgmt") {
@@ -68,3 +68,6 @@ fn names_a_descope_project(bearer: &str) -> bool {
     let project = bearer.split(':').next().unwrap_or_default();
     id_form::parse_descope('P', project).is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,16 @@ impl Failure {
         }
     }
 
+    /// True if that field of the request is wrong.
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.violations.iter().any(|(named, _)| named == field)
+    }
+
+    /// True if the token in the request is no good, or its session is over.
+    pub(super) const fn is_about_the_token(&self) -> bool {
+        matches!(self.reason, ErrorReason::TokenInvalid | ErrorReason::SessionNotActive)
+    }
+
     /// Whole seconds for `Retry-After`, at least one.
     pub(super) fn retry_after_seconds(&self) -> Option<u64> {
         let wait = self.retry_after?;

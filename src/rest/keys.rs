@@ -46,7 +46,18 @@ impl From<JsonWebKey> for Key {
 
 /// The keys of a project, by its id in our own form; empty for the server's only project.
 pub(super) async fn fetch(api: &Api, incoming: &Incoming, project_id: &str) -> Result<KeySet, Refusal> {
-    let request = incoming.call("", GetJsonWebKeySetRequest { project_id: project_id.to_owned() });
+    let message = GetJsonWebKeySetRequest { project_id: project_id.to_owned(), client_id: String::new() };
+    asked(api, incoming, message).await
+}
+
+/// The keys of a client's project.
+pub(super) async fn fetch_of_client(api: &Api, incoming: &Incoming, client_id: &str) -> Result<KeySet, Refusal> {
+    let message = GetJsonWebKeySetRequest { project_id: String::new(), client_id: client_id.to_owned() };
+    asked(api, incoming, message).await
+}
+
+async fn asked(api: &Api, incoming: &Incoming, message: GetJsonWebKeySetRequest) -> Result<KeySet, Refusal> {
+    let request = incoming.call("", message);
     let answer = api.auth.clone().get_json_web_key_set(request).await?.into_inner();
     Ok(KeySet { keys: answer.keys.into_iter().map(Key::from).collect() })
 }

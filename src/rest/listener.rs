@@ -143,3 +143,6 @@ fn connection(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

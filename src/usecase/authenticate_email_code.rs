@@ -81,14 +81,7 @@ pub async fn authenticate_email_code(
     let is_right = is_right(services, &tx, candidate.change.as_ref(), &request.code).await?;
     let is_alive = is_alive(caller, &tx, &candidate, now).await?;
     let (Some(change), Some(user), true) = (candidate.change, candidate.user, is_right) else {
-        let tripped = counters.fail(&tx, now).await?;
-        let failed = event_of(EventKind::EmailCodeFailed, caller.project_id(), &candidate.claimant);
-        if failed.user_id.is_some() {
-            services.record(&tx, call, now, [failed].into_iter().chain(tripped)).await?;
-        } else {
-            // A name that was made up leaves no event: anybody could fill the audit trail with them.
-            stand_in.tell(&tx).await?;
-        }
+        refuse(services, call, &tx, (counters, &candidate.claimant), &stand_in, now).await?;
         // A wrong guess is written down, or it would be free.
         tx.commit().await?;
         return Err(Error::CodeIncorrect { attempts_left: None });
@@ -99,15 +92,8 @@ pub async fn authenticate_email_code(
     counters.succeed(&tx, now).await?;
     let device = candidate.claimant.device;
     let proved = Proved { user, version: candidate.version, change, device };
-    let completion = take_address(services, call, &tx, proved, now).await;
-    let (user, version, device) = match completion {
-        Ok(taken) => taken,
-        Err(error) => {
-            // PostgreSQL takes no more queries in a transaction that failed.
-            drop(tx);
-            return Err(error);
-        }
-    };
+    // Whatever fails there ends the unit of work: PostgreSQL takes no more queries in a transaction that failed.
+    let (user, version, device) = take_address(services, call, &tx, proved, now).await?;
     let completion = Completion {
         keys,
         user,
@@ -120,6 +106,27 @@ pub async fn authenticate_email_code(
     let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
     tx.commit().await?;
     Ok(signed_in)
+}
+
+/// Counts a wrong code.
+async fn refuse(
+    services: &Services,
+    call: &Call,
+    tx: &Tx,
+    (counters, claimant): (Counters, &Claimant),
+    stand_in: &StandIn,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let tripped = counters.fail(tx, now).await?;
+    if matches!(claimant.target, Target::User(_)) {
+        let failed = event_of(EventKind::EmailCodeFailed, stand_in.project_id(), claimant);
+        services.record(tx, call, now, [failed].into_iter().chain(tripped)).await
+    } else if tripped.is_empty() {
+        // A name that was made up leaves no event: anybody could fill the audit trail with them.
+        stand_in.tell(tx).await
+    } else {
+        services.record(tx, call, now, tripped).await
+    }
 }
 
 /// Finds the code of whoever is called that, or else the last one that was sent to that address, and holds its user.

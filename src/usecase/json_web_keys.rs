@@ -3,7 +3,12 @@
 use super::{Error, Services};
 use crate::{
     crypto::json_web_key::JsonWebKey,
-    domain::{id::ProjectId, page::Page, project::Project, signing_key::SigningAlgorithm},
+    domain::{
+        id::{ClientId, ProjectId},
+        page::Page,
+        project::Project,
+        signing_key::SigningAlgorithm,
+    },
 };
 
 /// Where a project's tokens come from (OIDC Discovery 1.0, section 3).
@@ -32,6 +37,13 @@ pub async fn json_web_keys(services: &Services, project_id: Option<ProjectId>) -
         services.project(project_id).await?;
     }
     Ok(keys)
+}
+
+/// The keys to publish of the project of a client.
+pub async fn json_web_keys_of_client(services: &Services, client_id: ClientId) -> Result<Vec<JsonWebKey>, Error> {
+    let client = services.store.view().clients().find_for_authentication(client_id).await?;
+    let client = client.ok_or(Error::ClientNotFound)?;
+    json_web_keys(services, Some(client.project_id)).await
 }
 
 /// Where the tokens of a project come from. Without an id, of the only project there is.

@@ -8,6 +8,7 @@ use super::{
     check_password::{Claim, RightPassword, check_password},
     finish_sign_in::{FirstStep, Step, finish, password_change},
     join_session::{NamedSession, check_may_name, hold, named_session},
+    token_forms::check_custom_claims,
 };
 use crate::{
     clock::Timestamp,
@@ -83,6 +84,7 @@ pub(super) fn check_wishes(
     if resource.is_some_and(|resource| !caller.project.settings.allowed_resources.contains(resource)) {
         return Err(Error::ResourceNotAllowed("token_options.resource"));
     }
+    check_custom_claims(caller.client.token_profile, &wishes.custom_claims)?;
     joins.map_or(Ok(()), |credential| check_may_name(caller, credential))
 }
 

@@ -62,6 +62,11 @@ impl StandIn {
         self.guess_reset(tx).await
     }
 
+    /// The project they are not in.
+    pub(super) const fn project_id(&self) -> ProjectId {
+        self.project_id
+    }
+
     /// The user that there is not.
     pub(super) const fn user_id(&self) -> UserId {
         self.user_id

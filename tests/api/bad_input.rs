@@ -161,7 +161,7 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             ),
             ("user_id", "ListSessions RevokeAllSessions"),
             ("session_id", "AuthenticateSession SignOut GetSession RevokeSession ResumeSession EndSession"),
-            ("project_id", "GetJsonWebKeySet GetProject CreateClient ListClients DeleteClient"),
+            ("project_id", "GetJsonWebKeySet GetProviderMetadata GetProject CreateClient ListClients DeleteClient"),
             ("client_id", "DeleteClient CreateClientSecret DeleteClientSecret"),
             ("client_secret_id", "DeleteClientSecret"),
             ("email_verification_id", "GetEmailVerification"),
@@ -171,7 +171,9 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
         let bad = ["", "x", "user_", "\0", "user_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", other_kind, &"9".repeat(60_000)];
         for (field, rpcs) in places {
             for rpc in rpcs.split(' ') {
-                for id in bad {
+                // Without an id these two mean the only project there is.
+                let may_be_empty = ["GetJsonWebKeySet", "GetProviderMetadata"].contains(&rpc);
+                for id in bad.into_iter().filter(|id| !(id.is_empty() && may_be_empty)) {
                     let members: Map<String, Value> = crate::support::method(&path_of(rpc))
                         .input()
                         .fields()
@@ -186,7 +188,11 @@ async fn malformed_ids_and_empty_tokens_are_named(#[values(Engine::Sqlite, Engin
             let request = json!({"user_id": settled["user_id"], "except_session_id": id});
             all.push(wrong("RevokeAllSessions", request.clone(), "except_session_id"));
             all.push(wrong("SetPassword", with(&request, json!({"password": PASSWORD})), "except_session_id"));
+            all.push(wrong("GetJsonWebKeySet", json!({"project_id": id}), "project_id"));
+            all.push(wrong("GetJsonWebKeySet", json!({"client_id": id}), "client_id"));
         }
+        let both = json!({"project_id": settled["project_id"], "client_id": settled["client_id"]});
+        all.push(wrong("GetJsonWebKeySet", both, "client_id"));
         for rpc in ["AuthenticateSession", "SignOut"] {
             all.push(wrong(rpc, json!({}), "credential"));
             all.push(wrong(rpc, json!({"access_token": ""}), "access_token"));
@@ -531,6 +537,10 @@ async fn what_is_well_formed_but_unknown_has_a_reason_of_its_own(
         ("SignOut", json!({"session_token": long}), "TOKEN_INVALID"),
         ("SignOut", json!({"access_token": "\0"}), "TOKEN_INVALID"),
         ("GetJsonWebKeySet", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
+        ("GetJsonWebKeySet", json!({"client_id": id("client")}), "CLIENT_NOT_FOUND"),
+        ("GetJsonWebKeySet", json!({}), "PROJECT_NOT_FOUND"),
+        ("GetProviderMetadata", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
+        ("GetProviderMetadata", json!({}), "PROJECT_NOT_FOUND"),
         ("GetProject", json!({"project_id": id("project")}), "PROJECT_NOT_FOUND"),
         (
             "UpdateProject",

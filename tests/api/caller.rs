@@ -4,16 +4,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rstest::rstest;
 use secrecy::{ExposeSecret as _, SecretString};
 use signet::{
-    domain::id::ClientId,
+    domain::id::{ClientId, ProjectId},
+    id_form,
     proto::{
         CallerKind, ClientType, CreateClientRequest, CreateClientSecretRequest, DeleteClientRequest,
-        DeleteClientSecretRequest, ListClientsRequest, ListUsersRequest, RPCS,
+        DeleteClientSecretRequest, IssueClientTokenRequest, ListClientsRequest, ListUsersRequest, ProjectSettings,
+        RPCS, SignInRequest, SigningAlgorithm, TokenProfile,
     },
     random::Random,
 };
 use tonic::{Code, service::Routes};
 
 use crate::{
+    projects::{project_with, quick},
     sign_in::{email, session_is_live, try_password},
     support::{Caller, Engine, PASSWORD, RawCall, TestApp, basic, credentials, reason, start},
 };
@@ -26,6 +29,9 @@ fn wrong_credentials(app: &TestApp) -> Vec<(String, Vec<u8>)> {
     let (operator, operators_secret) = credentials(&fixture.operator);
     let (public, nothing) = credentials(&fixture.public);
     let unknown = ClientId::generate(start(), &Random::System).to_string();
+    let unknown_project = ProjectId::generate(start(), &Random::System);
+    let (project, other_project) = (fixture.project_id.to_string(), fixture.other_project_id);
+    let descope = id_form::descope('P', fixture.project_id.into());
     let plain = secret.expose_secret();
     let changed = SecretString::from(format!("{}{}", &plain[..20], plain[20..].chars().rev().collect::<String>()));
 
@@ -54,7 +60,23 @@ fn wrong_credentials(app: &TestApp) -> Vec<(String, Vec<u8>)> {
         ("an empty header", String::new()),
         ("only the scheme", "Basic".into()),
         ("another scheme", format!("Bearer {encoded}")),
-        ("the bare secret", format!("Bearer {plain}")),
+        ("the id alone", format!("Bearer {own}")),
+        ("an operator's secret alone", format!("Bearer {}", operators_secret.expose_secret())),
+        ("a changed secret alone", format!("Bearer {}", changed.expose_secret())),
+        ("a secret twice", format!("Bearer {plain}:{plain}")),
+        ("an unknown project", format!("Bearer {unknown_project}")),
+        ("an unknown project with a secret", format!("Bearer {unknown_project}:{plain}")),
+        ("a project in lower case", format!("Bearer {}:{plain}", project.to_lowercase())),
+        ("a stranger's secret for the project", format!("Bearer {project}:{}", strangers_secret.expose_secret())),
+        ("the secret for another project", format!("Bearer {other_project}:{plain}")),
+        ("an operator's secret for the project", format!("Bearer {project}:{}", operators_secret.expose_secret())),
+        ("a changed secret for the project", format!("Bearer {project}:{}", changed.expose_secret())),
+        ("a secret of the project and more", format!("Bearer {project}:{plain}:{plain}")),
+        ("a colon more", format!("Bearer {project}::")),
+        ("a space before the secret", format!("Bearer {project}: {plain}")),
+        ("a project without an application of that form", format!("Bearer {descope}")),
+        ("a stranger's secret in that form", format!("Bearer {descope}:{}", strangers_secret.expose_secret())),
+        ("a project cut in that form", format!("Bearer {}:{plain}", &descope[..27])),
         ("no scheme", encoded.into()),
         ("not base64", "Basic \u{7e}\u{7e}\u{7e}".into()),
         ("no colon", format!("Basic {}", STANDARD.encode(&own))),
@@ -150,6 +172,67 @@ async fn the_name_of_the_scheme_has_no_case(#[case] scheme: &str) {
     let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
     let authorization = app.fixture.confidential.replace("Basic ", scheme);
     app.caller(Some(&authorization)).users.list_users(ListUsersRequest::default()).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_back_end_is_known_by_its_secret_alone_or_with_its_project(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (_, secret) = credentials(&app.fixture.confidential);
+    let secret = secret.expose_secret();
+    let project = app.fixture.project_id;
+    for authorization in [
+        format!("Bearer {secret}"),
+        format!("bearer  {secret}"),
+        format!("Bearer {project}:{secret}"),
+        format!("Bearer {}:{secret}", id_form::descope('P', project.into())),
+    ] {
+        let mut caller = app.caller(Some(&authorization));
+        caller.users.list_users(ListUsersRequest::default()).await.unwrap();
+        // It has been shown, so that it can be exchanged for a token.
+        caller.auth.issue_client_token(IssueClientTokenRequest::default()).await.unwrap();
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_project_alone_is_its_oldest_application_of_the_profile(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let settings = ProjectSettings { signing_algorithm: SigningAlgorithm::Rs256.into(), ..quick() };
+    let (project, _) = project_with(&app, settings).await;
+    let project_id = project.project_id;
+    let descope = id_form::descope('P', ProjectId::parse(&project_id).unwrap().into());
+    let named = [format!("Bearer {project_id}"), format!("Bearer {project_id}:"), format!("Bearer {descope}:")];
+    for authorization in &named {
+        let refused = refusal(&[app.routes()], authorization).await;
+        assert_eq!(refused.as_deref(), Some("CALLER_UNAUTHENTICATED"), "there is no application yet");
+    }
+    let mut made = Vec::new();
+    for profile in [TokenProfile::Descope, TokenProfile::Standard, TokenProfile::Standard, TokenProfile::Descope] {
+        app.clock.advance(chrono::Duration::seconds(1));
+        let request = CreateClientRequest {
+            project_id: project_id.clone(),
+            name: "app".into(),
+            client_type: ClientType::Public.into(),
+            token_profile: profile.into(),
+            ..Default::default()
+        };
+        let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client;
+        made.push(client.unwrap().client_id);
+    }
+    for (authorization, expected) in named.iter().zip([&made[1], &made[1], &made[0]]) {
+        let caller = app.caller(Some(authorization));
+        let request =
+            SignInRequest { login_id: "ada@example.com".into(), password: PASSWORD.into(), ..Default::default() };
+        let session = caller.auth.clone().sign_in(request).await.unwrap().into_inner().session.unwrap();
+        assert_eq!(&session.client_id, expected, "{authorization}");
+        let refused = refusal(&[app.routes()], authorization).await;
+        assert_eq!(refused.as_deref(), Some("CALLER_NOT_PERMITTED"), "it keeps no secret");
+    }
 }
 
 /// A new back end of the project: its id and its `authorization`.

@@ -7,7 +7,8 @@ use signet::{
     domain::id::UserId,
     proto::{
         CompletePasswordResetRequest, CompletePasswordResetResponse, CreateUserRequest, GetUserRequest,
-        PendingAuthentication, PendingStep, SignInRequest, User, authenticate_password_request::Identifier,
+        PendingAuthentication, PendingStep, SessionOptions, SignInRequest, User,
+        authenticate_password_request::Identifier,
     },
 };
 use tonic::{Code, Status};
@@ -61,7 +62,7 @@ pub(crate) fn required(status: &Status) -> PendingAuthentication {
 async fn completed(
     app: &TestApp,
     token: &str,
-    options: signet::proto::SessionOptions,
+    options: SessionOptions,
 ) -> Result<CompletePasswordResetResponse, Status> {
     let request = CompletePasswordResetRequest {
         password_reset_token: token.into(),
@@ -156,7 +157,8 @@ async fn a_user_without_an_address_changes_it_too_and_is_signed_in_if_asked_for(
     let eve = app.back_end().users.create_user(new).await.unwrap().into_inner().user.unwrap();
     make_temporary(&app, UserId::parse(&eve.user_id).unwrap()).await;
     let status = try_password(&app.back_end(), Identifier::Username("eve".into()), PASSWORD).await.unwrap_err();
-    let done = completed(&app, &required(&status).pending_authentication_token, Default::default()).await.unwrap();
+    let done =
+        completed(&app, &required(&status).pending_authentication_token, SessionOptions::default()).await.unwrap();
     assert_eq!(done.user.unwrap().user_id, eve.user_id);
     assert!(session_is_live(&app.back_end(), &done.tokens.unwrap().access_token).await);
     assert!(done.session.is_some() && !done.device_token.is_empty() && done.refresh_token_cookie.is_some());
@@ -178,7 +180,7 @@ async fn it_verifies_no_address_and_comes_before_the_verification(
     let told = required(&try_password(&app.back_end(), email(GRACE), PASSWORD).await.unwrap_err());
     assert_eq!(told.user.unwrap().email, "", "nothing was mailed");
     app.clock.advance(Duration::minutes(1));
-    let status = completed(&app, &told.pending_authentication_token, Default::default()).await.unwrap_err();
+    let status = completed(&app, &told.pending_authentication_token, SessionOptions::default()).await.unwrap_err();
     assert_eq!(reason(&status), "EMAIL_VERIFICATION_REQUIRED");
     let next = pending(&status).pending_authentication_token;
     let grace = user(&app, app.fixture.grace).await;

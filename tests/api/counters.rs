@@ -6,10 +6,12 @@ use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, Statement};
 use signet::{
     domain::{
-        bucket::Guarded::{self, AuthenticatePassword, CodeMail, EmailCode, PasswordReset, PasswordResetMail, SignIn},
+        bucket::Guarded::{
+            self, AuthenticatePassword, CodeMail, EmailChange, EmailCode, PasswordReset, PasswordResetMail, SignIn,
+        },
         limits::Limits,
     },
-    proto::{CompletePasswordResetRequest, SignInRequest, StartPasswordResetRequest},
+    proto::{AuthenticateEmailCodeRequest, CompletePasswordResetRequest, SignInRequest, StartPasswordResetRequest},
 };
 use uuid::Uuid;
 
@@ -81,6 +83,12 @@ async fn twice(app: &TestApp, guarded: Guarded, who: Who) {
                 try_from(&app.back_end(), graces.clone(), right, (ADDRESS, &device)).await.unwrap_err();
                 app.clock.advance(Duration::seconds(31));
             }
+            EmailChange => {
+                let (login_id, code) = (who.identifier().into(), "000000".into());
+                let client_context = client_context.clone();
+                let request = AuthenticateEmailCodeRequest { login_id, code, client_context, ..Default::default() };
+                app.back_end().auth.authenticate_email_code(request).await.unwrap_err();
+            }
             EmailCode => {
                 let code = app.last_code_to("grace@example.com").await;
                 let wrong = if code == "000000" { "000001" } else { "000000" };
@@ -116,6 +124,10 @@ async fn twice(app: &TestApp, guarded: Guarded, who: Who) {
 #[case(SignIn, Device, "sign_in_device")]
 #[case(CodeMail, User, "code_mail")]
 #[case(CodeMail, Address, "code_mail_ip")]
+#[case(EmailChange, User, "email_change")]
+#[case(EmailChange, Unknown, "email_change")]
+#[case(EmailChange, Device, "email_change_device")]
+#[case(EmailChange, Address, "email_change_ip")]
 #[case(EmailCode, User, "email_code")]
 #[case(EmailCode, Device, "email_code_device")]
 #[case(EmailCode, Address, "email_code_ip")]

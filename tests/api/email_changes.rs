@@ -164,7 +164,7 @@ async fn a_wrong_code_tells_nothing(#[values(Engine::Sqlite, Engine::Postgres)] 
         for login_id in ["ada", GRACE, "nobody", "nobody@example.com"] {
             answers.push(Refused::from(&redeem(&app.public(), login_id, &typed).await.unwrap_err()));
         }
-        let expected = if number < 10 { "CODE_INCORRECT" } else { "CODE_ATTEMPTS_EXHAUSTED" };
+        let expected = if number < 11 { "CODE_INCORRECT" } else { "CODE_ATTEMPTS_EXHAUSTED" };
         assert_eq!(answers[0].reason, expected, "{number}");
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{number}: {answers:?}");
     }
@@ -218,7 +218,7 @@ async fn a_stranger_s_mailbox_is_not_filled_by_many_users_together(
             Err(status) => assert_eq!(reason(&status), "CODE_SENT_RECENTLY"),
         }
     }
-    assert_eq!(sent, 10);
+    assert_eq!(sent, 11);
 }
 
 #[rstest]

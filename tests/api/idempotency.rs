@@ -21,6 +21,7 @@ const UPDATE: &str = "/auth.v1.UserService/UpdateUser";
 const DISABLE: &str = "/auth.v1.UserService/DisableUser";
 const REFRESH: &str = "/auth.v1.AuthService/RefreshTokens";
 const SIGN_IN: &str = "/auth.v1.AuthService/SignIn";
+const SEND: &str = "/auth.v1.UserService/SendEmailVerification";
 const KEY: &str = "6f1c-2_3.b";
 
 async fn call_on(routes: &Routes, path: &'static str, authorization: &str, key: &str, request: &Value) -> Answer {
@@ -197,7 +198,6 @@ async fn a_client_without_its_secret_is_told_nothing(#[values(Engine::Sqlite, En
 async fn what_is_true_only_now_is_not_kept(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
     let request = json!({"user_id": app.fixture.grace.to_string()});
-    const SEND: &str = "/auth.v1.UserService/SendEmailVerification";
     assert!(call(&app, SEND, "first", &request).await.is_ok());
     assert_eq!(call(&app, SEND, KEY, &request).await.reason(), "CODE_SENT_RECENTLY");
     assert_eq!(rows(&app).await, 1, "only the first");
@@ -313,7 +313,7 @@ async fn malformed_keys_are_refused(#[values(Engine::Sqlite, Engine::Postgres)] 
 #[tokio::test]
 async fn garbage_with_a_key_is_garbage(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let large = [&[0, 0, 1, 0, 1][..], &[0; 65537]].concat();
+    let large = [&[0, 0, 1, 0, 1][..], &vec![0; 65537]].concat();
     for body in [&b""[..], b"garbage", &[0, 0, 0, 0, 9, 1], &large] {
         let call = || RawCall::to(CREATE).authorization(&app.fixture.confidential).body(body);
         let plain = call().send(&app.routes()).await;

@@ -151,8 +151,6 @@ impl Victim {
             "external_id" => one("victims-external-id"),
             "picture_url" => one("https://stranger.example/"),
             "text" => of(&[one("ada"), one("example.com"), String::new()]),
-            "after_user_id" | "before_user_id" => of(&self.user_ids),
-            "after_session_id" | "before_session_id" => of(&self.session_ids),
             "ip_address" => one("192.0.2.1"),
             "locale" => one("en"),
             "login_id" => of(&[one("ada@example.com"), one("ada"), one("+12025550123")]),
@@ -164,9 +162,9 @@ impl Victim {
             "phone_number" => one("+12025550123"),
             "project_id" => self.project_id.clone(),
             "refresh_token" => self.refresh_token.clone(),
-            "session_id" | "except_session_id" => of(&self.session_ids),
+            "after_session_id" | "before_session_id" | "except_session_id" | "session_id" => of(&self.session_ids),
             "session_token" => self.session_token.clone(),
-            "user_id" => of(&self.user_ids),
+            "after_user_id" | "before_user_id" | "user_id" => of(&self.user_ids),
             "username" => one("ada"),
             _ => return self.other_value(field, variant),
         };
@@ -177,13 +175,16 @@ impl Victim {
         match field.name() {
             "additional_factor"
             | "all_sessions"
+            | "must_change"
             | "password_must_change"
             | "require_email_verification"
             | "step_up"
             | "without_session" => Value::Bool(false),
             "email_verified"
+            | "has_password"
             | "include_id_token"
             | "include_session_token"
+            | "include_total"
             | "phone_number_verified"
             | "renew_session_token"
             | "revoke_other_sessions"
@@ -191,12 +192,11 @@ impl Victim {
             | "rotate_refresh_tokens" => Value::Bool(true),
             "password_reset_urls" => Value::List(vec![Value::String("https://app.example/reset".into())]),
             "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
-            "client_type" | "method" | "password_policy" | "refresh_token_format" | "signing_algorithm" => {
+            "client_type" | "method" | "order" | "password_policy" | "refresh_token_format" | "signing_algorithm" => {
                 Value::EnumNumber(1)
             }
-            "must_change" | "password_must_change" => Value::Bool(false),
-            "include_total" | "has_password" => Value::Bool(true),
-            "expectation" | "order" => Value::EnumNumber(1),
+            // That there is a password.
+            "expectation" => Value::EnumNumber(2),
             "statuses" => Value::List(vec![Value::EnumNumber(1)]),
             "user_ids" => Value::List(self.user_ids.iter().cloned().map(Value::String).collect()),
             "emails" | "identifiers" | "login_ids" => Value::List(vec![Value::String("ada@example.com".into())]),
@@ -279,9 +279,11 @@ impl Victim {
 fn goes_with_the_rest(field: &FieldDescriptor, variant: usize) -> bool {
     let request = field.parent_message().name().to_owned();
     match (request.as_str(), field.name()) {
-        ("ListUsersRequest", "filter") => variant % 2 == 0,
-        ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => variant % 2 == 1,
-        (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => variant % 3 == 0,
+        ("ListUsersRequest", "filter") => variant.is_multiple_of(2),
+        ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => !variant.is_multiple_of(2),
+        (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => {
+            variant.is_multiple_of(3)
+        }
         (_, "after_user_id" | "after_session_id") => variant % 3 == 1,
         (_, "before_user_id" | "before_session_id") => variant % 3 == 2,
         _ => true,
@@ -526,7 +528,7 @@ async fn a_key_set_holds_no_key_of_another_project(#[values(Engine::Sqlite, Engi
             .unwrap();
     }
     for project_id in projects {
-        let request = GetJsonWebKeySetRequest { project_id };
+        let request = GetJsonWebKeySetRequest { project_id, ..Default::default() };
         let keys = app.anonymous().auth.get_json_web_key_set(request).await.unwrap().into_inner().keys;
         assert_eq!(keys.len(), 2);
         for key in keys {

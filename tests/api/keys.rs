@@ -28,7 +28,7 @@ use crate::{
 
 /// The key set of a project as JSON: all that a verifier gets to see.
 pub(crate) async fn key_set(routes: Routes, project_id: &str) -> Value {
-    let request = GetJsonWebKeySetRequest { project_id: project_id.into() };
+    let request = GetJsonWebKeySetRequest { project_id: project_id.into(), ..Default::default() };
     let answer = AuthServiceClient::new(routes).get_json_web_key_set(request).await.unwrap().into_inner();
     let descriptor = method("/auth.v1.AuthService/GetJsonWebKeySet").output();
     let mut message = DynamicMessage::new(descriptor);
@@ -73,7 +73,7 @@ pub(crate) async fn access_token(caller: &Caller) -> String {
 }
 
 #[rstest]
-#[case(SigningAlgorithm::Rs256, "RS256", "RSA", &["e", "n"])]
+#[case(SigningAlgorithm::Rs256, "RS256", "RSA", &["e", "n", "x5c", "x5tS256"])]
 #[case(SigningAlgorithm::Es256, "ES256", "EC", &["crv", "x", "y"])]
 #[case(SigningAlgorithm::Eddsa, "EdDSA", "OKP", &["crv", "x"])]
 #[tokio::test]

@@ -3,7 +3,8 @@
 use rstest::rstest;
 use signet::proto::{
     CheckNewPasswordRequest, ClientType, CreateClientRequest, GetSignInSettingsRequest, GetUserRequest,
-    PasswordExpectation, PasswordPolicy, PasswordRule, ProjectSettings, SetPasswordRequest, TokenProfile,
+    PasswordExpectation, PasswordPolicy, PasswordRule, PasswordViolation, ProjectSettings, SetPasswordRequest,
+    TokenProfile,
 };
 use tonic::Code;
 use tonic_types::pb::ErrorInfo;
@@ -121,7 +122,7 @@ async fn a_password_can_be_tried_before_it_is_set(#[values(Engine::Sqlite, Engin
             identifiers: vec!["Grace.Hopper@example.com".into(), "+12025550123".into()],
         };
         let violations = app.public().auth.check_new_password(request).await.unwrap().into_inner().violations;
-        assert_eq!(violations.iter().map(|violation| violation.rule()).collect::<Vec<_>>(), expected, "{password}");
+        assert_eq!(violations.iter().map(PasswordViolation::rule).collect::<Vec<_>>(), expected, "{password}");
         assert!(violations.iter().all(|violation| !violation.description.is_empty()));
     }
     assert_eq!(app.contents().await, before);

@@ -49,7 +49,7 @@ async fn the_new_password_is_set_and_its_owner_signed_in(#[values(Engine::Sqlite
     let other = sign_in(&app).await.tokens.unwrap();
     let (reset, code) = start_by_code(&app, ADA).await;
     let wanted = ReplacePasswordRequest {
-        options: Some(SignInOptions { custom_claims: claims(&json!({"plan": "pro"})), ..Default::default() }),
+        options: Some(SignInOptions { custom_claims: Some(claims(&json!({"plan": "pro"}))), ..Default::default() }),
         session_options: Some(lasting(900)),
         token_options: Some(TokenOptions { include_id_token: true, ..Default::default() }),
         client_context: Some(context("192.0.2.7", "")),

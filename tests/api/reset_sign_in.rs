@@ -46,7 +46,7 @@ async fn every_session_ends_but_the_one_that_it_opens(#[values(Engine::Sqlite, E
             resource: "https://api.example/".into(),
             ..Default::default()
         }),
-        custom_claims: claims(&json!({"plan": "pro"})),
+        custom_claims: Some(claims(&json!({"plan": "pro"}))),
         ..Default::default()
     };
     let answer = complete(&app, (&token, &code), wanted).await.unwrap();
@@ -102,7 +102,7 @@ async fn wishes_that_cannot_be_are_refused_and_the_reset_is_still_good(
         (request(lasting(1)), "INVALID_FIELD", "session_options.duration"),
         (
             CompletePasswordResetRequest {
-                custom_claims: claims(&json!({"": 1})),
+                custom_claims: Some(claims(&json!({"": 1}))),
                 ..request(SessionOptions::default())
             },
             "INVALID_FIELD",

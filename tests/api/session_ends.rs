@@ -2,16 +2,17 @@
 
 use chrono::Duration;
 use rstest::rstest;
+use sea_orm::ConnectionTrait as _;
 use signet::proto::{
-    ClientType, CreateClientRequest, EndSessionRequest, ProjectSettings, SignOutRequest, TokenProfile,
-    authenticate_session_request::Credential, sign_out_request::Credential as Ending,
+    EndSessionRequest, ProjectSettings, SignOutRequest, authenticate_session_request::Credential,
+    sign_out_request::Credential as Ending,
 };
 use tonic::Status;
 
 use crate::{
     refresh::{self, set, successor},
     sessions::{refusal, sign_in},
-    support::{Caller, Engine, TestApp, basic, reason},
+    support::{Caller, Engine, TestApp, reason},
 };
 
 async fn everywhere(caller: &Caller, credential: Ending) -> Result<i32, Status> {
@@ -81,19 +82,11 @@ async fn signing_out_everywhere_takes_no_token_that_is_over_nor_one_that_is_forg
     assert_eq!(refresh::refusal(&app.public(), &second).await, "");
 }
 
-pub(crate) const PAGES: [&str; 2] = ["https://app.example/bye", "https://app.example/other"];
+const PAGES: [&str; 2] = ["https://app.example/bye", "https://app.example/other"];
 
-/// An application whose sign-out is a link.
-pub(crate) async fn app_with_link(app: &TestApp) -> Caller {
-    let request = CreateClientRequest {
-        project_id: app.fixture.project_id.to_string(),
-        name: "with a link".into(),
-        client_type: ClientType::Public.into(),
-        token_profile: TokenProfile::Workos.into(),
-        ..Default::default()
-    };
-    let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client.unwrap();
-    app.caller(Some(&basic(&client.client_id, &String::new().into())))
+/// Makes all sessions those of an application that signs out by a link.
+async fn of_app_with_link(app: &TestApp) {
+    app.database().await.execute_unprepared("UPDATE sessions SET token_profile = 'workos'").await.unwrap();
 }
 
 async fn follow(app: &TestApp, session_id: &str, return_to: &str) -> Result<String, Status> {
@@ -107,9 +100,9 @@ async fn a_link_ends_the_session_and_leads_to_a_page_of_the_project(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let browser = app_with_link(&app).await;
-    let id = refresh::sign_in(&browser).await.session.unwrap().session_id;
-    let other = refresh::sign_in(&browser).await.session.unwrap().session_id;
+    let id = sign_in(&app).await.session.unwrap().session_id;
+    let other = sign_in(&app).await.session.unwrap().session_id;
+    of_app_with_link(&app).await;
     let live = async |id: &str| refusal(&app.back_end(), Credential::SessionId(id.to_owned())).await.is_empty();
 
     let refused = reason(&follow(&app, &id, PAGES[0]).await.unwrap_err());

@@ -34,8 +34,8 @@ pub(crate) fn joining(session: ExistingSession) -> SessionOptions {
     SessionOptions { existing_session: Some(session), ..Default::default() }
 }
 
-pub(crate) fn claims(claims: &Value) -> Option<prost_types::Struct> {
-    Some(object(claims.as_object().unwrap()))
+pub(crate) fn claims(claims: &Value) -> prost_types::Struct {
+    object(claims.as_object().unwrap())
 }
 
 fn with(address: &str, options: SessionOptions) -> AuthenticatePasswordRequest {
@@ -172,7 +172,7 @@ async fn a_joined_session_gets_a_new_end_and_merged_claims_if_they_are_given(
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
     let mut request = with(ADA, lasting(600));
-    request.custom_claims = claims(&json!({"plan": {"name": "pro", "seats": 3}, "theme": "dark"}));
+    request.custom_claims = Some(claims(&json!({"plan": {"name": "pro", "seats": 3}, "theme": "dark"})));
     let first = authenticated(&app.back_end(), request).await.unwrap();
     let (session, tokens) = (first.session.unwrap(), first.tokens.unwrap());
     let expected = json!({"plan": {"name": "pro", "seats": 3}, "theme": "dark"});
@@ -181,7 +181,7 @@ async fn a_joined_session_gets_a_new_end_and_merged_claims_if_they_are_given(
     app.clock.advance(Duration::seconds(60));
     let by_id = ExistingSession::SessionId(session.session_id);
     let mut request = with(ADA, SessionOptions { existing_session: Some(by_id.clone()), ..lasting(7200) });
-    request.custom_claims = claims(&json!({"plan": {"seats": 4}, "theme": null, "team": 7}));
+    request.custom_claims = Some(claims(&json!({"plan": {"seats": 4}, "theme": null, "team": 7})));
     let second = authenticated(&app.back_end(), request).await.unwrap();
     let (session, tokens) = (second.session.unwrap(), second.tokens.unwrap());
     let end = (app.services.clock.now() + Duration::seconds(7200)).timestamp();
@@ -189,12 +189,12 @@ async fn a_joined_session_gets_a_new_end_and_merged_claims_if_they_are_given(
     let expected = json!({"plan": {"name": "pro", "seats": 4}, "team": 7});
     assert_eq!(claims_of(&tokens.access_token)["custom_claims"], expected);
     let live = authenticate(&app.back_end(), Credential::SessionId(session.session_id.clone())).await.unwrap();
-    assert_eq!(live.session.unwrap().custom_claims, claims(&expected), "kept on the session");
+    assert_eq!(live.session.unwrap().custom_claims, Some(claims(&expected)), "kept on the session");
 
     // Each is within the bounds, both together are not; what is refused changes nothing.
     for (name, reason_of) in [("a", ""), ("b", "INVALID_FIELD")] {
         let mut request = with(ADA, joining(by_id.clone()));
-        request.custom_claims = claims(&json!({name: "x".repeat(3000)}));
+        request.custom_claims = Some(claims(&json!({name: "x".repeat(3000)})));
         let refused = authenticated(&app.back_end(), request).await.err();
         assert_eq!(refused.as_ref().map(reason).unwrap_or_default(), reason_of);
         assert_eq!(refused.map(|status| field_violations(&status)).unwrap_or_default().len(), reason_of.len().min(1));

@@ -61,7 +61,7 @@ async fn whoever_signs_up_is_signed_in(#[values(Engine::Sqlite, Engine::Postgres
     allow(&app, false).await;
     let context = ClientContext { ip_address: "192.0.2.1".into(), user_agent: "B/1".into(), ..Default::default() };
     let request = SignUpRequest {
-        options: Some(SignInOptions { custom_claims: claims(&json!({"plan": "pro"})), ..Default::default() }),
+        options: Some(SignInOptions { custom_claims: Some(claims(&json!({"plan": "pro"}))), ..Default::default() }),
         client_context: Some(context.clone()),
         session_options: Some(lasting(900)),
         token_options: Some(TokenOptions { include_id_token: true, ..Default::default() }),
@@ -134,7 +134,7 @@ async fn applications_may_only_where_the_project_lets_them(#[values(Engine::Sqli
     CreateUserRequest { phone_number: Some("+12025550111".into()), phone_number_verified: true, ..eve() },
     &["user.phone_number_verified"]
 )]
-#[case::data(CreateUserRequest { metadata: claims(&json!({"admin": true})), ..eve() }, &["user.metadata"])]
+#[case::data(CreateUserRequest { metadata: Some(claims(&json!({"admin": true}))), ..eve() }, &["user.metadata"])]
 #[case::a_password_for_somebody_else(
     CreateUserRequest { password_must_change: true, ..eve() },
     &["user.password_must_change"]

@@ -7,12 +7,8 @@ use tonic::{Code, Status};
 
 use crate::support::{Engine, PASSWORD, TestApp, field_violations, object, reason};
 
-fn metadata(json: &Value) -> Option<prost_types::Struct> {
-    Some(object(json.as_object().unwrap()))
-}
-
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn metadata(json: &Value) -> prost_types::Struct {
+    object(json.as_object().unwrap())
 }
 
 async fn create(app: &TestApp, request: CreateUserRequest) -> Result<User, Status> {
@@ -33,14 +29,14 @@ async fn update(app: &TestApp, user_id: &str, user: UserUpdate, paths: &[&str]) 
 
 fn full() -> CreateUserRequest {
     CreateUserRequest {
-        username: text("mary"),
-        password: text(PASSWORD),
-        external_id: text("crm|42"),
-        display_name: text("Mary W. Shelley"),
-        middle_name: text("Wollstonecraft"),
-        picture_url: text("https://pictures.example/mary.png"),
-        metadata: metadata(&json!({"plan": "gold"})),
-        untrusted_metadata: metadata(&json!({"theme": "dark"})),
+        username: Some("mary".into()),
+        password: Some(PASSWORD.into()),
+        external_id: Some("crm|42".into()),
+        display_name: Some("Mary W. Shelley".into()),
+        middle_name: Some("Wollstonecraft".into()),
+        picture_url: Some("https://pictures.example/mary.png".into()),
+        metadata: Some(metadata(&json!({"plan": "gold"}))),
+        untrusted_metadata: Some(metadata(&json!({"theme": "dark"}))),
         password_must_change: true,
         ..Default::default()
     }
@@ -68,11 +64,11 @@ async fn each_field_is_changed_and_cleared_by_its_path(#[values(Engine::Sqlite, 
     let Some(app) = TestApp::start(engine).await else { return };
     let id = create(&app, full()).await.unwrap().user_id;
     let new = UserUpdate {
-        external_id: text("crm|43"),
-        display_name: text("M. S."),
-        middle_name: text("W."),
-        picture_url: text("http://pictures.example/m.png"),
-        untrusted_metadata: metadata(&json!({"theme": "light"})),
+        external_id: Some("crm|43".into()),
+        display_name: Some("M. S.".into()),
+        middle_name: Some("W.".into()),
+        picture_url: Some("http://pictures.example/m.png".into()),
+        untrusted_metadata: Some(metadata(&json!({"theme": "light"}))),
         ..Default::default()
     };
     let paths = ["external_id", "display_name", "middle_name", "picture_url", "untrusted_metadata"];
@@ -97,12 +93,13 @@ async fn each_field_is_changed_and_cleared_by_its_path(#[values(Engine::Sqlite, 
 async fn an_external_id_belongs_to_one_user_of_the_project(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
     let id = create(&app, full()).await.unwrap().user_id;
-    let second = CreateUserRequest { username: text("percy"), external_id: text("crm|42"), ..Default::default() };
+    let second =
+        CreateUserRequest { username: Some("percy".into()), external_id: Some("crm|42".into()), ..Default::default() };
     let status = create(&app, second.clone()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "IDENTIFIER_TAKEN"));
     assert_eq!(field_violations(&status), ["external_id"]);
     let ada = app.fixture.ada.to_string();
-    let taken = UserUpdate { external_id: text("crm|42"), ..Default::default() };
+    let taken = UserUpdate { external_id: Some("crm|42".into()), ..Default::default() };
     let status = update(&app, &ada, taken.clone(), &["external_id"]).await.unwrap_err();
     assert_eq!(
         (reason(&status), field_violations(&status)),
@@ -110,7 +107,7 @@ async fn an_external_id_belongs_to_one_user_of_the_project(#[values(Engine::Sqli
     );
     // One's own is no conflict, another spelling is another id, and another project has its own.
     update(&app, &id, taken.clone(), &["external_id"]).await.unwrap();
-    let upper = UserUpdate { external_id: text("CRM|42"), ..Default::default() };
+    let upper = UserUpdate { external_id: Some("CRM|42".into()), ..Default::default() };
     update(&app, &ada, upper, &["external_id"]).await.unwrap();
     app.stranger().users.create_user(second).await.unwrap();
     // Given up, it is free.
@@ -124,17 +121,17 @@ async fn members_are_merged_and_null_takes_one_away(#[values(Engine::Sqlite, Eng
     let Some(app) = TestApp::start(engine).await else { return };
     let start = json!({"kept": 1, "replaced": {"old": true}, "gone": "x"});
     let request = CreateUserRequest {
-        username: text("mary"),
-        metadata: metadata(&start),
-        untrusted_metadata: metadata(&start),
+        username: Some("mary".into()),
+        metadata: Some(metadata(&start)),
+        untrusted_metadata: Some(metadata(&start)),
         ..Default::default()
     };
     let id = create(&app, request).await.unwrap().user_id;
-    let merge = metadata(&json!({"replaced": {"new": true}, "gone": null, "never": null, "added": [null]}));
-    let expected = metadata(&json!({"kept": 1, "replaced": {"new": true}, "added": [null]}));
+    let merge = Some(metadata(&json!({"replaced": {"new": true}, "gone": null, "never": null, "added": [null]})));
+    let expected = Some(metadata(&json!({"kept": 1, "replaced": {"new": true}, "added": [null]})));
     let user = UserUpdate { metadata_merge: merge.clone(), untrusted_metadata_merge: merge, ..Default::default() };
     let trusted = update(&app, &id, user.clone(), &["metadata_merge"]).await.unwrap();
-    assert_eq!((trusted.metadata, trusted.untrusted_metadata), (expected.clone(), metadata(&start)));
+    assert_eq!((trusted.metadata, trusted.untrusted_metadata), (expected.clone(), Some(metadata(&start))));
     let both = update(&app, &id, user.clone(), &["untrusted_metadata_merge"]).await.unwrap();
     assert_eq!((both.metadata, both.untrusted_metadata), (expected.clone(), expected));
 
@@ -143,7 +140,7 @@ async fn members_are_merged_and_null_takes_one_away(#[values(Engine::Sqlite, Eng
         assert_eq!(field_violations(&status), ["update_mask"]);
     }
     // Each half is small enough, the whole is not.
-    let half = |name: &str| metadata(&json!({name: "x".repeat(9000)}));
+    let half = |name: &str| Some(metadata(&json!({name: "x".repeat(9000)})));
     let first = UserUpdate { metadata_merge: half("a"), ..Default::default() };
     update(&app, &id, first, &["metadata_merge"]).await.unwrap();
     let second = UserUpdate { metadata_merge: half("b"), untrusted_metadata: half("u"), ..Default::default() };
@@ -160,7 +157,7 @@ async fn of_merges_at_once_none_is_lost(#[values(Engine::Sqlite, Engine::Postgre
     let merges: Vec<_> = (0..10)
         .map(|number| {
             let user =
-                UserUpdate { metadata_merge: metadata(&json!({number.to_string(): true})), ..Default::default() };
+                UserUpdate { metadata_merge: Some(metadata(&json!({number.to_string(): true}))), ..Default::default() };
             let update_mask = Some(prost_types::FieldMask { paths: vec!["metadata_merge".into()] });
             let request = UpdateUserRequest { user_id: id.clone(), user: Some(user), update_mask };
             let mut users = app.back_end().users;

@@ -13,30 +13,34 @@ use crate::{
     support::{ADA, Engine, PASSWORD, TestApp},
 };
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 /// Four more users, a minute apart.
 async fn populate(app: &TestApp) -> Vec<String> {
     let mut ids = Vec::new();
     let new = [
         CreateUserRequest {
-            email: text("emile@example.com"),
-            display_name: text("Émile Zola"),
-            external_id: text("crm-1"),
+            email: Some("emile@example.com".into()),
+            display_name: Some("Émile Zola".into()),
+            external_id: Some("crm-1".into()),
             ..Default::default()
         },
         CreateUserRequest {
-            email: text("jane@example.org"),
+            email: Some("jane@example.org".into()),
             email_verified: true,
-            given_name: text("Jane"),
-            family_name: text("Austen"),
-            password: text(PASSWORD),
+            given_name: Some("Jane".into()),
+            family_name: Some("Austen".into()),
+            password: Some(PASSWORD.into()),
             ..Default::default()
         },
-        CreateUserRequest { username: text("100%_sure"), middle_name: text("Quincy"), ..Default::default() },
-        CreateUserRequest { phone_number: text("+442079460018"), external_id: text("crm-4"), ..Default::default() },
+        CreateUserRequest {
+            username: Some("100%_sure".into()),
+            middle_name: Some("Quincy".into()),
+            ..Default::default()
+        },
+        CreateUserRequest {
+            phone_number: Some("+442079460018".into()),
+            external_id: Some("crm-4".into()),
+            ..Default::default()
+        },
     ];
     for request in new {
         app.clock.advance(Duration::minutes(1));

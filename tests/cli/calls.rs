@@ -11,10 +11,11 @@ use prost::Message as _;
 use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
-    AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, ListProjectsRequest,
-    PendingAuthentication, RefreshTokensRequest, auth_service_client::AuthServiceClient,
-    authenticate_password_request::Identifier, authenticate_session_request::Credential,
-    project_service_client::ProjectServiceClient, user_service_client::UserServiceClient,
+    AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, GetProviderMetadataRequest,
+    GetProviderMetadataResponse, ListProjectsRequest, PendingAuthentication, RefreshTokensRequest,
+    auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
+    authenticate_session_request::Credential, project_service_client::ProjectServiceClient,
+    user_service_client::UserServiceClient,
 };
 use tonic::{Request, Status, transport::Channel};
 
@@ -30,11 +31,22 @@ pub(crate) struct BackEnd {
 
 impl BackEnd {
     pub(crate) async fn connect(address: &str, id: &str, secret: &str) -> Self {
+        Self::with(address, format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))).await
+    }
+
+    /// With any `authorization`.
+    pub(crate) async fn with(address: &str, authorization: String) -> Self {
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().timeout(PATIENCE);
         let channel = channel.connect().await.unwrap();
         let (client, users) = (AuthServiceClient::new(channel.clone()), UserServiceClient::new(channel.clone()));
         let projects = ProjectServiceClient::new(channel);
-        Self { client, users, projects, authorization: format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))) }
+        Self { client, users, projects, authorization }
+    }
+
+    /// Where the tokens of the only project come from.
+    pub(crate) async fn provider_metadata(&mut self) -> GetProviderMetadataResponse {
+        let request = self.request(GetProviderMetadataRequest::default());
+        self.client.get_provider_metadata(request).await.unwrap().into_inner()
     }
 
     /// With what the line of `signet dev --json` says.

@@ -108,7 +108,8 @@ fn dev_welcomes_people_with_calls_to_paste() {
     let lines: Vec<String> =
         std::iter::repeat_with(|| running.line()).take_while(|line| !line.contains("Ctrl-C")).collect();
     let page = lines.join("\n");
-    for part in ["grpcurl -plaintext", "AuthenticatePassword", "AuthenticateEmailVerification", "SignIn", "jwks.json"] {
+    for part in ["grpcurl -plaintext", "AuthenticatePassword", "SignIn", "jwks.json", "new WorkOS({", "DescopeClient("]
+    {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     // The rest of a small shell: the line that sets up the other commands, and one of them.

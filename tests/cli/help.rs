@@ -38,6 +38,7 @@ fn every_command_has_help_with_examples() {
     let expected = [
         "dev",
         "serve",
+        "gateway",
         "migrate",
         "project create",
         "project list",

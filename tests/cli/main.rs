@@ -5,6 +5,7 @@ mod calls;
 mod commands;
 mod dev;
 mod engines;
+mod gateway;
 mod help;
 mod installation;
 mod process;
@@ -13,6 +14,7 @@ mod serve;
 mod settings;
 mod severing_proxy;
 mod tls;
+mod vendors;
 
 /// A master key that no two projects share.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

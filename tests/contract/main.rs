@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod compatibility;
 mod errors;
 mod limits;
 mod proto;

@@ -7,13 +7,18 @@ mod api {
     #[expect(dead_code, unused_imports, reason = "the tests of the gRPC API need more of it")]
     pub(crate) mod support;
 }
+mod browsers;
 mod canonical;
 mod descope;
+mod fuzz;
 mod key_sets;
+mod openapi;
+mod paths;
 mod rest_app;
-#[expect(dead_code, reason = "the dialects' tests use it")]
 mod shape;
-#[expect(dead_code, reason = "the dialects' tests use it")]
+mod stytch;
+mod transmit;
 mod vendor_app;
+mod workos;
 
 use api::support;

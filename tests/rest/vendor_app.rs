@@ -52,7 +52,10 @@ impl VendorApp {
         let app = RestApp::start(Engine::Sqlite).await.unwrap();
         let settings = ProjectSettings {
             allow_sign_up: true,
-            password_reset_urls: vec!["https://app.example/reset".into()],
+            password_reset_urls: vec![
+                "https://app.example/reset".into(),
+                "https://app.example/reset?stytch_token_type=reset_password".into(),
+            ],
             sign_out_urls: vec!["https://app.example/bye".into()],
             allowed_origins: vec!["https://app.example".into()],
             ..settings
@@ -86,6 +89,7 @@ impl VendorApp {
                 password: Some(Password::parse(PASSWORD).unwrap()),
                 password_must_change: false,
                 external_id: None,
+                password_must_change: false,
                 profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
             };
             create_user(&app.services, &call, new).await.unwrap().id

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use signet_test_support::{node, python};
+use signet_test_support::{node, python, rust};
 
 use crate::process::{Running, signet};
 
@@ -75,6 +75,12 @@ pub(crate) fn run_python(name: &str, task: &Value) -> Option<Value> {
     let mut command = Command::new(python);
     command.arg(sources.join(format!("{name}.py")));
     Some(run(command, name, task))
+}
+
+/// Runs the program of the package in `tests/sdk/rust`, which is called `name`; else as [`run_node`].
+pub(crate) fn run_rust(name: &str, task: &Value) -> Option<Value> {
+    let program = rust::program(name, &sources().join("rust"))?;
+    Some(run(Command::new(program), name, task))
 }
 
 fn run(mut command: Command, name: &str, task: &Value) -> Value {

@@ -1,1 +1,23 @@
-//! Transmit Security: there is no official client, so one written from the contract with stock OAuth and JWT libraries.
+//! Transmit Security: there is no official client for back ends, so one written from the contract with stock OAuth and JWT libraries.
+
+use serde_json::json;
+
+use crate::service::{Service, run_python};
+
+#[test]
+fn a_back_end_with_stock_libraries_signs_people_in() {
+    let service = Service::start(&[]);
+    let transmit = &service.ready["transmit"];
+    let task = json!({
+        "url": service.url(),
+        "client_id": transmit["client_id"],
+        "client_secret": transmit["client_secret"],
+        "user": service.ready["user"],
+        "unverified_user": service.ready["unverified_user"],
+    });
+    let Some(_) = run_python("transmit", &task) else { return };
+    let log = service.log();
+    for secret in [transmit["client_secret"].as_str().unwrap(), "temporary, for now", "signet_rt_", "eyJ"] {
+        assert!(!log.contains(secret), "a secret in the log: {secret}");
+    }
+}

@@ -112,7 +112,7 @@ async fn seventy_thousand_sessions_end_together(#[values(Engine::Sqlite, Engine:
          INSERT INTO sessions
          SELECT {id}, project_id, user_id, client_id, methods, authenticated_at, ip_address, user_agent, custom_claims,
                 resource, refresh_generation, created_at, idle_expires_at, expires_at, revoked_at,
-                refresh_token_format, rotated_at
+                refresh_token_format, rotated_at, token_profile, last_used_at
          FROM sessions CROSS JOIN number"
     );
     test.raw().await.execute_unprepared(&copies).await.unwrap();

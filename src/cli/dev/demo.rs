@@ -134,7 +134,11 @@ fn for_demo(settings: ProjectSettings) -> ProjectSettings {
     ProjectSettings {
         allow_sign_up: true,
         allowed_origins: texts(&["http://localhost:*", "http://127.0.0.1:*"]),
-        password_reset_urls: texts(&["http://localhost:3000/reset-password"]),
+        password_reset_urls: texts(&[
+            "http://localhost:3000/reset-password",
+            // As pages with the library of Stytch ask for it.
+            "http://localhost:3000/reset-password?stytch_token_type=reset_password",
+        ]),
         sign_out_urls: texts(&["http://localhost:3000/"]),
         ..settings
     }

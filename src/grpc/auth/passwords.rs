@@ -105,8 +105,7 @@ pub(super) async fn complete_password_reset(
     }
 }
 
-pub(super) async fn check_new_password(
-    _services: &Services,
+pub(super) fn check_new_password(
     call: &Call,
     body: CheckNewPasswordRequest,
 ) -> Result<CheckNewPasswordResponse, Error> {

@@ -3,17 +3,11 @@
 use crate::{
     domain::id::ProjectId,
     grpc::convert::id,
-    proto::{
-        GetProviderMetadataRequest, GetProviderMetadataResponse, GetSignInSettingsRequest, GetSignInSettingsResponse,
-    },
+    proto::{GetProviderMetadataRequest, GetProviderMetadataResponse, GetSignInSettingsResponse},
     usecase::{Call, Error, Services, json_web_keys::provider_metadata, sign_in_settings::sign_in_settings},
 };
 
-pub(super) async fn get_sign_in_settings(
-    _services: &Services,
-    call: &Call,
-    _body: GetSignInSettingsRequest,
-) -> Result<GetSignInSettingsResponse, Error> {
+pub(super) fn get_sign_in_settings(call: &Call) -> Result<GetSignInSettingsResponse, Error> {
     let settings = sign_in_settings(call)?;
     let length = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
     Ok(GetSignInSettingsResponse {

@@ -37,7 +37,7 @@ pub(super) fn filter_from(body: ListUsersRequest) -> Result<UserFilter, Error> {
     let one = |kind, text: &str| identifier("", kind, text).map(UserFilter::from);
     match (body.identifier, body.filter) {
         (None, None) => Ok(UserFilter::default()),
-        (None, Some(filter)) => members(filter),
+        (None, Some(filter)) => members(&filter),
         (Some(_), Some(_)) => Err(Error::field("filter", "not together with an identifier")),
         (Some(Given::Email(text)), None) => one(IdentifierKind::Email, &text),
         (Some(Given::Username(text)), None) => one(IdentifierKind::Username, &text),
@@ -49,7 +49,7 @@ pub(super) fn filter_from(body: ListUsersRequest) -> Result<UserFilter, Error> {
     }
 }
 
-fn members(filter: proto::UserFilter) -> Result<UserFilter, Error> {
+fn members(filter: &proto::UserFilter) -> Result<UserFilter, Error> {
     let of = |kind| move |text: &String| Identifier::parse(kind, text);
     let identifiers = [
         values("emails", &filter.emails, of(IdentifierKind::Email))?,

@@ -61,7 +61,7 @@ struct SessionObject {
     last_accessed_at: String,
     expires_at: String,
     attributes: Attributes,
-    authentication_factors: Vec<Factor>,
+    authentication_factors: Vec<AuthenticationFactor>,
     roles: [&'static str; 1],
 }
 
@@ -72,7 +72,7 @@ struct Attributes {
 }
 
 #[derive(Serialize)]
-struct Factor {
+struct AuthenticationFactor {
     #[serde(rename = "type")]
     kind: &'static str,
     delivery_method: &'static str,
@@ -138,13 +138,13 @@ fn claims<'a>(subject: &Subject<'a>, stamp: &Stamp) -> Written<'a> {
     }
 }
 
-fn factor(method: AuthenticationMethod, user: &User, authenticated_at: Timestamp) -> Factor {
+fn factor(method: AuthenticationMethod, user: &User, authenticated_at: Timestamp) -> AuthenticationFactor {
     let (kind, delivery_method, updated_at) = match method {
         AuthenticationMethod::EmailCode => ("otp", "email", None),
         AuthenticationMethod::Password => ("password", "knowledge", user.password.map(|password| password.updated_at)),
     };
     let email = user.identifier(IdentifierKind::Email);
-    Factor {
+    AuthenticationFactor {
         kind,
         delivery_method,
         last_authenticated_at: time(authenticated_at),

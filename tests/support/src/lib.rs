@@ -26,6 +26,7 @@ pub mod mail_peer;
 pub mod node;
 mod postgres;
 pub mod python;
+pub mod rust;
 mod sqlite;
 
 /// The database engines that Signet runs on. Use with rstest: `#[values(Engine::Sqlite, Engine::Postgres)]`.

@@ -1,0 +1,110 @@
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, routing::get};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+/// No step of these tests takes longer, on a busy machine either.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Served {
+    address: SocketAddr,
+    stop: CancellationToken,
+    server: JoinHandle<io::Result<()>>,
+    /// A message for each request to `/held` that has begun; it is answered when told to.
+    begun: mpsc::UnboundedReceiver<mpsc::UnboundedSender<()>>,
+}
+
+async fn served(settings: ListenerSettings) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let (tell, begun) = mpsc::unbounded_channel();
+    let held = async move || {
+        let (release, mut released) = mpsc::unbounded_channel();
+        tell.send(release).unwrap();
+        released.recv().await;
+        "held"
+    };
+    let router = Router::new().route("/", get(async || "here")).route("/held", get(held));
+    let server = tokio::spawn(serve(listener, router, settings, stop.clone()));
+    Served { address, stop, server, begun }
+}
+
+/// Sends that, and reads until the connection is closed.
+async fn send(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    read(&mut connection).await
+}
+
+async fn read(connection: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A connection may also be reset: what was read counts.
+    let _ = timeout(PATIENCE, connection.read_to_end(&mut answer)).await.expect("closed in time");
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_sends_no_request_in_time_is_dropped() {
+    let settings = ListenerSettings { header_timeout: Duration::from_millis(50), ..ListenerSettings::default() };
+    let served = served(settings).await;
+    // The beginning of HTTP/2 is known by its first bytes: until then neither of hyper's clocks runs.
+    for request in ["", "P", "PRI * HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+        let answer = send(served.address, request).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{request:?}: {answer}");
+    }
+    // Nor does a connection that had its request stay for ever.
+    let answer = send(served.address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+}
+
+#[tokio::test]
+async fn headers_are_bounded() {
+    let settings = ListenerSettings { header_bytes_max: 8192, ..ListenerSettings::default() };
+    let served = served(settings).await;
+    let request = |bytes: usize| {
+        format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-large: {}\r\n\r\n", "x".repeat(bytes))
+    };
+    assert!(send(served.address, &request(4000)).await.starts_with("HTTP/1.1 200"));
+    assert!(send(served.address, &request(20_000)).await.starts_with("HTTP/1.1 431"));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait() {
+    let settings = ListenerSettings { connections_max: 1, ..ListenerSettings::default() };
+    let mut served = served(settings).await;
+    let request = "GET /held HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let first = tokio::spawn(send(served.address, request));
+    let release = served.begun.recv().await.unwrap();
+    let second = tokio::spawn(send(served.address, request));
+    assert!(timeout(Duration::from_millis(100), served.begun.recv()).await.is_err(), "the second has not begun");
+    release.send(()).unwrap();
+    assert!(first.await.unwrap().ends_with("held"));
+    served.begun.recv().await.unwrap().send(()).unwrap();
+    assert!(second.await.unwrap().ends_with("held"));
+}
+
+#[tokio::test]
+async fn a_stop_lets_running_requests_finish_and_waits_for_no_idle_connection() {
+    let mut served = served(ListenerSettings::default()).await;
+    let mut idle = TcpStream::connect(served.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut [0; 12]).await.unwrap();
+    let running = tokio::spawn(send(served.address, "GET /held HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let release = served.begun.recv().await.unwrap();
+    served.stop.cancel();
+    read(&mut idle).await;
+    assert!(!served.server.is_finished());
+    release.send(()).unwrap();
+    assert!(running.await.unwrap().ends_with("held"));
+    timeout(PATIENCE, served.server).await.expect("stops").unwrap().unwrap();
+    assert!(TcpStream::connect(served.address).await.is_err());
+}

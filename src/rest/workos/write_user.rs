@@ -1,0 +1,229 @@
+//! Creating and changing users (contract section 5).
+
+use http::StatusCode;
+use prost_types::FieldMask;
+use serde_json::{Map, Value};
+
+use super::{body::Body, credentials, object::User, refusal};
+use crate::{
+    proto::{
+        self, CheckNewPasswordRequest, CreateUserRequest, GetUserRequest, PasswordRule, SetPasswordRequest,
+        UpdateUserRequest, UserUpdate,
+    },
+    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply, value::struct_of},
+};
+
+/// A member whose null means something else than its absence.
+type Nullable<T> = Option<Option<T>>;
+
+/// The members of both. `locale` counts on an update only; what else null does there is said by [`Nullable`].
+struct Given {
+    email: Option<String>,
+    email_verified: Option<bool>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    name: Option<String>,
+    metadata: Nullable<Map<String, Value>>,
+    external_id: Nullable<String>,
+    locale: Nullable<String>,
+    password: Option<String>,
+}
+
+impl Given {
+    fn read(body: &Body) -> Result<Self, Refusal> {
+        let given = Self {
+            email: body.text("email")?,
+            email_verified: body.flag("email_verified")?,
+            first_name: body.text("first_name")?,
+            last_name: body.text("last_name")?,
+            name: body.text("name")?,
+            metadata: body.nullable_texts("metadata")?,
+            external_id: body.nullable_text("external_id")?,
+            locale: body.nullable_text("locale")?,
+            password: body.text("password")?,
+        };
+        let hash = body.text("password_hash")?.is_some();
+        let hash_type = body.text("password_hash_type")?.is_some();
+        let salt_position = body.text("password_salt_position")?.is_some();
+        check_password(given.password.is_some(), hash, hash_type, salt_position)?;
+        Ok(given)
+    }
+}
+
+/// How the password is given: at most in one way, and not as a hash yet.
+fn check_password(password: bool, hash: bool, hash_type: bool, salt_position: bool) -> Result<(), Refusal> {
+    let (code, message) = if password && hash {
+        ("password_and_password_hash_provided", "Give password or password_hash, not both.")
+    } else if password && hash_type {
+        ("password_and_password_hash_type_provided", "Give password or password_hash_type, not both.")
+    } else if salt_position && !hash {
+        ("password_salt_position_requires_password_hash", "password_salt_position needs password_hash.")
+    } else if hash || hash_type {
+        ("invalid_password_hash", "This server cannot import password hashes yet.")
+    } else {
+        return Ok(());
+    };
+    Err(refusal::plain(StatusCode::BAD_REQUEST, code, message))
+}
+
+pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
+    let body = Body::of(incoming)?;
+    let given = Given::read(&body)?;
+    let mut metadata = given.metadata.flatten().unwrap_or_default();
+    metadata.retain(|_, value| !value.is_null());
+    let message = CreateUserRequest {
+        email: Some(body.needed("email")?),
+        email_verified: given.email_verified.unwrap_or_default(),
+        password: given.password,
+        given_name: filled(given.first_name),
+        family_name: filled(given.last_name),
+        display_name: filled(given.name),
+        external_id: given.external_id.flatten(),
+        metadata: Some(struct_of(&metadata)),
+        ..Default::default()
+    };
+    let request = incoming.call(&credentials::of_api_key(&incoming.head), message);
+    let user = api.users.clone().create_user(request).await?.into_inner().user.unwrap_or_default();
+    Ok(Reply::json(StatusCode::CREATED, &User::from(user)))
+}
+
+/// Changes what the body names. A password is a call of its own: everything that can be refused is asked first.
+pub(super) async fn update(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
+    let given = Given::read(&Body::of(incoming)?)?;
+    let calls = Calls { api, incoming, user_id: incoming.head.parameter("id") };
+    if let Some(password) = &given.password {
+        calls.check_password(password, given.email.as_ref()).await?;
+    }
+    if given.email_verified == Some(false) {
+        calls.refuse_to_forget_a_verification(given.email.as_deref()).await?;
+    }
+    let (change, paths) = changes(&given);
+    let mut user = if paths.is_empty() { calls.user().await? } else { calls.update(change, paths).await? };
+    if let Some(password) = given.password {
+        user = calls.set_password(password).await?;
+    }
+    Ok(Reply::json(StatusCode::OK, &User::from(user)))
+}
+
+/// An empty name is none.
+fn filled(name: Option<String>) -> Option<String> {
+    name.filter(|name| !name.is_empty())
+}
+
+/// What an update changes, and the mask that says so.
+fn changes(given: &Given) -> (UserUpdate, Vec<String>) {
+    let mut change = UserUpdate::default();
+    let mut paths = Vec::new();
+    let mut name = |path: &str| paths.push(path.to_owned());
+    if let Some(email) = &given.email {
+        name("email");
+        change.email = Some(email.clone());
+    }
+    // Taking it back is refused, so only this is left to do.
+    if given.email_verified == Some(true) {
+        name("email_verified");
+        change.email_verified = true;
+    }
+    for (path, text, field) in [
+        ("given_name", &given.first_name, &mut change.given_name),
+        ("family_name", &given.last_name, &mut change.family_name),
+        ("display_name", &given.name, &mut change.display_name),
+    ] {
+        if text.is_some() {
+            name(path);
+            *field = filled(text.clone());
+        }
+    }
+    if let Some(external_id) = &given.external_id {
+        name("external_id");
+        change.external_id.clone_from(external_id);
+    }
+    if let Some(locale) = &given.locale {
+        name("locale");
+        change.locale.clone_from(locale);
+    }
+    match &given.metadata {
+        None => {}
+        Some(Some(members)) if !members.is_empty() => {
+            name("metadata_merge");
+            change.metadata_merge = Some(struct_of(members));
+        }
+        // `{}` and null take everything away.
+        Some(_) => {
+            name("metadata");
+            change.metadata = Some(prost_types::Struct::default());
+        }
+    }
+    (change, paths)
+}
+
+/// The calls of an update.
+struct Calls<'a> {
+    api: &'a Api,
+    incoming: &'a Incoming,
+    user_id: &'a str,
+}
+
+impl Calls<'_> {
+    /// A call without the key by which repetitions are known: one key is for one call, and each of these can be repeated as it is.
+    fn call<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = self.incoming.call(&credentials::of_api_key(&self.incoming.head), message);
+        request.metadata_mut().remove("idempotency-key");
+        request
+    }
+
+    async fn user(&self) -> Result<proto::User, Refusal> {
+        let request = self.call(GetUserRequest { user_id: self.user_id.to_owned() });
+        Ok(self.api.users.clone().get_user(request).await?.into_inner().user.unwrap_or_default())
+    }
+
+    async fn update(&self, user: UserUpdate, paths: Vec<String>) -> Result<proto::User, Refusal> {
+        let message = UpdateUserRequest {
+            user_id: self.user_id.to_owned(),
+            user: Some(user),
+            update_mask: Some(FieldMask { paths }),
+        };
+        let answer = self.api.users.clone().update_user(self.call(message)).await?;
+        Ok(answer.into_inner().user.unwrap_or_default())
+    }
+
+    async fn set_password(&self, password: String) -> Result<proto::User, Refusal> {
+        let message = SetPasswordRequest { user_id: self.user_id.to_owned(), password, ..Default::default() };
+        let answer = self.api.users.clone().set_password(self.call(message)).await?;
+        Ok(answer.into_inner().user.unwrap_or_default())
+    }
+
+    async fn check_password(&self, password: &str, email: Option<&String>) -> Result<(), Refusal> {
+        let identifiers = email.into_iter().cloned().collect();
+        let message = CheckNewPasswordRequest { password: password.to_owned(), identifiers };
+        let answer = self.api.auth.clone().check_new_password(self.call(message)).await?.into_inner();
+        if answer.violations.is_empty() {
+            return Ok(());
+        }
+        let names = answer.violations.iter().map(|violation| violation.rule().as_str_name());
+        let rules = names.map(|name| name.trim_start_matches("PASSWORD_RULE_"));
+        let length_min = if answer.violations.iter().any(|violation| violation.rule() == PasswordRule::TooShort) {
+            self.password_length_min().await
+        } else {
+            None
+        };
+        Err(refusal::weak_password(rules, length_min))
+    }
+
+    async fn password_length_min(&self) -> Option<u64> {
+        let request = self.call(proto::GetSignInSettingsRequest {});
+        let settings = self.api.auth.clone().get_sign_in_settings(request).await.ok()?;
+        u64::try_from(settings.into_inner().password_length_min).ok()
+    }
+
+    /// A verified address cannot be made unverified by saying so; another address can be given (contract section 5).
+    async fn refuse_to_forget_a_verification(&self, email: Option<&str>) -> Result<(), Refusal> {
+        let user = self.user().await?;
+        let stays = email.is_none_or(|email| user.email.as_deref().is_some_and(|old| old.eq_ignore_ascii_case(email)));
+        if user.email_verified && stays {
+            let message = "This email has already been verified.";
+            return Err(refusal::plain(StatusCode::BAD_REQUEST, "email_already_verified", message));
+        }
+        Ok(())
+    }
+}
