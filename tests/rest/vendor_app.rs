@@ -89,7 +89,6 @@ impl VendorApp {
                 password: Some(Password::parse(PASSWORD).unwrap()),
                 password_must_change: false,
                 external_id: None,
-                password_must_change: false,
                 profile: Profile { given_name: Some("Given".into()), ..Profile::default() },
             };
             create_user(&app.services, &call, new).await.unwrap().id
