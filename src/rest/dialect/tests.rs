@@ -5,6 +5,7 @@ use http::{Request, header};
 use uuid::Uuid;
 
 use super::*;
+use crate::id_form;
 
 /// Paths that belong to one dialect, whatever the credentials.
 const OWN: [(&str, &[&str]); 5] = [
