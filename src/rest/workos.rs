@@ -1,4 +1,4 @@
-//! The dialect of WorkOS (AuthKit, "User Management").
+//! The dialect of `WorkOS` (`AuthKit`, "User Management").
 
 mod authenticate;
 mod body;

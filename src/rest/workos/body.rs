@@ -8,6 +8,24 @@ use crate::{
     rest::{failure::Refusal, incoming::Incoming},
 };
 
+/// A member whose null says something else than its absence.
+#[derive(Clone, Debug)]
+pub(super) enum Nullable<T> {
+    Absent,
+    Given(T),
+    Null,
+}
+
+impl<T> Nullable<T> {
+    /// The value; none if it is absent or null.
+    pub(super) fn given(self) -> Option<T> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
+}
+
 /// The members of a body.
 pub(super) struct Body {
     members: Map<String, Value>,
@@ -23,7 +41,7 @@ impl Body {
 
     /// A string; null is as good as absent.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
-        Ok(self.nullable_text(name)?.flatten())
+        Ok(self.nullable_text(name)?.given())
     }
 
     /// A string that has to be there.
@@ -31,12 +49,11 @@ impl Body {
         self.text(name)?.ok_or_else(|| self.wrong(name, "string"))
     }
 
-    /// A string whose null says something: `Some(None)`.
-    pub(super) fn nullable_text(&self, name: &str) -> Result<Option<Option<String>>, Refusal> {
+    pub(super) fn nullable_text(&self, name: &str) -> Result<Nullable<String>, Refusal> {
         match self.members.get(name) {
-            None => Ok(None),
-            Some(Value::Null) => Ok(Some(None)),
-            Some(Value::String(text)) => Ok(Some(Some(text.clone()))),
+            None => Ok(Nullable::Absent),
+            Some(Value::Null) => Ok(Nullable::Null),
+            Some(Value::String(text)) => Ok(Nullable::Given(text.clone())),
             Some(_) => Err(self.wrong(name, "string")),
         }
     }
@@ -49,13 +66,13 @@ impl Body {
         }
     }
 
-    /// An object of strings and nulls, whose own null says something: `Some(None)`.
-    pub(super) fn nullable_texts(&self, name: &str) -> Result<Option<Option<Map<String, Value>>>, Refusal> {
+    /// An object of strings and nulls.
+    pub(super) fn nullable_texts(&self, name: &str) -> Result<Nullable<Map<String, Value>>, Refusal> {
         match self.members.get(name) {
-            None => Ok(None),
-            Some(Value::Null) => Ok(Some(None)),
+            None => Ok(Nullable::Absent),
+            Some(Value::Null) => Ok(Nullable::Null),
             Some(Value::Object(object)) if object.values().all(|value| value.is_string() || value.is_null()) => {
-                Ok(Some(Some(object.clone())))
+                Ok(Nullable::Given(object.clone()))
             }
             Some(_) => Err(self.wrong(name, "object_of_strings")),
         }

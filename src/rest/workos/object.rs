@@ -1,4 +1,4 @@
-//! The objects of WorkOS, from the messages of the API (contract section 4). A member that may be null is always there.
+//! The objects of `WorkOS`, from the messages of the API (contract section 4). A member that may be null is always there.
 
 use prost_types::Timestamp;
 use serde::Serialize;
@@ -70,8 +70,10 @@ pub(super) struct PasswordReset {
     id: String,
     user_id: String,
     email: String,
-    password_reset_token: String,
-    password_reset_url: String,
+    #[serde(rename = "password_reset_token")]
+    token: String,
+    #[serde(rename = "password_reset_url")]
+    url: String,
     expires_at: String,
     created_at: String,
 }
@@ -172,8 +174,8 @@ impl From<proto::PasswordReset> for PasswordReset {
             id: reset.password_reset_id,
             user_id: reset.user_id,
             email: reset.email,
-            password_reset_token: reset.password_reset_token,
-            password_reset_url: reset.password_reset_url,
+            token: reset.password_reset_token,
+            url: reset.password_reset_url,
             expires_at: time(reset.expires_at.as_ref()),
             created_at: time(reset.created_at.as_ref()),
         }

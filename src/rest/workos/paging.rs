@@ -43,16 +43,16 @@ impl Paging {
         let is_full = i32::try_from(data.len()).is_ok_and(|length| length >= self.limit);
         let before = first.filter(|_| self.after.is_some() || (self.before.is_some() && is_full));
         let after = last.filter(|_| has_more);
-        listed(json!(data), before, after)
+        listed(&json!(data), before, after)
     }
 }
 
 /// A page that can hold nothing.
 pub(super) fn none() -> Reply {
-    listed(json!([]), None, None)
+    listed(&json!([]), None, None)
 }
 
-fn listed(data: Value, before: Option<&str>, after: Option<&str>) -> Reply {
+fn listed(data: &Value, before: Option<&str>, after: Option<&str>) -> Reply {
     let metadata = json!({ "before": before, "after": after });
     Reply::json(StatusCode::OK, &json!({ "object": "list", "data": data, "list_metadata": metadata }))
 }

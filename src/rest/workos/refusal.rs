@@ -38,7 +38,7 @@ const IDS: [(&str, ErrorReason); 6] = [
     ("project_id", ErrorReason::ClientNotFound),
 ];
 
-/// A refusal in the words of WorkOS.
+/// A refusal in the words of `WorkOS`.
 pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
     let status = plain_status(&refusal);
     match refusal {
@@ -160,10 +160,11 @@ fn extras(place: Place, reason: ErrorReason, failure: &Failure) -> Map<String, V
             });
             extras.extend([errors(taken.collect())]);
         }
-        ErrorReason::InvalidField
-        | ErrorReason::NotSupported
-        | ErrorReason::ResourceNotAllowed
-        | ErrorReason::SignOutUrlNotAllowed => {
+        ErrorReason::SignOutUrlNotAllowed => {
+            let message = "return_to is not one of the pages that are allowed.";
+            extras.extend([errors(vec![json!({ "code": "return_to_invalid", "message": message })])]);
+        }
+        ErrorReason::InvalidField | ErrorReason::NotSupported | ErrorReason::ResourceNotAllowed => {
             let wrong = failure.violations.iter().map(|(field, description)| {
                 let name = wire_name(field);
                 json!({ "code": format!("{name}_invalid"), "message": format!("{name} {description}") })
@@ -176,15 +177,15 @@ fn extras(place: Place, reason: ErrorReason, failure: &Failure) -> Map<String, V
 }
 
 fn pending_members(pending: &PendingAuthentication) -> Map<String, Value> {
-    let user = pending.user.clone().unwrap_or_default();
-    let mut members = Map::from_iter([
-        ("pending_authentication_token".to_owned(), pending.pending_authentication_token.clone().into()),
-        ("email".to_owned(), user.email.into()),
-    ]);
-    if !pending.email_verification_id.is_empty() {
-        members.insert("email_verification_id".to_owned(), pending.email_verification_id.clone().into());
-    }
-    members
+    let email = pending.user.as_ref().map_or("", |user| user.email.as_str());
+    let members = [
+        ("pending_authentication_token", pending.pending_authentication_token.as_str()),
+        ("email", email),
+        ("email_verification_id", pending.email_verification_id.as_str()),
+    ];
+    // What the step does not have is absent.
+    let present = members.into_iter().filter(|(_, text)| !text.is_empty());
+    present.map(|(name, text)| (name.to_owned(), text.into())).collect()
 }
 
 fn errors(errors: Vec<Value>) -> (String, Value) {

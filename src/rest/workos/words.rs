@@ -1,4 +1,4 @@
-//! The error table of WorkOS (contract section 7): which status and which words a refusal of the API gets, and where.
+//! The error table of `WorkOS` (contract section 7): which status and which words a refusal of the API gets, and where.
 
 use http::{Method, StatusCode};
 

@@ -4,7 +4,12 @@ use http::StatusCode;
 use prost_types::FieldMask;
 use serde_json::{Map, Value};
 
-use super::{body::Body, credentials, object::User, refusal};
+use super::{
+    body::{Body, Nullable},
+    credentials,
+    object::User,
+    refusal,
+};
 use crate::{
     proto::{
         self, CheckNewPasswordRequest, CreateUserRequest, GetUserRequest, PasswordRule, SetPasswordRequest,
@@ -12,9 +17,6 @@ use crate::{
     },
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply, value::struct_of},
 };
-
-/// A member whose null means something else than its absence.
-type Nullable<T> = Option<Option<T>>;
 
 /// The members of both. `locale` counts on an update only; what else null does there is said by [`Nullable`].
 struct Given {
@@ -42,16 +44,16 @@ impl Given {
             locale: body.nullable_text("locale")?,
             password: body.text("password")?,
         };
-        let hash = body.text("password_hash")?.is_some();
-        let hash_type = body.text("password_hash_type")?.is_some();
-        let salt_position = body.text("password_salt_position")?.is_some();
-        check_password(given.password.is_some(), hash, hash_type, salt_position)?;
+        check_password(body)?;
         Ok(given)
     }
 }
 
 /// How the password is given: at most in one way, and not as a hash yet.
-fn check_password(password: bool, hash: bool, hash_type: bool, salt_position: bool) -> Result<(), Refusal> {
+fn check_password(body: &Body) -> Result<(), Refusal> {
+    let has = |name| body.text(name).map(|text| text.is_some());
+    let (password, hash, hash_type) = (has("password")?, has("password_hash")?, has("password_hash_type")?);
+    let salt_position = has("password_salt_position")?;
     let (code, message) = if password && hash {
         ("password_and_password_hash_provided", "Give password or password_hash, not both.")
     } else if password && hash_type {
@@ -69,7 +71,7 @@ fn check_password(password: bool, hash: bool, hash_type: bool, salt_position: bo
 pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let given = Given::read(&body)?;
-    let mut metadata = given.metadata.flatten().unwrap_or_default();
+    let mut metadata = given.metadata.given().unwrap_or_default();
     metadata.retain(|_, value| !value.is_null());
     let message = CreateUserRequest {
         email: Some(body.needed("email")?),
@@ -78,7 +80,7 @@ pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
         given_name: filled(given.first_name),
         family_name: filled(given.last_name),
         display_name: filled(given.name),
-        external_id: given.external_id.flatten(),
+        external_id: given.external_id.given(),
         metadata: Some(struct_of(&metadata)),
         ..Default::default()
     };
@@ -134,22 +136,22 @@ fn changes(given: &Given) -> (UserUpdate, Vec<String>) {
             *field = filled(text.clone());
         }
     }
-    if let Some(external_id) = &given.external_id {
-        name("external_id");
-        change.external_id.clone_from(external_id);
-    }
-    if let Some(locale) = &given.locale {
-        name("locale");
-        change.locale.clone_from(locale);
+    for (path, text, field) in
+        [("external_id", &given.external_id, &mut change.external_id), ("locale", &given.locale, &mut change.locale)]
+    {
+        if !matches!(text, Nullable::Absent) {
+            name(path);
+            *field = text.clone().given();
+        }
     }
     match &given.metadata {
-        None => {}
-        Some(Some(members)) if !members.is_empty() => {
+        Nullable::Absent => {}
+        Nullable::Given(members) if !members.is_empty() => {
             name("metadata_merge");
             change.metadata_merge = Some(struct_of(members));
         }
         // `{}` and null take everything away.
-        Some(_) => {
+        Nullable::Given(_) | Nullable::Null => {
             name("metadata");
             change.metadata = Some(prost_types::Struct::default());
         }

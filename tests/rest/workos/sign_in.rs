@@ -155,14 +155,14 @@ async fn guessing_a_code_ends() {
 }
 
 #[tokio::test]
-async fn a_code_of_a_sign_in_expires() {
+async fn a_stopped_sign_in_expires_with_its_code() {
     let shop = Shop::start().await;
     let stopped = shop.authenticate(by_password(GRACE, PASSWORD)).await;
     let token = &stopped.json["pending_authentication_token"];
     let code = shop.last_code_to(GRACE).await;
     let grant = json!({ "grant_type": EMAIL_VERIFICATION, "code": code, "pending_authentication_token": token });
     shop.clock.advance(Duration::minutes(11));
-    assert_eq!(refusal(&shop.authenticate(grant).await), (400, "one_time_code_expired"));
+    assert_eq!(refusal(&shop.authenticate(grant).await), (400, "invalid_pending_authentication_token"));
 }
 
 #[tokio::test]
