@@ -1,4 +1,4 @@
-//! The dialect of WorkOS.
+//! The dialect of `WorkOS`.
 
 mod email_verification;
 mod password_reset;
@@ -26,7 +26,7 @@ use crate::{
 
 const EMAIL_VERIFICATION: &str = "urn:workos:oauth:grant-type:email-verification:code";
 
-/// A customer of WorkOS who has moved.
+/// A customer of `WorkOS` who has moved.
 struct Shop(VendorApp);
 
 impl std::ops::Deref for Shop {
@@ -105,7 +105,8 @@ fn by_refresh_token(answer: &Value) -> Value {
 }
 
 fn merged(mut all: Value, more: Value) -> Value {
-    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("no object: {more}") };
+    all.as_object_mut().unwrap().extend(more);
     all
 }
 

@@ -1,4 +1,4 @@
-//! WorkOS: its official libraries for Node, Python and Rust.
+//! `WorkOS`: its official libraries for Node, Python and Rust.
 
 use serde_json::{Value, json};
 

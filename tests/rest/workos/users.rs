@@ -126,8 +126,8 @@ async fn users_are_listed_page_by_page_in_both_directions() {
     let second = list(&format!("order=asc&limit=3&after={}", everybody[2])).await;
     assert_eq!(ids(&second), everybody[3..6]);
     assert_eq!(second["list_metadata"], json!({ "before": everybody[3], "after": everybody[5] }));
-    let last = list(&format!("order=asc&limit=3&after={}", everybody[5])).await;
-    assert_eq!((ids(&last), &last["list_metadata"]["after"]), (everybody[6..].to_vec(), &Value::Null));
+    let third = list(&format!("order=asc&limit=3&after={}", everybody[5])).await;
+    assert_eq!((ids(&third), &third["list_metadata"]["after"]), (everybody[6..].to_vec(), &Value::Null));
     let back = list(&format!("order=asc&limit=3&before={}", everybody[3])).await;
     assert_eq!(ids(&back), everybody[..3]);
 
