@@ -7,7 +7,7 @@ use crate::sources;
 
 const DIALECTS: [&str; 4] = ["workos", "stytch", "descope", "transmit"];
 /// Those whose page is not written yet.
-const AWAITED: [&str; 3] = ["workos", "descope", "transmit"];
+const AWAITED: [&str; 2] = ["workos", "transmit"];
 
 struct Row {
     call: String,

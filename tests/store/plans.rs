@@ -8,7 +8,7 @@ use signet::store::Store;
 use super::support::{Engine, TestStore};
 
 /// Every hot query, with the index it is to use on PostgreSQL. SQLite calls that of a primary key by another name.
-const INDEXES: [(&str, &str); 22] = [
+const INDEXES: [(&str, &str); 25] = [
     ("client by secret", "ix_client_secrets_secret_hash"),
     ("public client of a project", "ix_clients_project_id"),
     ("account by identifier", "identifiers_pkey"),

@@ -149,3 +149,26 @@ fn described(code: &str) -> &'static str {
 fn message(failure: &Failure) -> &str {
     if failure.reason == ErrorReason::InvalidCredentials { "Invalid signin credentials" } else { &failure.message }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_code_with_a_meaning_and_none_makes_libraries_repeat_the_call() {
+        let reasons: Vec<_> = (0..100).filter_map(|number| ErrorReason::try_from(number).ok()).collect();
+        assert!(reasons.len() > 30, "{reasons:?}");
+        for path in [
+            "/v1/auth/password/signin",
+            "/v1/auth/otp/update/email",
+            "/v1/mgmt/user/create",
+            "/v1/mgmt/user/update/status",
+        ] {
+            for reason in &reasons {
+                let (status, code) = status_and_code(path, *reason);
+                assert!((400..=500).contains(&status), "{reason:?}: {status}");
+                assert_ne!(described(code), "Request failed", "{reason:?}: {code}");
+            }
+        }
+    }
+}

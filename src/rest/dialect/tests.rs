@@ -5,6 +5,7 @@ use http::{Request, header};
 use uuid::Uuid;
 
 use super::*;
+use crate::id_form;
 
 /// Paths that belong to one dialect, whatever the credentials.
 const OWN: [(&str, &[&str]); 5] = [
@@ -164,6 +165,7 @@ fn credentials() -> Vec<(String, Option<&'static str>)> {
         (format!("Bearer {project}"), Some("descope")),
         (format!("bearer {project}:eyJ.eyJ.sig"), Some("descope")),
         (format!("Bearer {project}:jwt:key"), Some("descope")),
+        (format!("Bearer P{}:key", "z".repeat(27)), Some("descope")),
         ("Bearer eyJhbGciOiJSUzI1NiJ9.eyJ.sig".into(), Some("transmit")),
         ("Bearer project_01M7ZZMBGZEXJTRRC87K87YW5F:secret".into(), Some("transmit")),
         (format!("Bearer {}", &project[..27]), Some("transmit")),
