@@ -2,14 +2,21 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::rest::incoming::Head;
+use crate::{id_form, rest::incoming::Head};
 
 /// What an API key starts with; the client's secret follows.
 const KEY_PREFIX: &str = "sk_";
 
 /// The `authorization` of a call with an API key, which is the client's secret. Empty without one: the API refuses that.
 pub(super) fn of_api_key(head: &Head) -> String {
-    head.bearer().map(|key| format!("Bearer {}", secret_of(key))).unwrap_or_default()
+    // A project alone, which the API takes too, is no key: everybody knows it.
+    let key = head.bearer().filter(|key| !names_a_project(key));
+    key.map(|key| format!("Bearer {}", secret_of(key))).unwrap_or_default()
+}
+
+fn names_a_project(key: &str) -> bool {
+    let project = key.split(':').next().unwrap_or_default();
+    id_form::parse_canonical("project", project).is_some() || id_form::parse_descope('P', project).is_some()
 }
 
 /// The `authorization` of a client that says who it is in the body, or may leave its secret to the header (contract section 2).
@@ -50,6 +57,11 @@ mod tests {
         assert_eq!(of_api_key(&head(Some("bearer abc"))), "Bearer abc");
         assert_eq!(of_api_key(&head(Some("Basic YTpi"))), "");
         assert_eq!(of_api_key(&head(None)), "");
+        let project = uuid::Uuid::from_u128(7);
+        for known in [id_form::canonical("project", project), id_form::descope('P', project)] {
+            assert_eq!(of_api_key(&head(Some(&format!("Bearer {known}")))), "");
+            assert_eq!(of_api_key(&head(Some(&format!("Bearer {known}:abc")))), "");
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ async fn without_the_api_key_nothing_is_done() {
             ("wrong", call().bearer("sk_made_up")),
             ("another scheme", call().basic(&client_id, &secret)),
             ("two", call().bearer(&shop.api_key()).bearer("sk_made_up")),
+            ("a project", call().bearer(&shop.project_id.to_string())),
             ("of the public client", call().bearer(&shop.public_client_id)),
         ];
         for (kind, call) in calls {
