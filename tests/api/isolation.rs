@@ -175,6 +175,8 @@ impl Victim {
         match field.name() {
             "additional_factor"
             | "all_sessions"
+            | "allow_sign_up"
+            | "application_sends_mail"
             | "must_change"
             | "password_must_change"
             | "require_email_verification"
@@ -190,11 +192,19 @@ impl Victim {
             | "revoke_other_sessions"
             | "without_mail"
             | "rotate_refresh_tokens" => Value::Bool(true),
-            "password_reset_urls" => Value::List(vec![Value::String("https://app.example/reset".into())]),
-            "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
-            "client_type" | "method" | "order" | "password_policy" | "refresh_token_format" | "signing_algorithm" => {
-                Value::EnumNumber(1)
+            "allowed_origins" => Value::List(vec![Value::String("https://app.example".into())]),
+            "password_reset_urls" | "sign_out_urls" => {
+                Value::List(vec![Value::String("https://app.example/reset".into())])
             }
+            "allowed_resources" => Value::List(vec![Value::String("https://api.example/".into())]),
+            "client_type"
+            | "method"
+            | "order"
+            | "password_policy"
+            | "refresh_token_format"
+            | "signing_algorithm"
+            | "token_delivery"
+            | "token_profile" => Value::EnumNumber(1),
             // That there is a password.
             "expectation" => Value::EnumNumber(2),
             "statuses" => Value::List(vec![Value::EnumNumber(1)]),

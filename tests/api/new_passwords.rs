@@ -2,17 +2,17 @@
 
 use rstest::rstest;
 use signet::proto::{
-    CheckNewPasswordRequest, ClientType, CreateClientRequest, GetSignInSettingsRequest, GetUserRequest,
-    PasswordExpectation, PasswordPolicy, PasswordRule, PasswordViolation, ProjectSettings, SetPasswordRequest,
-    TokenProfile,
+    CheckNewPasswordRequest, GetSignInSettingsRequest, GetUserRequest, PasswordExpectation, PasswordPolicy,
+    PasswordRule, PasswordViolation, ProjectSettings, SetPasswordRequest, TokenProfile,
 };
 use tonic::Code;
 use tonic_types::pb::ErrorInfo;
 
 use crate::{
     refresh::set,
+    session_options::application,
     sign_in::{email, try_password},
-    support::{ADA, Engine, TestApp, basic, detail, field_violations, reason},
+    support::{ADA, Caller, Engine, TestApp, detail, field_violations, reason},
 };
 
 const NEW: &str = "an entirely new one";
@@ -139,11 +139,10 @@ async fn a_password_can_be_tried_before_it_is_set(#[values(Engine::Sqlite, Engin
 #[tokio::test]
 async fn a_sign_in_page_learns_what_holds_for_its_client(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let settings = async |authorization: &str| {
-        let request = GetSignInSettingsRequest {};
-        app.caller(Some(authorization)).auth.get_sign_in_settings(request).await.unwrap().into_inner()
+    let settings = async |caller: Caller| {
+        caller.auth.clone().get_sign_in_settings(GetSignInSettingsRequest {}).await.unwrap().into_inner()
     };
-    let known = settings(&app.fixture.public).await;
+    let known = settings(app.public()).await;
     assert_eq!((known.project_id, known.project_name.as_str()), (app.fixture.project_id.to_string(), "Example"));
     assert_eq!((known.password_length_min, known.password_length_max), (8, 1024));
     assert_eq!((known.allow_sign_up, known.require_email_verification), (false, true));
@@ -154,7 +153,7 @@ async fn a_sign_in_page_learns_what_holds_for_its_client(#[values(Engine::Sqlite
         ..Default::default()
     };
     set(&app, &["allow_sign_up", "password_policy"], changed).await;
-    let known = settings(&app.fixture.public).await;
+    let known = settings(app.public()).await;
     assert_eq!((known.password_length_min, known.allow_sign_up), (15, true));
 
     for (profile, asks) in [
@@ -164,18 +163,10 @@ async fn a_sign_in_page_learns_what_holds_for_its_client(#[values(Engine::Sqlite
         (TokenProfile::Descope, false),
         (TokenProfile::Transmit, false),
     ] {
-        let request = CreateClientRequest {
-            project_id: app.fixture.project_id.to_string(),
-            name: "page".into(),
-            client_type: ClientType::Public.into(),
-            token_profile: profile.into(),
-            ..Default::default()
-        };
-        let client = app.operator().projects.create_client(request).await.unwrap().into_inner().client.unwrap();
-        let client = basic(&client.client_id, &String::new().into());
-        assert_eq!(settings(&client).await.require_email_verification, asks, "{profile:?}");
+        let client = application(&app, profile).await;
+        assert_eq!(settings(client).await.require_email_verification, asks, "{profile:?}");
     }
     let off = ProjectSettings { require_email_verification: Some(false), ..Default::default() };
     set(&app, &["require_email_verification"], off).await;
-    assert!(!settings(&app.fixture.public).await.require_email_verification);
+    assert!(!settings(app.public()).await.require_email_verification);
 }
