@@ -98,12 +98,12 @@ mod tests {
             (r#"{"list": [1, 8675309]}"#, "list[1]: expected u8"),
             (r#"{"numbers": {"a": "8675309"}}"#, "numbers.a: expected u8"),
             (r#"{"address": "8675309"}"#, "address: has a value that cannot stand here"),
-            (r#"{"flag": true, "flag": true}"#, "flag: duplicate field `flag`"),
-            ("[8675309]", "[0]: expected a string"),
+            (r#"{"flag": true, "flag": true}"#, "duplicate field `flag`"),
+            ("[8675309]", "expected a string"),
             ("8675309", "expected an object"),
             (r#""8675309""#, "expected an object"),
             (r#"{"password": "8675309"#, "EOF while parsing a string at line 1 column 21"),
-            (r#"{"password": 8675309x}"#, "expected `,` or `}` at line 1 column 21"),
+            (r#"{"list": [1 8675309]}"#, "expected `,` or `]` at line 1 column 13"),
             ("{} 8675309", "trailing characters at line 1 column 4"),
         ];
         for (text, expected) in table {
@@ -111,7 +111,6 @@ mod tests {
             assert!(!told.contains("8675309"), "{text}: {told}");
             assert!(told.ends_with(expected), "{text}: {told}");
             if let Ok(value) = serde_json::from_str::<Value>(text)
-                && !text.contains("duplicate")
                 && value != serde_json::json!({"flag": true})
             {
                 let told = from_value::<Body>(value).unwrap_err();
