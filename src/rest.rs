@@ -14,6 +14,7 @@ mod failure;
 mod incoming;
 mod keys;
 mod listener;
+mod reading;
 mod reply;
 mod route;
 #[cfg(test)]

@@ -54,12 +54,14 @@ pub(super) fn dialect_of(head: &Head) -> &'static Dialect {
     if head.bearer().is_some() {
         return &transmit::DIALECT;
     }
-    // Without credentials it will be refused: in the words of whoever alone knows the path.
-    let known: Vec<_> = [&stytch::DIALECT, &descope::DIALECT, &transmit::DIALECT]
-        .into_iter()
-        .filter(|dialect| knows(dialect.routes, path))
-        .collect();
-    if let [only] = known.as_slice() { only } else { &transmit::DIALECT }
+    // Without credentials it will be refused: in the words of whoever alone knows the call, or else the path with another method.
+    let only = |method| {
+        let mut known = [&stytch::DIALECT, &descope::DIALECT, &transmit::DIALECT]
+            .into_iter()
+            .filter(|dialect| knows(dialect.routes, method, path));
+        known.next().filter(|_| known.next().is_none())
+    };
+    only(Some(&head.method)).or_else(|| only(None)).unwrap_or(&transmit::DIALECT)
 }
 
 /// True for `P<27 characters>[:...]` (Descope contract, section 2): also for a project that cannot be ours, such as one of the vendor

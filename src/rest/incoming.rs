@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, header, request::Parts};
 use serde::de::DeserializeOwned;
 use tonic::metadata::MetadataValue;
 
-use super::failure::Refusal;
+use super::{failure::Refusal, reading};
 
 /// Headers that go with a request from one API to the other: the trace it belongs to (W3C Trace Context), the web page it comes from,
 /// and the key by which repetitions are known.
@@ -103,7 +103,7 @@ impl Incoming {
     /// The body as JSON; an empty one counts as `{}`, whatever its content type says.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let body: &[u8] = if self.body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| Refusal::Body(error.to_string()))
+        reading::from_slice(body).map_err(Refusal::Body)
     }
 
     /// The body as a form (`application/x-www-form-urlencoded`), as JSON members that are strings. A repeated name is refused (RFC 6749,
@@ -115,7 +115,7 @@ impl Incoming {
                 return Err(Refusal::Body(format!("{name} is given twice")));
             }
         }
-        serde_json::from_value(members.into()).map_err(|error| Refusal::Body(error.to_string()))
+        reading::from_value(members.into()).map_err(Refusal::Body)
     }
 
     /// True if the body says that it is a form.

@@ -15,6 +15,9 @@ use super::{
 /// The answer of a handler, on its way.
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send + 'a>>;
 
+/// What a path holds at the places that a pattern names, decoded.
+pub(super) type Parameters = Vec<(&'static str, String)>;
+
 /// A method and a path with the handler that answers them. The tables of routes are what `docs/compatibility` is held against.
 #[derive(Clone)]
 pub(super) struct Route {
@@ -24,20 +27,30 @@ pub(super) struct Route {
     pub(super) handler: for<'a> fn(&'a Api, &'a Incoming) -> Answering<'a>,
 }
 
-/// A table of routes: `routes![POST "/v1/users" => users::create, ...]`.
+/// A table of routes: `routes![POST "/v1/users" => users::create, ...]`. After `also below "/prefix";` every path stands there a second
+/// time, with that in front.
 macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path),* $(,)?) => {
-        &[$($crate::rest::route::Route {
+    (@one $method:ident, $path:expr, $handler:path) => {
+        $crate::rest::route::Route {
             method: http::Method::$method,
             path: $path,
             handler: |api, incoming| Box::pin($handler(api, incoming)),
-        }),*]
+        }
+    };
+    (also below $prefix:literal; $($method:ident $path:literal => $handler:path),* $(,)?) => {
+        &[$(
+            $crate::rest::route::routes!(@one $method, $path, $handler),
+            $crate::rest::route::routes!(@one $method, concat!($prefix, $path), $handler),
+        )*]
+    };
+    ($($method:ident $path:literal => $handler:path),* $(,)?) => {
+        &[$($crate::rest::route::routes!(@one $method, $path, $handler)),*]
     };
 }
 pub(super) use routes;
 
 /// The parameters of a path, if it fits the pattern.
-fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
+pub(super) fn matched(pattern: &'static str, path: &str) -> Option<Parameters> {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
     let mut parameters = Vec::new();
     loop {
@@ -72,16 +85,14 @@ pub(super) fn methods(routes: &'static [Route], path: &str) -> String {
     methods.join(", ")
 }
 
-/// True if some route of the table has this path, whatever its method.
-pub(super) fn knows(routes: &'static [Route], path: &str) -> bool {
-    routes.iter().any(|route| matched(route.path, path).is_some())
+/// True if some route of the table has this path: with that method, or with any if none is given.
+pub(super) fn knows(routes: &'static [Route], method: Option<&Method>, path: &str) -> bool {
+    let fits = |route: &Route| method.is_none_or(|method| route.method == *method);
+    routes.iter().any(|route| fits(route) && matched(route.path, path).is_some())
 }
 
 /// Finds the route of a request. Of two that fit, the one with a literal segment where the other has a parameter comes first in its table.
-pub(super) fn find(
-    routes: &'static [Route],
-    head: &Head,
-) -> Result<(&'static Route, Vec<(&'static str, String)>), Refusal> {
+pub(super) fn find(routes: &'static [Route], head: &Head) -> Result<(&'static Route, Parameters), Refusal> {
     if is_ambiguous(&head.path) {
         return Err(Refusal::NotFound);
     }

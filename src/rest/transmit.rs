@@ -13,32 +13,15 @@ use serde::Deserialize;
 use super::{
     dialect::Dialect,
     incoming::{Head, Incoming},
-    route::Route,
+    route::routes,
 };
 use crate::proto::ClientContext;
-
-/// A table in which every path stands twice.
-macro_rules! twice {
-    ($($method:ident $path:literal => $handler:path),* $(,)?) => {
-        &[$(
-            Route {
-                method: http::Method::$method,
-                path: $path,
-                handler: |api, incoming| Box::pin($handler(api, incoming)),
-            },
-            Route {
-                method: http::Method::$method,
-                path: concat!("/cis", $path),
-                handler: |api, incoming| Box::pin($handler(api, incoming)),
-            },
-        )*]
-    };
-}
 
 /// The dialect.
 pub(super) static DIALECT: Dialect = Dialect {
     name: "transmit",
-    routes: twice![
+    routes: routes![
+        also below "/cis";
         POST "/oidc/token" => oauth::token,
         GET "/oidc/jwks" => oauth::key_set,
         GET "/oidc/.well-known/openid-configuration" => oauth::discovery,
@@ -107,3 +90,6 @@ impl From<ClientAttributes> for ClientContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

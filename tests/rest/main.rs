@@ -20,5 +20,6 @@ mod stytch;
 mod transmit;
 mod vendor_app;
 mod workos;
+mod wrong_types;
 
 use api::support;

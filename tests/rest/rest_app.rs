@@ -20,7 +20,10 @@ use http_body_util::BodyExt as _;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use signet::{
-    domain::client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
+    domain::{
+        client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
+        id::ProjectId,
+    },
     random::Random,
     rest::{self, RestSettings},
     usecase::clients::{NewClient, create_client},
@@ -46,6 +49,13 @@ impl RestApp {
         let upstream = rest::upstream::in_process(behind.routes());
         let router = rest::router(upstream, Random::System, RestSettings::default());
         Self { behind, router }
+    }
+
+    /// The same app, with the keys of that project at the root.
+    pub(crate) fn with_default_project(mut self, project: ProjectId) -> Self {
+        let settings = RestSettings { default_project: project.to_string(), ..RestSettings::default() };
+        self.router = rest::router(rest::upstream::in_process(self.behind.routes()), Random::System, settings);
+        self
     }
 
     /// Makes a client of the project; gives its id, and its secret, which is empty for a public one.

@@ -1,12 +1,16 @@
 //! The dialect of Transmit Security: its shapes, and what must not show in them.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use signet::domain::client::TokenProfile;
+use signet::domain::{
+    client::{TokenDelivery, TokenProfile},
+    project::ProjectSettings,
+};
 
 use crate::{
-    rest_app::Answer,
+    rest_app::{Answer, RestApp},
     shape::shape,
-    support::{ADA, PASSWORD},
+    support::{ADA, Engine, PASSWORD},
     vendor_app::VendorApp,
 };
 
@@ -18,7 +22,10 @@ struct BackEnd {
 
 impl BackEnd {
     async fn start() -> Self {
-        let app = VendorApp::start(TokenProfile::Transmit).await;
+        Self::of(VendorApp::start(TokenProfile::Transmit).await).await
+    }
+
+    async fn of(app: VendorApp) -> Self {
         let granted = grant(&app, &[("grant_type", "client_credentials")]).await;
         assert_eq!(granted.status, 200, "{}", granted.text());
         insta::assert_json_snapshot!("transmit_client_token", shape(&granted));
@@ -27,6 +34,14 @@ impl BackEnd {
 
     async fn post(&self, path: &str, body: Value) -> Answer {
         self.app.post(path).bearer(&self.token).json(&body).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Answer {
+        self.app.put(path).bearer(&self.token).json(&body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.app.get(path).bearer(&self.token).await
     }
 
     async fn sign_in(&self, body: Value) -> Answer {
@@ -94,8 +109,11 @@ async fn the_answers_about_users_and_passwords() {
 async fn refusals_have_the_form_of_their_endpoint() {
     let back_end = BackEnd::start().await;
     let app = &back_end.app;
+    let wrong = [("grant_type", "client_credentials"), ("client_id", app.client_id.as_str()), ("client_secret", "x")];
     let refusals = [
-        ("transmit_wrong_secret", grant(app, &[("grant_type", "client_credentials"), ("client_secret", "x")]).await),
+        ("transmit_wrong_secret", app.post("/oidc/token").form(&wrong).await),
+        ("transmit_secret_twice", grant(app, &[("grant_type", "client_credentials"), ("client_secret", "x")]).await),
+        ("transmit_no_username", back_end.sign_in(json!({"password": PASSWORD})).await),
         ("transmit_unsupported_grant", grant(app, &[("grant_type", "password")]).await),
         ("transmit_bad_refresh_grant", grant(app, &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await),
         ("transmit_wrong_password", back_end.sign_in(json!({"username": "ada", "password": "wrong, quite"})).await),
@@ -128,9 +146,37 @@ async fn transmit_unknown_user_and_wrong_password_cost_the_same_and_look_the_sam
 }
 
 #[tokio::test]
-async fn keys_and_discovery_are_served_to_everybody() {
+async fn keys_and_discovery_of_the_default_project_are_served_to_everybody() {
+    let app = VendorApp::start(TokenProfile::Transmit).await.at_the_root();
+    let own = app.get(&format!("/projects/{}/.well-known/jwks.json", app.project_id)).await;
+    for path in ["/oidc/jwks", "/cis/oidc/jwks"] {
+        let keys = app.get(path).await;
+        assert_eq!((keys.status, &keys.json), (200, &own.json), "{}", keys.text());
+        assert_eq!((&keys.json["keys"][0]["kty"], &keys.json["keys"][0]["alg"]), (&json!("RSA"), &json!("RS256")));
+        assert_eq!(keys.header("cache-control"), "public, max-age=300");
+    }
+    let own = app.get(&format!("/projects/{}/.well-known/openid-configuration", app.project_id)).await;
+    for path in ["/oidc/.well-known/openid-configuration", "/cis/oidc/.well-known/openid-configuration"] {
+        let metadata = app.get(path).await;
+        assert_eq!((metadata.status, &metadata.json["issuer"]), (200, &own.json["issuer"]), "{}", metadata.text());
+        assert_eq!(metadata.json["grant_types_supported"], json!(["client_credentials", "refresh_token"]));
+        assert!(metadata.json["jwks_uri"].as_str().unwrap().ends_with("/cis/oidc/jwks"), "{}", metadata.text());
+    }
+}
+
+#[tokio::test]
+async fn keys_at_the_root_are_of_rsa_alone() {
+    let app = RestApp::start(Engine::Sqlite).await.unwrap();
+    let (project, own) =
+        (app.fixture.project_id, format!("/projects/{}/.well-known/jwks.json", app.fixture.project_id));
+    assert_eq!(app.get(&own).await.json["keys"][0]["kty"], "OKP");
+    let keys = app.with_default_project(project).get("/cis/oidc/jwks").await;
+    assert_eq!((keys.status, &keys.json), (200, &json!({"keys": []})));
+}
+
+#[tokio::test]
+async fn of_several_projects_none_is_at_the_root_unless_the_settings_name_it() {
     let app = VendorApp::start(TokenProfile::Transmit).await;
-    // This server has several projects: which one would that be?
     for path in ["/cis/oidc/jwks", "/oidc/.well-known/openid-configuration"] {
         let answer = app.get(path).await;
         assert_eq!((answer.status, answer.json["error"].is_string()), (404, true), "{}", answer.text());
@@ -195,4 +241,131 @@ async fn a_refresh_token_that_was_replaced_ends_the_session() {
         let refused = refresh(token).await;
         assert_eq!((refused.status, &refused.json["error_code"]), (400, &json!(400)), "{}", refused.text());
     }
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_read_is_one_that_is_not_there() {
+    let back_end = BackEnd::start().await;
+    let app = &back_end.app;
+    for id in ["nobody", "user_01M7ZZMBNVEP7TMCP4KZTGWZT8"] {
+        let (user, password) = (format!("/v1/users/{id}"), json!({"password": "quite another one"}));
+        let with_username = json!({"password": "quite another one", "username": "eve"});
+        let path = |rest: &str| format!("{user}{rest}");
+        let classic = [
+            back_end.get(&user).await,
+            back_end.put(&user, json!({"language": "pl"})).await,
+            back_end.put(&user, json!({})).await,
+            app.delete(&path("/apps")).bearer(&back_end.token).await,
+            back_end.post(&path("/emails/ada@example.com/verify"), json!({})).await,
+            back_end.post(&path("/phone-numbers/+12025550177/verify"), json!({})).await,
+        ];
+        for answer in &classic {
+            assert_eq!((answer.status, &answer.json), (404, &json!({"message": "User not found", "error_code": 404})));
+        }
+        let coded = [
+            back_end.post(&path("/password"), password.clone()).await,
+            back_end.put(&path("/password"), password).await,
+            back_end.put(&path("/password"), with_username).await,
+        ];
+        let expected = json!({"error_code": "user_not_found", "message": "User not found"});
+        for answer in &coded {
+            assert_eq!((answer.status, &answer.json), (404, &expected));
+        }
+    }
+    for path in ["/v1/auth/users/nobody/sessions", "/v1/sessions/nobody"] {
+        for answer in [back_end.get(path).await, app.delete(path).bearer(&back_end.token).await] {
+            assert_eq!((answer.status, &answer.json["error_code"]), (404, &json!(404)), "{path}: {}", answer.text());
+        }
+    }
+    let unknown = format!("/v1/users/{}/emails/nobody@example.com/verify", app.ada);
+    assert_eq!(back_end.post(&unknown, json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_client_without_a_secret_gets_no_token() {
+    let app = VendorApp::start(TokenProfile::Transmit).await;
+    for id in [&app.client_id, &app.public_client_id] {
+        let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", "")];
+        for refused in
+            [app.post("/oidc/token").form(&form).await, app.post("/oidc/token").basic(id, "").form(&form[..1]).await]
+        {
+            assert_eq!((refused.status, &refused.json["error"]), (401, &json!("invalid_client")), "{}", refused.text());
+            assert!(refused.header("www-authenticate").starts_with("Basic"), "{}", refused.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused_leaves_the_username_as_it_was() {
+    let back_end = BackEnd::start().await;
+    let created = back_end.post("/v1/users", json!({"username": "eve", "email": "eve@example.com"})).await;
+    let eve = format!("/v1/users/{}", created.json["result"]["user_id"].as_str().unwrap());
+    let username = async || back_end.get(&eve).await.json["result"]["username"].as_str().unwrap().to_owned();
+    let password = format!("{eve}/password");
+    let body = |password: &str, name: &str| json!({"password": password, "username": name, "force_replace": false});
+
+    let missing = back_end.put(&password, body("quite another one", "eva")).await;
+    let code = "auth_password_already_configured";
+    assert_eq!((missing.status, &missing.json["error_code"]), (409, &json!(code)), "{}", missing.text());
+    // Too short, like the address, and like the new name.
+    for weak in ["short", "eve@example.com", "evangeline-the-first"] {
+        let refused = back_end.post(&password, body(weak, "evangeline-the-first")).await;
+        let told = (refused.status, &refused.json["error_code"]);
+        assert_eq!(told, (400, &json!("auth_password_weak")), "{weak}: {}", refused.text());
+        assert!(!refused.text().contains(weak), "{}", refused.text());
+    }
+    let taken = back_end.post(&password, body("quite another one", "ada")).await;
+    assert_eq!((taken.status, username().await.as_str()), (409, "eve"), "{}", taken.text());
+    assert_eq!(back_end.sign_in(json!({"username": "eve", "password": "quite another one"})).await.status, 400);
+
+    assert_eq!(back_end.post(&password, body("quite another one", "eva")).await.status, 201);
+    assert_eq!(back_end.post(&password, body("and yet another one", "evi")).await.status, 409);
+    assert_eq!(username().await, "eva");
+    assert_eq!(back_end.put(&password, body("and yet another one", "evi")).await.status, 200);
+    assert_eq!(back_end.sign_in(json!({"username": "evi", "password": "and yet another one"})).await.status, 200);
+}
+
+/// The audience of a token, unverified.
+fn audience(token: &Value) -> Value {
+    let payload = URL_SAFE_NO_PAD.decode(token.as_str().unwrap().split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()["aud"].clone()
+}
+
+#[tokio::test]
+async fn an_allowed_resource_becomes_the_audience() {
+    let resource = "https://orders.example/";
+    let settings = ProjectSettings { allowed_resources: vec![resource.into()], ..ProjectSettings::default() };
+    let app = VendorApp::start_with(TokenProfile::Transmit, TokenDelivery::Body, settings).await;
+    let back_end = BackEnd::of(app).await;
+    let granted = grant(&back_end.app, &[("grant_type", "client_credentials"), ("resource", resource)]).await;
+    assert_eq!((granted.status, audience(&granted.json["access_token"])), (200, json!(resource)), "{}", granted.text());
+
+    let body = json!({"username": "ada", "password": PASSWORD, "resource": resource});
+    let signed_in = back_end.sign_in(body.clone()).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text());
+    assert_eq!(audience(&signed_in.json["access_token"]), json!(resource));
+    assert_eq!(audience(&signed_in.json["id_token"]), json!(back_end.app.client_id));
+    let session = json!({"session_id": signed_in.json["session_id"], "resource": resource});
+    let resumed = back_end.post("/v1/auth/session/authenticate", session).await;
+    assert_eq!(audience(&resumed.json["access_token"]), json!(resource), "{}", resumed.text());
+    let other = back_end.sign_in(json!({"username": "ada", "password": PASSWORD})).await;
+    assert_eq!(audience(&other.json["access_token"]), json!("userid-api"));
+    let refused =
+        back_end.sign_in(json!({"username": "ada", "password": PASSWORD, "resource": "https://no.example/"})).await;
+    assert_eq!((refused.status, &refused.json["error_code"]), (400, &json!("system_invalid_input")));
+}
+
+#[tokio::test]
+async fn an_update_replaces_objects_and_merges_custom_data() {
+    let back_end = BackEnd::start().await;
+    let new = json!({
+        "username": "eve", "name": {"first_name": "Eve", "middle_name": "M", "last_name": "Adams"},
+        "custom_data": {"plan": "free", "seats": 5}
+    });
+    let created = back_end.post("/v1/users", new).await;
+    let path = format!("/v1/users/{}", created.json["result"]["user_id"].as_str().unwrap());
+    let updated = back_end.put(&path, json!({"name": {"first_name": "Eva"}, "custom_data": {"plan": "paid"}})).await;
+    let user = &updated.json["result"];
+    assert_eq!(user["name"], json!({"first_name": "Eva"}), "{}", updated.text());
+    assert_eq!((&user["custom_data"], &user["username"]), (&json!({"plan": "paid", "seats": 5}), &json!("eve")));
 }

@@ -97,6 +97,11 @@ impl VendorApp {
         let grace = user(&[(IdentifierKind::Email, GRACE, false)]).await;
         Self { project_id: project.id, client_id, secret, public_client_id, ada, grace, app }
     }
+
+    /// The same app, with the keys of its project at the root.
+    pub(crate) fn at_the_root(self) -> Self {
+        Self { app: self.app.with_default_project(self.project_id), ..self }
+    }
 }
 
 impl Deref for VendorApp {

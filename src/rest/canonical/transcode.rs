@@ -19,7 +19,7 @@ use super::{
     query::{self, Wrong},
     status,
 };
-use crate::rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply};
+use crate::rest::{api::Api, failure::Refusal, incoming::Incoming, reading, reply::Reply};
 
 /// Answers a request of any RPC.
 pub(super) async fn call(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
@@ -70,26 +70,23 @@ fn from_body(descriptor: MessageDescriptor, body: &[u8]) -> Result<DynamicMessag
     let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(body);
     let message = read(descriptor, &mut json)?;
-    json.end().map_err(|error| Wrong { name: String::new(), why: error.to_string() })?;
+    json.end().map_err(|error| Wrong { name: String::new(), why: reading::problem(&error) })?;
     Ok(message)
 }
 
 fn read<'de, D>(descriptor: MessageDescriptor, json: D) -> Result<DynamicMessage, Wrong>
 where
-    D: serde::Deserializer<'de>,
-    D::Error: std::fmt::Display,
+    D: serde::Deserializer<'de, Error = serde_json::Error>,
 {
     let options = DeserializeOptions::new();
     let mut track = serde_path_to_error::Track::new();
     let json = serde_path_to_error::Deserializer::new(json, &mut track);
     DynamicMessage::deserialize_with_options(descriptor, json, &options).map_err(|error| {
-        let (path, said) = (track.path().to_string(), error.to_string());
-        // `.` is the whole, and a question mark what has no name.
-        let path = path.trim_end_matches(['.', '?']);
+        let (path, said) = (reading::place(&track.path()), error.to_string());
         // The field that there is not is part of the name, like one that holds something wrong.
         match said.strip_prefix("unrecognized field name '").and_then(|rest| rest.split_once('\'')) {
-            Some((field, _)) => Wrong { name: joined(path, field), why: "is not a field of this call".into() },
-            None => Wrong { name: path.to_owned(), why: said },
+            Some((field, _)) => Wrong { name: joined(&path, field), why: "is not a field of this call".into() },
+            None => Wrong { name: path, why: reading::problem(&error) },
         }
     })
 }

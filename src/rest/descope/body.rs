@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::rest::{failure::Refusal, incoming::Incoming};
+use crate::rest::{failure::Refusal, incoming::Incoming, reading};
 
 /// Names that mean the same, with the one that our types read.
 const ALIASES: [(&str, &str); 5] = [
@@ -23,7 +23,7 @@ pub(super) fn body<T: DeserializeOwned>(incoming: &Incoming) -> Result<T, Refusa
         return Err(Refusal::Body("the body must be a JSON object".to_owned()));
     }
     normalise(&mut value);
-    serde_json::from_value(value).map_err(|error| Refusal::Body(error.to_string()))
+    reading::from_value(value).map_err(Refusal::Body)
 }
 
 fn normalise(value: &mut Value) {

@@ -1,11 +1,19 @@
 //! Every path of every contract with each form of credentials.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{Request, header};
+use http::{Method, Request, header};
 use uuid::Uuid;
 
 use super::*;
-use crate::id_form;
+use crate::{id_form, rest::route::matched};
+
+/// The pages of `docs/compatibility`: their rows are all of the calls of the contracts, whether they are served yet or not.
+const PAGES: [(&str, &str); 4] = [
+    ("workos", include_str!("../../../docs/compatibility/workos.md")),
+    ("stytch", include_str!("../../../docs/compatibility/stytch.md")),
+    ("descope", include_str!("../../../docs/compatibility/descope.md")),
+    ("transmit", include_str!("../../../docs/compatibility/transmit.md")),
+];
 
 /// Paths that belong to one dialect, whatever the credentials.
 const OWN: [(&str, &[&str]); 5] = [
@@ -86,59 +94,6 @@ const OWN: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// Paths below `/v1`, with the contracts that have them: `s`tytch, `d`escope, `t`ransmit. The credentials decide.
-const SHARED: [(&str, &str); 49] = [
-    ("/v1/auth/accesskey/exchange", "d"),
-    ("/v1/auth/link/email/send", "t"),
-    ("/v1/auth/logout", "dt"),
-    ("/v1/auth/logoutall", "d"),
-    ("/v1/auth/me", "d"),
-    ("/v1/auth/me/history", "d"),
-    ("/v1/auth/me/tenants", "d"),
-    ("/v1/auth/otp/authenticate", "t"),
-    ("/v1/auth/otp/send", "t"),
-    ("/v1/auth/otp/signin/email", "d"),
-    ("/v1/auth/otp/update/email", "d"),
-    ("/v1/auth/otp/verify/email", "d"),
-    ("/v1/auth/password/authenticate", "t"),
-    ("/v1/auth/password/login", "t"),
-    ("/v1/auth/password/policy", "d"),
-    ("/v1/auth/password/register", "t"),
-    ("/v1/auth/password/replace", "d"),
-    ("/v1/auth/password/reset", "dt"),
-    ("/v1/auth/password/reset/email/link", "t"),
-    ("/v1/auth/password/reset/email/otp/validate", "t"),
-    ("/v1/auth/password/signin", "d"),
-    ("/v1/auth/password/signup", "d"),
-    ("/v1/auth/password/update", "d"),
-    ("/v1/auth/password/validate", "t"),
-    ("/v1/auth/refresh", "d"),
-    ("/v1/auth/session/authenticate", "t"),
-    ("/v1/auth/session/logout", "t"),
-    ("/v1/auth/tenant/select", "d"),
-    ("/v1/auth/token/refresh", "t"),
-    ("/v1/auth/try-refresh", "d"),
-    ("/v1/auth/users/1/sessions", "t"),
-    ("/v1/auth/validate", "d"),
-    ("/v1/magic_links/authenticate", "s"),
-    ("/v1/otps/authenticate", "s"),
-    ("/v1/passwords", "s"),
-    ("/v1/passwords/authenticate", "s"),
-    ("/v1/passwords/email/reset/start", "s"),
-    ("/v1/passwords/migrate", "s"),
-    ("/v1/passwords/strength_check", "s"),
-    ("/v1/sessions", "s"),
-    ("/v1/sessions/1", "t"),
-    ("/v1/sessions/authenticate", "s"),
-    ("/v1/sessions/revoke", "s"),
-    ("/v1/users", "st"),
-    ("/v1/users/1", "st"),
-    ("/v1/users/1/password", "t"),
-    ("/v1/users/email/a@example.com", "t"),
-    ("/v1/users/search", "s"),
-    ("/v1/verification/otp/email/send", "t"),
-];
-
 /// Paths that nobody has.
 const UNKNOWN: [&str; 12] = [
     "/",
@@ -176,8 +131,45 @@ fn credentials() -> Vec<(String, Option<&'static str>)> {
     ]
 }
 
+/// A call of a contract: whose, its method, and the pattern of its path.
+struct Row {
+    dialect: &'static str,
+    method: Method,
+    path: &'static str,
+}
+
+impl Row {
+    /// A path that fits.
+    fn example(&self) -> String {
+        let segments = self.path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// The calls of all contracts: the rows of the pages whose first cell is a method and a path.
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (dialect, page) in PAGES {
+        let calls = page.lines().filter_map(|line| {
+            let (method, path) =
+                line.strip_prefix('|')?.split('|').next()?.trim().trim_start_matches('`').split_once(' ')?;
+            let path = path.split(['`', ' ', '?']).next()?;
+            let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
+            (is_method && path.starts_with('/')).then(|| Row { dialect, method: method.parse().unwrap(), path })
+        });
+        let before = rows.len();
+        rows.extend(calls);
+        assert!(rows.len() > before + 20, "the page of {dialect} has lost its calls");
+    }
+    rows
+}
+
 fn named(path: &str, authorization: &str) -> &'static str {
-    let mut request = Request::get(path);
+    named_with(&Method::GET, path, authorization)
+}
+
+fn named_with(method: &Method, path: &str, authorization: &str) -> &'static str {
+    let mut request = Request::builder().method(method).uri(path);
     if !authorization.is_empty() {
         request = request.header(header::AUTHORIZATION, authorization);
     }
@@ -197,32 +189,59 @@ fn a_path_of_one_dialect_is_its_own_whatever_the_credentials() {
 }
 
 #[test]
-fn a_path_of_several_belongs_to_whom_the_credentials_say() {
-    for (path, _) in SHARED {
-        for (authorization, dialect) in credentials() {
-            if let Some(dialect) = dialect {
-                assert_eq!(named(path, &authorization), dialect, "{path} with {authorization:?}");
-            }
-        }
+fn a_call_of_a_contract_is_its_own_or_belongs_to_whom_the_credentials_say() {
+    for row in rows() {
+        let path = row.example();
+        let reached: Vec<_> = credentials()
+            .iter()
+            .filter_map(|(authorization, meant)| Some((named_with(&row.method, &path, authorization), (*meant)?)))
+            .collect();
+        let is_own = reached.iter().all(|(reached, _)| *reached == row.dialect);
+        let is_shared = path.starts_with("/v1/") && reached.iter().all(|(reached, meant)| reached == meant);
+        assert!(is_own || is_shared, "{} {path} of {}: {reached:?}", row.method, row.dialect);
     }
 }
 
 #[test]
-fn without_credentials_it_is_who_alone_knows_the_path_and_else_transmit() {
-    for (path, contracts) in SHARED {
-        let knowing: Vec<_> =
-            DIALECTS.iter().map(|dialect| dialect()).filter(|dialect| knows(dialect.routes, path)).collect();
-        for dialect in &knowing {
-            assert!(
-                contracts.contains(&dialect.name[..1]),
-                "{path} is in the table of {}, not in its contract",
-                dialect.name
-            );
+fn without_credentials_it_is_who_alone_knows_the_call_and_else_transmit() {
+    let rows = rows();
+    for row in rows.iter().filter(|row| row.path.starts_with("/v1/")) {
+        let path = row.example();
+        let knowing: Vec<_> = DIALECTS
+            .iter()
+            .map(|dialect| dialect())
+            .filter(|dialect| knows(dialect.routes, Some(&row.method), &path))
+            .map(|dialect| dialect.name)
+            .collect();
+        for name in &knowing {
+            let mut theirs = rows.iter().filter(|row| row.dialect == *name);
+            let has_it = theirs.any(|theirs| theirs.method == row.method && matched(theirs.path, &path).is_some());
+            assert!(has_it, "{} {path} is in the table of {name}, not in its contract", row.method);
         }
-        let expected = if let [only] = knowing[..] { only.name } else { "transmit" };
-        for (authorization, _) in credentials().into_iter().filter(|(_, dialect)| dialect.is_none()) {
-            assert_eq!(named(path, &authorization), expected, "{path} with {authorization:?}");
+        // What belongs to one whatever the credentials is told by the other tests.
+        let is_shared = credentials().iter().all(|(authorization, meant)| {
+            meant.is_none_or(|meant| named_with(&row.method, &path, authorization) == meant)
+        });
+        if let ([only], true) = (&knowing[..], is_shared) {
+            for (authorization, _) in credentials().into_iter().filter(|(_, meant)| meant.is_none()) {
+                let got = named_with(&row.method, &path, &authorization);
+                assert_eq!(got, *only, "{} {path} with {authorization:?}", row.method);
+            }
         }
+    }
+    for (method, path, expected) in [
+        // Stytch's alone, though Transmit has other methods of a path that fits.
+        (Method::POST, "/v1/sessions/authenticate", "stytch"),
+        (Method::GET, "/v1/sessions/authenticate", "transmit"),
+        // Nobody takes that method: the path decides.
+        (Method::GET, "/v1/passwords/authenticate", "stytch"),
+        (Method::PUT, "/v1/auth/password/signin", "descope"),
+        // Several have it, or nobody.
+        (Method::POST, "/v1/users", "transmit"),
+        (Method::GET, "/v1/sessions", "stytch"),
+        (Method::GET, "/v1/nowhere", "transmit"),
+    ] {
+        assert_eq!(named_with(&method, path, ""), expected, "{method} {path}");
     }
 }
 

@@ -159,3 +159,31 @@ fn taken(failure: &Failure) -> &'static str {
         _ => "duplicate_email",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use serde_json::json;
+    use tonic::{Code, Status};
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    use crate::{proto::ERROR_DOMAIN, rest::stub_upstream::Stubbed};
+
+    #[tokio::test]
+    async fn what_fails_here_is_an_internal_server_error() {
+        for (code, reason, status) in [
+            (Code::Unavailable, "UNAVAILABLE", 503),
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", 504),
+            (Code::Internal, "INTERNAL", 500),
+        ] {
+            let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, []);
+            let stub = Stubbed::refusing(Status::with_error_details(code, "no", details));
+            // `project-live-00000000-0000-0000-0000-000000000000:secret`
+            let basic = "Basic cHJvamVjdC1saXZlLTAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMDpzZWNyZXQ=";
+            let request = Request::post("/v1/users/search").header("authorization", basic);
+            let (told, _, body) = stub.send(request.body("").unwrap()).await;
+            assert_eq!((told.as_u16(), &body["status_code"]), (status, &json!(status)), "{reason}: {body}");
+            assert_eq!(body["error_type"], "internal_server_error", "{reason}: {body}");
+        }
+    }
+}

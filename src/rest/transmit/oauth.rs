@@ -1,20 +1,21 @@
-//! The OAuth and OpenID endpoints: client tokens, keys, discovery, user info (contract, sections 2 and 5.1).
+//! The OAuth and `OpenID` endpoints: client tokens, keys, discovery, user info (contract, sections 2 and 5.1).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderName, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::refusal;
 use crate::{
     proto::{
-        GetJsonWebKeySetRequest, GetProviderMetadataRequest, GetUserInfoRequest, IssueClientTokenRequest,
-        RefreshTokensRequest, TokenOptions, TokenSet,
+        GetProviderMetadataRequest, GetUserInfoRequest, IssueClientTokenRequest, RefreshTokensRequest, TokenOptions,
+        TokenSet,
     },
     rest::{
         api::Api,
         failure::Refusal,
         incoming::{Head, Incoming},
+        keys,
         reply::Reply,
         value::object_of,
     },
@@ -60,7 +61,7 @@ pub(super) async fn token(api: &Api, incoming: &Incoming) -> Result<Reply, Refus
                 include_session_token: false,
             };
             let refreshed = api.auth.clone().refresh_tokens(incoming.call(&authorization, message)).await?.into_inner();
-            refreshed_body(refreshed.tokens.unwrap_or_default())
+            refreshed_body(&refreshed.tokens.unwrap_or_default())
         }
         None | Some("") => return Err(refusal::oauth("invalid_request", "grant_type is missing")),
         Some(_) => {
@@ -71,7 +72,7 @@ pub(super) async fn token(api: &Api, incoming: &Incoming) -> Result<Reply, Refus
     Ok(Reply::json(StatusCode::OK, &body).with(header::PRAGMA, "no-cache"))
 }
 
-fn refreshed_body(tokens: TokenSet) -> Value {
+fn refreshed_body(tokens: &TokenSet) -> Value {
     json!({
         "access_token": tokens.access_token,
         "id_token": tokens.id_token,
@@ -107,20 +108,16 @@ fn form_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
-/// `GET /oidc/jwks`: the keys of the server's project.
+/// `GET /oidc/jwks`: the keys of the server's only project, or of the one that the settings name. Of RSA alone, as the vendor's are.
 pub(super) async fn key_set(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let request = incoming.call("", GetJsonWebKeySetRequest::default());
-    let answer = api.auth.clone().get_json_web_key_set(request).await?.into_inner();
-    let rsa = answer.keys.into_iter().filter(|key| key.kty == "RSA");
-    let keys: Vec<Value> = rsa
-        .map(|key| json!({ "kty": key.kty, "use": key.r#use, "kid": key.kid, "alg": key.alg, "n": key.n, "e": key.e }))
-        .collect();
-    Ok(Reply::json(StatusCode::OK, &json!({ "keys": keys })).with(header::CACHE_CONTROL, "public, max-age=300"))
+    let mut set = keys::fetch(api, incoming, &api.default_project).await?;
+    set.keys.retain(|key| key.kty == "RSA");
+    Ok(Reply::json(StatusCode::OK, &set).with(header::CACHE_CONTROL, keys::CACHING))
 }
 
 /// `GET /oidc/.well-known/openid-configuration` (OIDC Discovery 1.0, section 3).
 pub(super) async fn discovery(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let request = incoming.call("", GetProviderMetadataRequest { project_id: String::new() });
+    let request = incoming.call("", GetProviderMetadataRequest { project_id: api.default_project.clone() });
     let provider = api.auth.clone().get_provider_metadata(request).await?.into_inner();
     let url = |path: &str| format!("{}/cis/oidc/{path}", provider.public_url);
     let body = json!({
@@ -136,7 +133,7 @@ pub(super) async fn discovery(api: &Api, incoming: &Incoming) -> Result<Reply, R
         "scopes_supported": [SCOPE],
         "claims_parameter_supported": true,
     });
-    Ok(Reply::json(StatusCode::OK, &body).with(header::CACHE_CONTROL, "public, max-age=300"))
+    Ok(Reply::json(StatusCode::OK, &body).with(header::CACHE_CONTROL, keys::CACHING))
 }
 
 /// `GET` and `POST /oidc/me`: about the user whose access token is the bearer (OIDC Core 5.3).
@@ -144,7 +141,7 @@ pub(super) async fn user_info(api: &Api, incoming: &Incoming) -> Result<Reply, R
     let unauthorized = |description: &str| {
         let status = StatusCode::UNAUTHORIZED;
         let body = json!({ "error": "invalid_token", "error_description": description, "message": description, "error_code": 401 });
-        Refusal::from(Reply::json(status, &body).with(challenge_name(), "Bearer error=\"invalid_token\""))
+        Refusal::from(Reply::json(status, &body).with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
     };
     let Some(token) = incoming.head.bearer().filter(|token| !token.is_empty()) else {
         return Err(unauthorized("Invalid token"));
@@ -157,8 +154,4 @@ pub(super) async fn user_info(api: &Api, incoming: &Incoming) -> Result<Reply, R
             refusal => Err(refusal),
         },
     }
-}
-
-const fn challenge_name() -> HeaderName {
-    header::WWW_AUTHENTICATE
 }

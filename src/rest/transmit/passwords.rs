@@ -6,8 +6,16 @@ use serde_json::json;
 
 use super::{call, given, users};
 use crate::{
-    proto::{CheckNewPasswordRequest, PasswordExpectation, SetPasswordRequest, UserUpdate},
-    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
+    proto::{
+        CheckNewPasswordRequest, ErrorReason, GetUserRequest, PasswordExpectation, PasswordViolation,
+        SetPasswordRequest, UserUpdate,
+    },
+    rest::{
+        api::Api,
+        failure::{Failure, Refusal},
+        incoming::Incoming,
+        reply::Reply,
+    },
 };
 
 /// Body of `POST` and `PUT /v1/users/{user_id}/password`.
@@ -37,19 +45,59 @@ async fn registered(
 ) -> Result<Reply, Refusal> {
     let body: SetPassword = incoming.json()?;
     let user_id = incoming.head.parameter("user_id").to_owned();
+    let password = body.password.unwrap_or_default();
     if let Some(username) = given(body.username) {
+        expected(api, incoming, expectation, &password, &username).await?;
         let update = UserUpdate { username: Some(username), ..UserUpdate::default() };
         users::updated(api, incoming, update, vec!["username".to_owned()]).await?;
     }
     let request = SetPasswordRequest {
         user_id,
-        password: body.password.unwrap_or_default(),
+        password,
         must_change: body.force_replace.unwrap_or(true),
         expectation: expectation.into(),
         ..SetPasswordRequest::default()
     };
     api.users.clone().set_password(call(incoming, request)).await?;
     Ok(Reply::json(status, &json!({ "result": { "message": "Password registered" } })))
+}
+
+/// The name and the password are set by two calls, so what the second would refuse is asked for before the first.
+async fn expected(
+    api: &Api,
+    incoming: &Incoming,
+    expectation: PasswordExpectation,
+    password: &str,
+    username: &str,
+) -> Result<(), Refusal> {
+    let refused = |failure: Failure| Err(Refusal::Api(Box::new(failure)));
+    let request = GetUserRequest { user_id: incoming.head.parameter("user_id").to_owned() };
+    let found = api.users.clone().get_user(call(incoming, request)).await?.into_inner();
+    let user = found.user.unwrap_or_default();
+    match expectation {
+        PasswordExpectation::None if user.has_password => return refused(Failure::of(ErrorReason::PasswordAlreadySet)),
+        PasswordExpectation::One if !user.has_password => return refused(Failure::of(ErrorReason::PasswordMissing)),
+        _ => {}
+    }
+    let own = [user.username, user.email, user.phone_number].into_iter().flatten();
+    let identifiers = own.chain([username.to_owned()]).collect();
+    let broken = violations(api, incoming, password.to_owned(), identifiers).await?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let message = broken.into_iter().map(|broken| broken.description).collect::<Vec<_>>().join("; ");
+    refused(Failure { message: format!("password {message}"), ..Failure::of(ErrorReason::PasswordRejected) })
+}
+
+/// The rules that a new password of somebody who is called so would break.
+async fn violations(
+    api: &Api,
+    incoming: &Incoming,
+    password: String,
+    identifiers: Vec<String>,
+) -> Result<Vec<PasswordViolation>, Refusal> {
+    let request = CheckNewPasswordRequest { password, identifiers };
+    Ok(api.auth.clone().check_new_password(call(incoming, request)).await?.into_inner().violations)
 }
 
 /// Body of `POST /v1/auth/password/validate`.
@@ -64,13 +112,9 @@ struct Validate {
 /// `POST /v1/auth/password/validate`: 200 whatever it finds.
 pub(super) async fn validate(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body: Validate = incoming.json()?;
-    let request = CheckNewPasswordRequest {
-        password: body.password.unwrap_or_default(),
-        identifiers: [body.username, body.email, body.phone_number].into_iter().filter_map(given).collect(),
-    };
-    let checked = api.auth.clone().check_new_password(call(incoming, request)).await?.into_inner();
-    let errors: Vec<_> = checked
-        .violations
+    let identifiers = [body.username, body.email, body.phone_number].into_iter().filter_map(given).collect();
+    let errors: Vec<_> = violations(api, incoming, body.password.unwrap_or_default(), identifiers)
+        .await?
         .iter()
         .map(|broken| json!({ "code": "auth_password_weak", "message": broken.description }))
         .collect();

@@ -54,6 +54,10 @@ struct Said {
 pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
     let failure = match refusal {
         Refusal::Said(reply) => return *reply,
+        // Ids are opaque to clients: one that cannot be read is one that is not there.
+        Refusal::Api(failure) if failure.names("user_id") && !head.parameter("user_id").is_empty() => {
+            Box::new(Failure::of(R::UserNotFound))
+        }
         Refusal::Api(failure) => failure,
         other => return unread(head, &other),
     };
@@ -66,6 +70,9 @@ pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
     if plain(&head.path) == "/v1/auth/token/refresh" && is_bad_refresh_token(failure.reason) {
         said = Said { status: StatusCode::BAD_REQUEST, message: "Invalid refresh token".into(), ..said };
     }
+    if plain(&head.path) == "/oidc/token" {
+        said.status = of_token_endpoint(said.status);
+    }
     let mut reply = written(&said, form, &failure);
     if said.status == StatusCode::UNAUTHORIZED {
         reply = reply.with(header::WWW_AUTHENTICATE, challenge(head, form));
@@ -74,6 +81,12 @@ pub(super) fn refuse(head: &Head, refusal: Refusal) -> Reply {
         reply = reply.with(header::RETRY_AFTER, &seconds.to_string());
     }
     reply
+}
+
+/// A client is told 400 or 401 there and nothing else (RFC 6749, section 5.2), but when to come back.
+fn of_token_endpoint(status: StatusCode) -> StatusCode {
+    let stays = status.is_server_error() || [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    if stays { status } else { StatusCode::BAD_REQUEST }
 }
 
 const fn is_bad_refresh_token(reason: R) -> bool {
@@ -94,14 +107,16 @@ fn said(failure: &Failure, form: Form) -> Said {
     let status = StatusCode::from_u16(wire.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let bad = StatusCode::BAD_REQUEST;
     let (status, code, oauth, message) = match failure.reason {
-        R::CallerUnauthenticated if form == Form::OAuth => {
+        // Without a secret the API takes the call for one of a public client, which has no tokens of its own.
+        R::CallerUnauthenticated | R::CallerNotPermitted if form == Form::OAuth => {
             (StatusCode::UNAUTHORIZED, "", "invalid_client", "Client authentication failed".to_owned())
         }
-        R::CallerUnauthenticated => (StatusCode::UNAUTHORIZED, "", "invalid_token", "Invalid token".to_owned()),
         R::TokenInvalid | R::SessionNotActive | R::RefreshTokenReused if form == Form::OAuth => {
             (bad, "", "invalid_grant", "The token is not valid".to_owned())
         }
-        R::TokenInvalid => (StatusCode::UNAUTHORIZED, "", "invalid_token", "Invalid token".to_owned()),
+        R::CallerUnauthenticated | R::TokenInvalid => {
+            (StatusCode::UNAUTHORIZED, "", "invalid_token", "Invalid token".to_owned())
+        }
         R::SessionNotActive | R::SessionNotFound => (bad, "", "invalid_grant", "Session not found".to_owned()),
         R::InvalidCredentials => (bad, "auth_invalid_credentials", "invalid_grant", "Invalid credentials".to_owned()),
         R::ResourceNotAllowed => (bad, "system_invalid_input", "invalid_target", failure.message.clone()),
@@ -139,7 +154,6 @@ fn written(said: &Said, form: Form, failure: &Failure) -> Reply {
     let body = match form {
         Form::OAuth => oauth_body(said.oauth, &said.message, number),
         Form::Coded if !said.code.is_empty() => json!({ "error_code": said.code, "message": said.message }),
-        Form::Coded => json!({ "message": said.message, "error_code": number }),
         Form::Classic if failure.reason == R::IdentifierTaken => {
             json!({ "message": said.message, "error_code": number, "ts_error_code": "user_already_exists" })
         }
@@ -149,7 +163,7 @@ fn written(said: &Said, form: Form, failure: &Failure) -> Reply {
             let messages: Vec<String> = failure.violations.iter().map(words).collect();
             json!({ "message": messages, "error_code": number })
         }
-        Form::Classic => json!({ "message": said.message, "error_code": number }),
+        Form::Coded | Form::Classic => json!({ "message": said.message, "error_code": number }),
     };
     Reply::json(said.status, &body)
 }

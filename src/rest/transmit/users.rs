@@ -51,6 +51,7 @@ struct UserBody {
 
 /// A name in its parts.
 #[derive(Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
 struct Name {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_name: Option<String>,
@@ -150,14 +151,8 @@ pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
 /// `GET /v1/users/{user_id}`.
 pub(super) async fn get(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let request = GetUserRequest { user_id: incoming.head.parameter("user_id").to_owned() };
-    let found = api.users.clone().get_user(call(incoming, request)).await;
-    match found {
-        Ok(found) => Ok(answer(StatusCode::OK, found.into_inner().user)),
-        Err(status) => match Refusal::from(status) {
-            Refusal::Api(failure) if failure.names("user_id") => Err(no_user()),
-            refusal => Err(refusal),
-        },
-    }
+    let found = api.users.clone().get_user(call(incoming, request)).await?;
+    Ok(answer(StatusCode::OK, found.into_inner().user))
 }
 
 /// `GET /v1/users/email/{email}`.

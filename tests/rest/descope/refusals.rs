@@ -177,3 +177,17 @@ async fn management_calls_name_what_is_wrong() {
     refused(&descope.manage("/v1/mgmt/user/password/set/active", weak).await, 400, "E062910");
     refused(&descope.manage("/v2/mgmt/user/search", json!({ "roleNames": ["admin"] })).await, 400, "E011004");
 }
+
+#[tokio::test]
+async fn a_known_device_is_not_kept_out_by_strangers() {
+    let descope = Descope::start().await;
+    let device = descope.sign_in(ADA, PASSWORD).await.json["knownDeviceJwt"].as_str().unwrap().to_owned();
+    for _ in 0..11 {
+        refused(&descope.sign_in(ADA, "a guess of a stranger").await, 401, "E062903");
+    }
+    refused(&descope.sign_in(ADA, PASSWORD).await, 401, "E062903");
+    let body = json!({ "loginId": ADA, "password": PASSWORD });
+    let call = descope.app.post(SIGN_IN).bearer(&descope.project).header("x-descope-known-device-token", &device);
+    let known = told(call.json(&body)).await;
+    assert_eq!(known.status, 200, "{}", known.text());
+}
