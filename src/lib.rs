@@ -21,6 +21,8 @@ pub mod error;
 pub mod grpc;
 /// The forms in which ids are shown.
 pub mod id_form;
+/// JSON objects as messages hold them.
+pub mod json_struct;
 /// Starting and stopping.
 pub mod lifecycle;
 /// Mails: their words, their way out, and the worker that sends what the outbox holds.

@@ -5,8 +5,10 @@
 //! goes the same way: it is named and read ([`Incoming`]), its dialect is found ([`dialect`]), the route's handler calls the API
 //! and answers with a [`Reply`], or with a [`Refusal`] that the dialect puts into its own words.
 
+mod all_sessions;
 mod api;
 mod canonical;
+mod connection;
 mod cors;
 mod descope;
 mod dialect;
@@ -20,6 +22,7 @@ mod route;
 #[cfg(test)]
 mod stub_upstream;
 mod stytch;
+mod text;
 mod transmit;
 pub mod upstream;
 mod value;

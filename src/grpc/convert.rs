@@ -15,7 +15,7 @@ pub(super) use self::{
     project::{client_message, delivery_message, project_message, secret_message, set_setting, settings_from},
     session::{cookie_hints, pending_authentication, session_message, token_set},
     user::{password_rule, user_message},
-    value::{object_from, object_message},
+    value::object_from,
 };
 use crate::{
     clock,

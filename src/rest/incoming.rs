@@ -12,7 +12,8 @@ use super::{failure::Refusal, reading};
 
 /// Headers that go with a request from one API to the other: the trace it belongs to (W3C Trace Context), the web page it comes from,
 /// and the key by which repetitions are known.
-const FORWARDED: [&str; 4] = ["traceparent", "tracestate", "origin", "idempotency-key"];
+const FORWARDED: [&str; 4] = ["traceparent", "tracestate", "origin", IDEMPOTENCY_KEY];
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Everything of a request but its body.
 #[derive(Clone, Debug)]
@@ -146,6 +147,14 @@ impl Incoming {
         }
         request
     }
+
+    /// Like [`Self::call`], for a request that makes more than one call: without the key by which repetitions are known. A key is for
+    /// one call, and the API would refuse the second as another request with the same key. What is called so can be repeated as it is.
+    pub(super) fn secondary_call<T>(&self, authorization: &str, message: T) -> tonic::Request<T> {
+        let mut request = self.call(authorization, message);
+        request.metadata_mut().remove(IDEMPOTENCY_KEY);
+        request
+    }
 }
 
 /// One spelling of a path: slashes that follow each other count as one, and so does one at the end as none.
@@ -161,6 +170,17 @@ fn normalised(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_request_goes_with_one_call() {
+        let parts = http::Request::builder().header("idempotency-key", "a").header("origin", "https://app.example");
+        let head = Head::new(parts.body(()).unwrap().into_parts().0, String::new());
+        let incoming = head.with_body(Bytes::new());
+        for (call, key) in [(incoming.call("", ()), Some("a")), (incoming.secondary_call("", ()), None)] {
+            assert_eq!(call.metadata().get("idempotency-key").map(|key| key.to_str().unwrap()), key);
+            assert!(call.metadata().contains_key("origin"));
+        }
+    }
 
     #[test]
     fn a_path_has_one_spelling() {

@@ -8,14 +8,13 @@ mod sessions;
 mod sign_in;
 mod users;
 
-use serde::Deserialize;
-
 use super::{
+    connection::Attributes as ClientAttributes,
     dialect::Dialect,
     incoming::{Head, Incoming},
     route::routes,
+    text::filled as given,
 };
-use crate::proto::ClientContext;
 
 /// The dialect.
 pub(super) static DIALECT: Dialect = Dialect {
@@ -67,28 +66,6 @@ fn authorization(head: &Head) -> String {
 /// A call of the API with the credentials of this request.
 fn call<T>(incoming: &Incoming, message: T) -> tonic::Request<T> {
     incoming.call(&authorization(&incoming.head), message)
-}
-
-/// An optional text; an empty one counts as absent (contract, section 1).
-fn given(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
-/// The end user's connection, as the back end tells it.
-#[derive(Deserialize)]
-struct ClientAttributes {
-    user_agent: Option<String>,
-    ip_address: Option<String>,
-}
-
-impl From<ClientAttributes> for ClientContext {
-    fn from(attributes: ClientAttributes) -> Self {
-        Self {
-            ip_address: attributes.ip_address.unwrap_or_default(),
-            user_agent: attributes.user_agent.unwrap_or_default(),
-            device_token: String::new(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub(super) fn check_custom_claims(profile: TokenProfile, claims: &CustomClaims) 
     match reserved.iter().find(|name| claims.as_object().contains_key(**name)) {
         None => Ok(()),
         Some(name) => {
-            Err(Error::field("custom_claims", format!("must not have a member `{name}`, which is the service's own")))
+            Err(Error::field(&format!("custom_claims.{name}"), "must be absent: it is a claim of the service's own"))
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bearers;
 mod cookies;
 mod equal_work;
+mod many_users;
 mod refusals;
 mod shapes;
 

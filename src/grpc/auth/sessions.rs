@@ -6,9 +6,8 @@ use super::token_wishes;
 use crate::{
     crypto::jwt::TokenKind,
     domain::{claims::CustomClaims, id::SessionId, session::SessionDuration, violation::InField as _},
-    grpc::convert::{
-        self, client_context, id, object_from, object_message, seconds_until, session_message, token_set, user_message,
-    },
+    grpc::convert::{self, client_context, id, object_from, seconds_until, session_message, token_set, user_message},
+    json_struct::struct_of,
     proto::{
         AuthenticateSessionRequest, AuthenticateSessionResponse, EndSessionRequest, EndSessionResponse,
         GetUserInfoRequest, GetUserInfoResponse, ResumeSessionRequest, ResumeSessionResponse, SignOutRequest,
@@ -94,7 +93,7 @@ pub(super) async fn get_user_info(
         return Err(Error::field("access_token", "must not be empty"));
     }
     let claims = user_info(services, body.access_token.into()).await?;
-    Ok(GetUserInfoResponse { claims: Some(object_message(&claims)) })
+    Ok(GetUserInfoResponse { claims: Some(struct_of(&claims)) })
 }
 
 /// What stands for a session, as both messages spell it.

@@ -3,12 +3,13 @@
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::{object_message, seconds_until, timestamp};
+use super::{seconds_until, timestamp};
 use crate::{
     domain::{
         id::EmailVerificationId,
         session::{AuthenticationMethod, Session, SessionState},
     },
+    json_struct::struct_of,
     proto,
     usecase::{PendingSignIn, Tokens},
 };
@@ -36,7 +37,7 @@ pub(in crate::grpc) fn session_message(session: Session) -> proto::Session {
             // Shown at the sign-in, this once.
             device_token: String::new(),
         }),
-        custom_claims: Some(object_message(session.custom_claims.as_object())),
+        custom_claims: Some(struct_of(session.custom_claims.as_object())),
         created_at: Some(timestamp(session.created_at)),
         idle_expires_at: Some(timestamp(idle_expires_at)),
         expires_at: Some(timestamp(expires_at)),

@@ -1,12 +1,13 @@
 //! Users.
 
-use super::{object_message, timestamp};
+use super::timestamp;
 use crate::{
     domain::{
         identifier::IdentifierKind,
         password::PasswordWeakness,
         user::{User, UserStatus},
     },
+    json_struct::struct_of,
     proto,
 };
 
@@ -33,8 +34,8 @@ pub(in crate::grpc) fn user_message(user: User) -> proto::User {
         created_at: Some(timestamp(user.created_at)),
         updated_at: Some(timestamp(user.updated_at)),
         last_signed_in_at: user.last_signed_in_at.map(timestamp),
-        metadata: Some(object_message(&user.profile.metadata)),
-        untrusted_metadata: Some(object_message(&user.profile.untrusted_metadata)),
+        metadata: Some(struct_of(&user.profile.metadata)),
+        untrusted_metadata: Some(struct_of(&user.profile.untrusted_metadata)),
         display_name: user.profile.display_name,
         middle_name: user.profile.middle_name,
         picture_url: user.profile.picture_url,

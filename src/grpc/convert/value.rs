@@ -1,81 +1,71 @@
-//! `google.protobuf.Struct` and JSON objects.
+//! `google.protobuf.Struct` as this API takes it: less than a message can hold.
 
-use prost_types::{ListValue, Struct, Value as Message, value::Kind};
-use serde_json::{Map, Number, Value};
+use prost_types::{Struct, Value as Message, value::Kind};
+use serde_json::{Map, Value};
 
-use crate::usecase::Error;
+use crate::{json_struct::object_of, usecase::Error};
 
-/// Whole numbers up to here are exact in a `double`, the only number of `Struct`.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-
-/// A JSON object as a message.
-pub(in crate::grpc) fn object_message(object: &Map<String, Value>) -> Struct {
-    Struct { fields: object.iter().map(|(name, value)| (name.clone(), message(value))).collect() }
-}
-
-/// A message as a JSON object; an absent one is empty.
+/// A message as a JSON object; an absent one is empty. Refused is what could not be given back as it came.
 pub(in crate::grpc) fn object_from(field: &str, object: Option<Struct>) -> Result<Map<String, Value>, Error> {
-    let fields = object.unwrap_or_default().fields.into_iter();
-    fields.map(|(name, message)| Ok((text(field, name)?, value(field, message)?))).collect()
+    let object = object.unwrap_or_default();
+    check_object(field, &object)?;
+    Ok(object_of(Some(&object)))
 }
 
-fn message(value: &Value) -> Message {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(value) => Kind::BoolValue(*value),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(message).collect() }),
-        Value::Object(object) => Kind::StructValue(object_message(object)),
-    };
-    Message { kind: Some(kind) }
+fn check_object(field: &str, object: &Struct) -> Result<(), Error> {
+    object.fields.iter().try_for_each(|(name, message)| check_text(field, name).and_then(|()| check(field, message)))
 }
 
-fn value(field: &str, message: Message) -> Result<Value, Error> {
-    Ok(match message.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(value)) => Value::Bool(value),
-        Some(Kind::NumberValue(number)) => Value::Number(json_number(field, number)?),
-        Some(Kind::StringValue(string)) => Value::String(text(field, string)?),
-        Some(Kind::ListValue(list)) => {
-            Value::Array(list.values.into_iter().map(|item| value(field, item)).collect::<Result<_, _>>()?)
+fn check(field: &str, message: &Message) -> Result<(), Error> {
+    match &message.kind {
+        None | Some(Kind::NullValue(_) | Kind::BoolValue(_)) => Ok(()),
+        Some(Kind::NumberValue(number)) if number.is_finite() => Ok(()),
+        Some(Kind::NumberValue(_)) => {
+            Err(Error::field(field, "must not hold NaN or infinity, which JSON has no word for"))
         }
-        Some(Kind::StructValue(object)) => Value::Object(object_from(field, Some(object))?),
-    })
+        Some(Kind::StringValue(text)) => check_text(field, text),
+        Some(Kind::ListValue(list)) => list.values.iter().try_for_each(|item| check(field, item)),
+        Some(Kind::StructValue(object)) => check_object(field, object),
+    }
 }
 
 /// PostgreSQL keeps every character but one.
-fn text(field: &str, text: String) -> Result<String, Error> {
-    if text.contains('\0') { Err(Error::field(field, "must not hold the character U+0000")) } else { Ok(text) }
-}
-
-/// `5`, not `5.0`: what went in as a whole number comes out as one.
-fn json_number(field: &str, number: f64) -> Result<Number, Error> {
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the range in which a double is exact")]
-    if number.fract() == 0.0 && number.abs() <= EXACT_MAX {
-        return Ok(Number::from(number as i64));
-    }
-    Number::from_f64(number)
-        .ok_or_else(|| Error::field(field, "must not hold NaN or infinity, which JSON has no word for"))
+fn check_text(field: &str, text: &str) -> Result<(), Error> {
+    if text.contains('\0') { Err(Error::field(field, "must not hold the character U+0000")) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use prost_types::ListValue;
+    use rstest::rstest;
 
     use super::*;
 
-    #[test]
-    fn an_object_survives_the_way_there_and_back() {
-        let object = json!({"a": 5, "b": [1.5, null, true], "c": {"d": "e"}});
-        let Value::Object(object) = object else { unreachable!("an object literal") };
-        assert_eq!(object_from("metadata", Some(object_message(&object))).unwrap(), object);
+    fn text(text: &str) -> Kind {
+        Kind::StringValue(text.to_owned())
+    }
+
+    fn list(kind: Kind) -> Kind {
+        Kind::ListValue(ListValue { values: vec![Message { kind: Some(kind) }] })
+    }
+
+    fn object(name: &str, kind: Kind) -> Struct {
+        let fields = [(name.to_owned(), Message { kind: Some(kind) })];
+        Struct { fields: fields.into_iter().collect() }
     }
 
     #[test]
-    fn a_number_that_is_none_is_refused() {
-        let fields = [("x".to_owned(), Message { kind: Some(Kind::NumberValue(f64::NAN)) })];
-        let object = Struct { fields: fields.into_iter().collect() };
+    fn an_absent_object_is_empty() {
+        assert_eq!(object_from("metadata", None).unwrap(), Map::new());
+    }
+
+    #[rstest]
+    #[case::no_number(object("x", Kind::NumberValue(f64::NAN)))]
+    #[case::infinity(object("x", list(Kind::NumberValue(f64::INFINITY))))]
+    #[case::a_zero_in_a_name(object("\0", text("x")))]
+    #[case::a_zero_in_a_text(object("x", text("a\0b")))]
+    #[case::a_zero_further_down(object("x", Kind::StructValue(object("y", list(text("\0"))))))]
+    fn what_could_not_be_given_back_is_refused(#[case] object: Struct) {
         assert!(matches!(object_from("metadata", Some(object)), Err(Error::InvalidFields(_))));
     }
 }

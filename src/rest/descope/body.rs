@@ -39,11 +39,6 @@ fn normalise(value: &mut Value) {
     }
 }
 
-/// Some text, unless it is empty.
-pub(super) fn filled(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -11,12 +11,13 @@ use crate::rest::{
     reply::Reply,
 };
 
+/// `GET /v2/keys/{project_id}` (contract, section 3).
 pub(super) async fn wrapped(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let set = rsa_keys(api, incoming).await?;
     Ok(Reply::json(StatusCode::OK, &set).with(header::CACHE_CONTROL, CACHING))
 }
 
-/// The older form.
+/// `GET /v1/keys/{project_id}` (contract, section 3): the older form.
 pub(super) async fn bare(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let set = rsa_keys(api, incoming).await?;
     Ok(Reply::json(StatusCode::OK, &set.keys).with(header::CACHE_CONTROL, CACHING))

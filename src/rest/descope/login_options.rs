@@ -3,14 +3,15 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{body::filled, caller::Caller};
+use super::caller::Caller;
 use crate::{
     proto::SignInOptions,
-    rest::{failure::Refusal, value::struct_of},
+    rest::{failure::Refusal, text::filled, value::struct_of},
 };
 
 /// What is read of them. The rest has no effect on a sign-in by password: `templateId` and `templateOptions` choose among mails that this
-/// service does not have, `ssoAppId` names what the sign-in is for, and `pkceChallenge` belongs to links.
+/// service does not have, `ssoAppId` names what the sign-in is for, and `pkceChallenge` belongs to links. `locale` is
+/// handed on, and is of mails as well.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct LoginOptions {
@@ -23,7 +24,7 @@ pub(super) struct LoginOptions {
 }
 
 impl LoginOptions {
-    /// The wishes in the words of the API, which refuses those that it does not know yet.
+    /// The wishes in the words of the API, which refuses a step-up, a further factor and an organization: it has none of them.
     pub(super) fn wishes(self, caller: &Caller<'_>) -> Result<SignInOptions, Refusal> {
         if self.stepup || self.mfa {
             // Both build on a session: without one it is not the wish that is wrong.

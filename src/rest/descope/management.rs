@@ -1,6 +1,7 @@
 //! Calls of back ends, which show a management key (contract, section 8).
 
 pub(super) mod create;
+mod pages;
 pub(super) mod passwords;
 pub(super) mod search;
 pub(super) mod users;
@@ -15,7 +16,7 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
-/// The handshake of the libraries: there is one tier, for whoever has a key.
+/// `GET /v1/mgmt/license` (contract, section 8), the handshake of the libraries: there is one tier, for whoever has a key.
 pub(super) async fn license(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     // Nothing is asked but whether the key is one.

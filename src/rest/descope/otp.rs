@@ -26,6 +26,7 @@ struct UpdateEmail {
     mfa: bool,
 }
 
+/// `POST /v1/auth/otp/update/email` (contract, section 6).
 pub(super) async fn update_email(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let UpdateEmail { login_id, email, locale, mfa } = body(incoming)?;
@@ -51,6 +52,7 @@ struct VerifyEmail {
     code: String,
 }
 
+/// `POST /v1/auth/otp/verify/email` (contract, section 6).
 pub(super) async fn verify_email(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let VerifyEmail { login_id, code } = body(incoming)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    body::{body, filled},
+    body::body,
     caller::{Caller, client_context},
     login_options::LoginOptions,
     refusals::{not_supported, said},
@@ -17,7 +17,7 @@ use crate::{
         ChangePasswordRequest, CreateUserRequest, GetSignInSettingsRequest, ReplacePasswordRequest, SignInOptions,
         SignInRequest, SignUpRequest,
     },
-    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
+    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply, text::filled},
 };
 
 #[derive(Deserialize)]
@@ -44,6 +44,7 @@ struct NewUser {
     recovery_phone: String,
 }
 
+/// `POST /v1/auth/password/signup` (contract, section 6).
 pub(super) async fn sign_up(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let SignUp { login_id, password, user, login_options } = body(incoming)?;
@@ -92,6 +93,7 @@ struct SignIn {
     login_options: LoginOptions,
 }
 
+/// `POST /v1/auth/password/signin` (contract, section 6).
 pub(super) async fn sign_in(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let SignIn { login_id, password, login_options } = body(incoming)?;
@@ -116,6 +118,7 @@ struct Update {
     new_password: String,
 }
 
+/// `POST /v1/auth/password/update` (contract, section 6).
 pub(super) async fn update(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let Update { login_id, new_password } = body(incoming)?;
@@ -137,6 +140,7 @@ struct Replace {
     revoke_other_sessions: bool,
 }
 
+/// `POST /v1/auth/password/replace` (contract, section 6).
 pub(super) async fn replace(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let wanted: Replace = body(incoming)?;
@@ -172,6 +176,7 @@ struct Policy {
     strength_score: i32,
 }
 
+/// `GET /v1/auth/password/policy` (contract, section 6).
 pub(super) async fn policy(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     let call = |authorization: String| {

@@ -16,11 +16,12 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
+/// `POST` and `GET /v1/auth/refresh` (contract, section 6).
 pub(super) async fn refresh(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     refreshed(api, incoming).await?.reply(api, incoming).await
 }
 
-/// Like [`refresh`], for a page that does not know whether there is a session at all.
+/// `POST` and `GET /v1/auth/try-refresh` (contract, section 6): like [`refresh`], for a page that does not know whether there is a session at all.
 pub(super) async fn try_refresh(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let caller = Caller::of(&incoming.head)?;
     if caller.refresh_token().is_err() {
@@ -52,10 +53,12 @@ async fn refreshed(api: &Api, incoming: &Incoming) -> Result<SignedIn, Refusal> 
     Ok(SignedIn { known_token: refresh_token.clone(), ..caller.as_application(call).await?.into() })
 }
 
+/// `POST /v1/auth/logout` (contract, section 6).
 pub(super) async fn log_out(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     end(api, incoming, false).await
 }
 
+/// `POST /v1/auth/logoutall` (contract, section 6).
 pub(super) async fn log_out_everywhere(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     end(api, incoming, true).await
 }
@@ -72,6 +75,7 @@ async fn end(api: &Api, incoming: &Incoming, all_sessions: bool) -> Result<Reply
     signed_out(api, incoming).await
 }
 
+/// `GET /v1/auth/me` (contract, section 6).
 pub(super) async fn me(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let refresh_token = Caller::of(&incoming.head)?.refresh_token()?;
     let credential = authenticate_session_request::Credential::RefreshToken(refresh_token);
@@ -79,7 +83,7 @@ pub(super) async fn me(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal>
     Ok(Reply::json(StatusCode::OK, &UserObject::from(user)))
 }
 
-/// Answers with the claims of a session token whose session lives.
+/// `POST /v1/auth/validate` (contract, section 6): answers with the claims of a session token whose session lives.
 pub(super) async fn validate(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let jwt = Caller::of(&incoming.head)?.jwt()?;
     let claims = claims_of(&jwt);

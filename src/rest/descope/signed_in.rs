@@ -17,6 +17,9 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply, value::epoch_seconds},
 };
 
+/// `Path` of the cookie: every call of this dialect.
+const COOKIE_PATH: &str = "/";
+
 /// Whoever has signed in, or goes on.
 pub(super) struct SignedIn {
     pub(super) user: Option<User>,
@@ -72,7 +75,7 @@ struct Tokens {
     session_jwt: String,
     refresh_jwt: String,
     cookie_domain: &'static str,
-    cookie_path: String,
+    cookie_path: &'static str,
     cookie_max_age: i32,
     cookie_expiration: i64,
     session_expiration: i64,
@@ -125,9 +128,7 @@ impl SignedIn {
             self.tokens.refresh_token = Some(token).filter(|token| *token != self.known_token).unwrap_or_default();
             return Ok(None);
         }
-        let (path, seconds) = (&self.cookie.path, self.cookie.max_age_seconds);
-        let site = site_attributes(is_encrypted(api, incoming).await?);
-        Ok(Some(format!("{REFRESH_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; {site}")))
+        Ok(Some(refresh_cookie(&token, self.cookie.max_age_seconds, is_encrypted(api, incoming).await?)))
     }
 }
 
@@ -138,7 +139,7 @@ impl From<SignedIn> for Tokens {
             session_expiration: claims_of(&session_jwt).get("exp").and_then(Value::as_i64).unwrap_or(0),
             session_jwt,
             refresh_jwt: signed_in.tokens.refresh_token,
-            cookie_path: signed_in.cookie.path,
+            cookie_path: COOKIE_PATH,
             cookie_max_age: signed_in.cookie.max_age_seconds,
             cookie_expiration: signed_in.cookie.expires_at.as_ref().map_or(0, epoch_seconds),
             known_device_jwt: signed_in.device_token,
@@ -149,8 +150,7 @@ impl From<SignedIn> for Tokens {
 
 /// The answer to a sign-out: nothing is left, the cookie neither.
 pub(super) async fn signed_out(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
-    let site = site_attributes(is_encrypted(api, incoming).await?);
-    let cookie = format!("{REFRESH_COOKIE}=; Path=/; Max-Age=0; HttpOnly; {site}");
+    let cookie = refresh_cookie("", 0, is_encrypted(api, incoming).await?);
     Ok(with_cookie(Reply::json(StatusCode::OK, &Answer::default()), Some(cookie)))
 }
 
@@ -161,13 +161,20 @@ fn with_cookie(reply: Reply, cookie: Option<String>) -> Reply {
     }
 }
 
+/// A cookie with the refresh token. One that takes it away has to have the same path and attributes, or browsers keep the other.
+fn refresh_cookie(token: &str, max_age_seconds: i32, is_encrypted: bool) -> String {
+    let site = site_attributes(is_encrypted);
+    format!("{REFRESH_COOKIE}={token}; Path={COOKIE_PATH}; Max-Age={max_age_seconds}; HttpOnly; {site}")
+}
+
 /// The vendor's cookies go with calls from any site. Browsers take such ones over encrypted connections only. Whoever calls is known by
 /// its `origin`, not by the cookie, and every call needs an `authorization` that a foreign page cannot send.
 const fn site_attributes(is_encrypted: bool) -> &'static str {
     if is_encrypted { "SameSite=None; Secure" } else { "SameSite=Lax" }
 }
 
-/// True if the browser's connection is encrypted: a proxy in front says so, or the public URL of this server does.
+/// True if the browser's connection is encrypted: a proxy in front says so, or the public URL of this server does. Anybody can send
+/// the header, but it can only add `Secure`: whoever lies gets a cookie that their own connection does not keep.
 async fn is_encrypted(api: &Api, incoming: &Incoming) -> Result<bool, Refusal> {
     if incoming.head.header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
         return Ok(true);

@@ -135,6 +135,10 @@ fn field(failure: &Failure) -> &str {
 }
 
 fn wrong_field(failure: &Failure) -> &'static str {
+    // It names the claim.
+    if failure.violations.iter().any(|(name, _)| name.contains("custom_claims.")) {
+        return "reserved_claims_in_custom_claims";
+    }
     match field(failure) {
         "custom_claims" => "custom_claims_too_large",
         "duration" | "session_duration" => "invalid_session_duration_minutes",

@@ -7,14 +7,14 @@ use super::{
     errors::said,
     outcome::Outcome,
     session_fields::{SessionFields, minutes},
-    site::{Attributes, Site},
+    site::Site,
 };
 use crate::{
     proto::{
         CompletePasswordResetRequest, CreateUserRequest, ReplacePasswordRequest, SessionOptions, SignInOptions,
         SignInRequest, SignUpRequest, session_options::ExistingSession,
     },
-    rest::{api::Api, failure::Refusal, incoming::Head, value::struct_of},
+    rest::{api::Api, connection::Attributes, failure::Refusal, incoming::Head, text::filled, value::struct_of},
 };
 
 /// The parameter by which a page tells what a link has brought.
@@ -101,9 +101,9 @@ pub(super) async fn create(api: &Api, site: &Site<'_>, body: Create) -> Result<O
     let user = CreateUserRequest {
         email: Some(body.email),
         password: Some(body.password),
-        given_name: name.first_name.filter(|name| !name.is_empty()),
-        middle_name: name.middle_name.filter(|name| !name.is_empty()),
-        family_name: name.last_name.filter(|name| !name.is_empty()),
+        given_name: filled(name.first_name),
+        middle_name: filled(name.middle_name),
+        family_name: filled(name.last_name),
         metadata: body.trusted_metadata.as_ref().map(struct_of),
         untrusted_metadata: body.untrusted_metadata.as_ref().map(struct_of),
         ..CreateUserRequest::default()
@@ -154,7 +154,7 @@ pub(super) async fn complete_reset(api: &Api, site: &Site<'_>, body: EmailReset)
     let request = CompletePasswordResetRequest {
         password_reset_token: body.token,
         new_password: body.password,
-        client_context: body.attributes.map(Attributes::into).or_else(|| site.connection.clone()),
+        client_context: body.attributes.map(Into::into).or_else(|| site.connection.clone()),
         session_options: Some(session_options).filter(|options| !options.without_session),
         custom_claims,
         ..CompletePasswordResetRequest::default()

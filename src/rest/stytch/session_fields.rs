@@ -59,7 +59,7 @@ impl SessionFields {
             return Ok(None);
         }
         let claims = self.claims_to_merge(head)?;
-        // There is nothing yet that a null could take away.
+        // A new session has nothing that a null could take away.
         Ok(if options.existing_session.is_none() { claims.map(without_nulls) } else { claims }
             .map(|map| struct_of(&map)))
     }

@@ -12,12 +12,13 @@ use super::{
     users,
 };
 use crate::{
-    id_form, proto,
+    id_form,
     proto::{
         AuthenticateSessionRequest, AuthenticateSessionResponse, ListOrder, ListSessionsRequest, ResumeSessionRequest,
         RevokeSessionRequest, SignOutRequest, authenticate_session_request, sign_out_request,
     },
     rest::{
+        all_sessions::all_sessions,
         api::Api,
         failure::Refusal,
         incoming::{Head, Incoming},
@@ -25,10 +26,6 @@ use crate::{
         value::struct_of,
     },
 };
-
-/// Sessions that a page of the API's list holds, and how many pages are read at most: a user with more is a fault somewhere.
-const PAGE_SIZE: i32 = 100;
-const PAGES_MAX: usize = 10;
 
 /// Body of `POST /v1/sessions/authenticate`.
 #[derive(Deserialize)]
@@ -116,11 +113,12 @@ pub(super) async fn authenticate(api: &Api, incoming: &Incoming) -> Result<Reply
     Ok(success(head, body))
 }
 
-/// The session's opaque token, for whoever has shown a JWT of it.
+/// The session's opaque token, for whoever has shown a JWT of it. Of this dialect's sessions it stays the same, so asking twice changes
+/// nothing.
 async fn opaque_token(api: &Api, site: &Site<'_>, answer: &AuthenticateSessionResponse) -> Result<String, Refusal> {
     let session_id = answer.session.as_ref().map(|session| session.session_id.clone()).unwrap_or_default();
     let request = ResumeSessionRequest { session_id, ..ResumeSessionRequest::default() };
-    let resumed = api.auth.clone().resume_session(site.call(request)).await?.into_inner();
+    let resumed = api.auth.clone().resume_session(site.secondary_call(request)).await?.into_inner();
     Ok(resumed.tokens.unwrap_or_default().refresh_token)
 }
 
@@ -167,23 +165,12 @@ pub(super) async fn revoke(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
 pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (head, site) = (&incoming.head, Site::back_end(incoming)?);
     let user = users::find(api, &site, head.query("user_id").unwrap_or_default()).await?;
-    let mut sessions: Vec<proto::Session> = Vec::new();
-    let mut page_token = String::new();
-    for _ in 0..PAGES_MAX {
-        let request = ListSessionsRequest {
-            user_id: user.user_id.clone(),
-            page_size: PAGE_SIZE,
-            page_token,
-            order: ListOrder::NewestFirst.into(),
-            ..ListSessionsRequest::default()
-        };
-        let page = api.sessions.clone().list_sessions(site.call(request)).await?.into_inner();
-        sessions.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let wanted = ListSessionsRequest {
+        user_id: user.user_id.clone(),
+        order: ListOrder::NewestFirst.into(),
+        ..ListSessionsRequest::default()
+    };
+    let sessions = all_sessions(api, wanted, |message| site.call(message)).await?;
     let sessions = sessions.iter().map(|session| Session::of(session, &user)).collect();
     Ok(success(head, Sessions { sessions }))
 }

@@ -1,7 +1,6 @@
 //! The place that a request comes from: a back end, or a page in a browser.
 
 use http::header;
-use serde::Deserialize;
 
 use super::caller::{Page, back_end};
 use crate::{
@@ -17,23 +16,6 @@ pub(super) struct Site<'a> {
     incoming: &'a Incoming,
     authorization: String,
     pub(super) connection: Option<ClientContext>,
-}
-
-/// What a back end says of the end user's connection.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Attributes {
-    ip_address: Option<String>,
-    user_agent: Option<String>,
-}
-
-impl From<Attributes> for ClientContext {
-    fn from(attributes: Attributes) -> Self {
-        Self {
-            ip_address: attributes.ip_address.unwrap_or_default(),
-            user_agent: attributes.user_agent.unwrap_or_default(),
-            ..Self::default()
-        }
-    }
 }
 
 impl<'a> Site<'a> {
@@ -59,5 +41,10 @@ impl<'a> Site<'a> {
     /// A call of the API.
     pub(super) fn call<T>(&self, message: T) -> tonic::Request<T> {
         self.incoming.call(&self.authorization, message)
+    }
+
+    /// Another call of the API for the same request; see [`Incoming::secondary_call`].
+    pub(super) fn secondary_call<T>(&self, message: T) -> tonic::Request<T> {
+        self.incoming.secondary_call(&self.authorization, message)
     }
 }

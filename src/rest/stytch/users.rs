@@ -22,6 +22,7 @@ use crate::{
         failure::Refusal,
         incoming::{Head, Incoming},
         reply::Reply,
+        text::filled,
         value::struct_of,
     },
 };
@@ -69,10 +70,6 @@ struct Updated {
 #[derive(Serialize)]
 struct Deleted {
     user_id: String,
-}
-
-fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
 }
 
 /// The user whom `text` names: by their id, or by the name that the application has for them.

@@ -7,12 +7,10 @@ use serde_json::json;
 use super::{call, given, refusal};
 use crate::{
     proto::{ListSessionsRequest, RevokeAllSessionsRequest, Session, SignOutRequest, sign_out_request::Credential},
-    rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply, value::rfc3339_millis},
+    rest::{
+        all_sessions::all_sessions, api::Api, failure::Refusal, incoming::Incoming, reply::Reply, value::rfc3339_millis,
+    },
 };
-
-/// Pages that are read for a list that the contract has no pages for: so many sessions at most.
-const PAGES_MAX: usize = 10;
-const PAGE_SIZE: i32 = 100;
 
 /// A session in a list.
 #[derive(Serialize)]
@@ -76,22 +74,8 @@ fn listed(session: Session) -> Listed {
 
 async fn of_user(api: &Api, incoming: &Incoming) -> Result<Vec<Session>, Refusal> {
     let user_id = incoming.head.parameter("user_id").to_owned();
-    let (mut sessions, mut page_token) = (Vec::new(), String::new());
-    for _ in 0..PAGES_MAX {
-        let request = ListSessionsRequest {
-            user_id: user_id.clone(),
-            page_size: PAGE_SIZE,
-            page_token,
-            ..ListSessionsRequest::default()
-        };
-        let page = api.sessions.clone().list_sessions(call(incoming, request)).await?.into_inner();
-        sessions.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(sessions)
+    let wanted = ListSessionsRequest { user_id, ..ListSessionsRequest::default() };
+    all_sessions(api, wanted, |message| call(incoming, message)).await
 }
 
 /// `DELETE /v1/auth/users/{user_id}/sessions`.

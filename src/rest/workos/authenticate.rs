@@ -23,6 +23,7 @@ const OTHER_GRANTS: [&str; 8] = [
     "urn:workos:oauth:grant-type:radar-sms-challenge:code",
 ];
 
+/// `POST /user_management/authenticate` (contract section 6): each grant is a call of its own.
 pub(super) async fn authenticate(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let grant = body.needed("grant_type")?;

@@ -12,6 +12,7 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
+/// `POST /user_management/users/{id}/email_verification/send` (contract section 5).
 pub(super) async fn send(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let message = SendEmailVerificationRequest {
@@ -23,6 +24,7 @@ pub(super) async fn send(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
     Ok(Reply::json(StatusCode::OK, &Envelope::from(answer.user)))
 }
 
+/// `POST /user_management/users/{id}/email_verification/confirm` (contract section 5).
 pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let message = ConfirmEmailVerificationRequest {
@@ -34,6 +36,7 @@ pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Ref
     Ok(Reply::json(StatusCode::OK, &Envelope::from(answer.user)))
 }
 
+/// `GET /user_management/email_verification/{id}` (contract section 5).
 pub(super) async fn get(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let email_verification_id = incoming.head.parameter("id").to_owned();
     let message = GetEmailVerificationRequest { email_verification_id };

@@ -13,6 +13,7 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
+/// `POST /user_management/password_reset` (contract section 5).
 pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let email = body.needed("email")?;
@@ -24,6 +25,7 @@ pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
     Ok(Reply::json(StatusCode::CREATED, &PasswordReset::from(answer.password_reset.unwrap_or_default())))
 }
 
+/// `POST /user_management/password_reset/confirm` (contract section 5).
 pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let body = Body::of(incoming)?;
     let message = CompletePasswordResetRequest {
@@ -36,6 +38,7 @@ pub(super) async fn confirm(api: &Api, incoming: &Incoming) -> Result<Reply, Ref
     Ok(Reply::json(StatusCode::OK, &Envelope::from(answer.user)))
 }
 
+/// `GET /user_management/password_reset/{id}` (contract section 5).
 pub(super) async fn get(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let password_reset_id = incoming.head.parameter("id").to_owned();
     let request =

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a field of the API is called here.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("given_name", "first_name"),
     ("family_name", "last_name"),
     ("display_name", "name"),
@@ -26,6 +26,8 @@ const NAMES: [(&str, &str); 10] = [
     ("before_session_id", "before"),
     ("metadata_merge", "metadata"),
     ("password_reset_token", "token"),
+    // What a new password is held against. Of these the caller gives the address.
+    ("identifiers", "email"),
 ];
 
 /// Fields that hold the id of what a call is about: one that cannot be read is an object that is not there (contract section 3).

@@ -9,6 +9,7 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
+/// `GET /user_management/users/{id}/sessions` (contract section 5): those that are live.
 pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let paging = Paging::of(&incoming.head)?;
     let message = ListSessionsRequest {
@@ -25,7 +26,7 @@ pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
     Ok(paging.reply(&sessions, |session| &session.id, !answer.next_page_token.is_empty()))
 }
 
-/// Answers with nothing at all: an empty body that calls itself JSON is more than some libraries can take.
+/// `POST /user_management/sessions/revoke` (contract section 5). Answers with nothing at all: an empty body that calls itself JSON is more than some libraries can take.
 pub(super) async fn revoke(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let session_id = Body::of(incoming)?.needed("session_id")?;
     let message = RevokeSessionRequest { session_id: session_id.clone() };
@@ -35,7 +36,7 @@ pub(super) async fn revoke(api: &Api, incoming: &Incoming) -> Result<Reply, Refu
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Where applications send the browser to sign out; it carries no credentials.
+/// `GET /user_management/sessions/logout` (contract section 5): where applications send the browser to sign out; it carries no credentials.
 pub(super) async fn logout(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let session_id = incoming.head.query("session_id").map(str::to_owned);
     let session_id =

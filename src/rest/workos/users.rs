@@ -13,6 +13,7 @@ use crate::{
     rest::{api::Api, failure::Refusal, incoming::Incoming, reply::Reply},
 };
 
+/// `GET /user_management/users/{id}` (contract section 5).
 pub(super) async fn get(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let user_id = incoming.head.parameter("id").to_owned();
     let request = incoming.call(&credentials::of_api_key(&incoming.head), GetUserRequest { user_id });
@@ -20,6 +21,7 @@ pub(super) async fn get(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal
     Ok(Reply::json(StatusCode::OK, &User::from(user)))
 }
 
+/// `GET /user_management/users/external_id/{external_id}` (contract section 5).
 pub(super) async fn by_external_id(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let external_id = incoming.head.parameter("external_id");
     let identifier = Some(Identifier::ExternalId(external_id.to_owned()));
@@ -30,6 +32,7 @@ pub(super) async fn by_external_id(api: &Api, incoming: &Incoming) -> Result<Rep
     Ok(Reply::json(StatusCode::OK, &User::from(user)))
 }
 
+/// `GET /user_management/users` (contract sections 3 and 5).
 pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let head = &incoming.head;
     let paging = Paging::of(head)?;
@@ -55,6 +58,7 @@ pub(super) async fn list(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
     Ok(paging.reply(&users, |user| &user.id, !answer.next_page_token.is_empty()))
 }
 
+/// `DELETE /user_management/users/{id}` (contract section 5).
 pub(super) async fn delete(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let user_id = incoming.head.parameter("id").to_owned();
     let request = incoming.call(&credentials::of_api_key(&incoming.head), DeleteUserRequest { user_id });

@@ -78,7 +78,14 @@ async fn a_sign_in_joins_the_session_it_names() {
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_one_answer_after_one_hash() {
     let shop = Shop::start().await;
-    for path in ["/v1/passwords/authenticate", "/sdk/v1/passwords/authenticate"] {
+    let sign_in = json!({"password": "not the password", "session_duration_minutes": 60});
+    let replace = json!({"existing_password": "not the password", "new_password": "eleven little ducks"});
+    for (path, body) in [
+        ("/v1/passwords/authenticate", &sign_in),
+        ("/sdk/v1/passwords/authenticate", &sign_in),
+        ("/v1/passwords/existing_password/reset", &replace),
+        ("/sdk/v1/passwords/existing_password/reset", &replace),
+    ] {
         let mut answers = Vec::new();
         for email in [ADA, "nobody@example.com"] {
             let before = shop.app.hashes();
@@ -87,7 +94,8 @@ async fn a_wrong_password_and_an_unknown_address_get_one_answer_after_one_hash()
             } else {
                 shop.back_end(Method::POST, path)
             };
-            let body = json!({"email": email, "password": "not the password", "session_duration_minutes": 60});
+            let mut body = body.clone();
+            body["email"] = json!(email);
             let answer = call.header("x-request-id", "the-same").json(&body).await;
             assert_error(&answer, 401, "unauthorized_credentials");
             answers.push((answer.body, shop.app.hashes() - before));

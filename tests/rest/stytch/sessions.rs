@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Shop, assert_error};
 use crate::{
     shape::{named, shape},
-    support::ADA,
+    support::{ADA, PASSWORD},
 };
 
 #[tokio::test]
@@ -20,6 +20,12 @@ async fn sessions_authenticate_takes_either_token() {
     assert_eq!(by_jwt.status, 200, "{}", by_jwt.text());
     assert_eq!(&by_jwt.json["session_token"], token, "the opaque token of the same session");
     assert_eq!(named(&by_jwt.json), named(&by_token.json));
+    // By JWT it takes two calls of the API, of which a key is for one.
+    for _ in 0..2 {
+        let call = shop.back_end(Method::POST, "/v1/sessions/authenticate").header("idempotency-key", "again");
+        let answer = call.json(&json!({"session_jwt": jwt})).await;
+        assert_eq!((answer.status, &answer.json["session_token"]), (200, token), "{}", answer.text());
+    }
 
     // Past its five minutes a JWT still renews itself.
     shop.app.clock.advance(chrono::Duration::minutes(6));
@@ -65,8 +71,17 @@ async fn custom_claims_are_merged_into_a_session() {
     assert_eq!(merged.json["session"]["custom_claims"], json!({"plan": {"name": "pro"}}), "{}", merged.text());
     let own = merge(json!({"https://stytch.com/session": {}})).await;
     assert_error(&own, 400, "stytch_claims_in_custom_claims");
-    let large = merge(json!({"text": "x".repeat(5000)})).await;
-    assert_error(&large, 400, "custom_claims_too_large");
+    let reserved = merge(json!({"token_kind": "access"})).await;
+    assert_error(&reserved, 400, "reserved_claims_in_custom_claims");
+    let sign_in = json!({
+        "email": ADA, "password": PASSWORD, "session_duration_minutes": 60, "session_custom_claims": {"token_kind": 1},
+    });
+    let reserved = shop.post("/v1/passwords/authenticate", sign_in).await;
+    assert_error(&reserved, 400, "reserved_claims_in_custom_claims");
+    for length in [1600, 5000] {
+        let large = merge(json!({"text": "x".repeat(length)})).await;
+        assert_error(&large, 400, "custom_claims_too_large");
+    }
 }
 
 #[tokio::test]

@@ -181,7 +181,12 @@ async fn an_update_that_is_refused_changes_nothing() {
         (json!({ "external_id": "customer-7" }), (400, "external_id_already_used")),
         (json!({ "locale": "no locale at all" }), (400, "invalid_locale")),
         (json!({ "email_verified": false }), (400, "email_already_verified")),
+        (json!({ "email": " SECOND@Example.com", "email_verified": false }), (400, "email_already_verified")),
         (json!({ "first_name": "Changed", "password": "short" }), (400, "password_strength_error")),
+        // Their own address, which only the setting of the password would find out.
+        (json!({ "first_name": "Changed", "password": "second@example.com" }), (400, "password_strength_error")),
+        (json!({ "email": "third@example.com", "password": "third@example.com" }), (400, "password_strength_error")),
+        (json!({ "email": "no @ddress", "password": "a new horse, a lamp" }), (400, "invalid_email")),
         (json!({ "first_name": "x".repeat(300) }), (422, "invalid_request_parameters")),
     ];
     for (body, expected) in table {

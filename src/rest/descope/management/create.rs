@@ -9,7 +9,7 @@ use crate::{
     rest::{
         api::Api,
         descope::{
-            body::{body, filled},
+            body::body,
             caller::Caller,
             refusals::{not_supported, said},
             user::{Identifiers, UserObject},
@@ -17,6 +17,7 @@ use crate::{
         failure::Refusal,
         incoming::Incoming,
         reply::Reply,
+        text::filled,
         value::struct_of,
     },
 };
@@ -94,6 +95,7 @@ fn asks_for_something(value: &Value) -> bool {
     }
 }
 
+/// `POST /v1/mgmt/user/create` (contract, section 8).
 pub(in crate::rest::descope) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let request = body::<NewUser>(incoming)?.checked()?;

@@ -24,11 +24,12 @@ struct NewPassword {
     password: String,
 }
 
-/// One that has to be replaced before the next sign-in.
+/// `POST /v1/mgmt/user/password/set` and `…/set/temporary` (contract, section 8): one that has to be replaced before the next sign-in.
 pub(in crate::rest::descope) async fn set_temporary(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     set(api, incoming, true).await
 }
 
+/// `POST /v1/mgmt/user/password/set/active` (contract, section 8).
 pub(in crate::rest::descope) async fn set_active(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     set(api, incoming, false).await
 }

@@ -5,6 +5,7 @@ use prost_types::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::pages::{self, check_count};
 use crate::{
     proto::{ListOrder, ListUsersRequest, UserFilter, UserStatus},
     rest::{
@@ -22,13 +23,13 @@ use crate::{
 };
 
 /// Users of a page, where the call does not say.
-const LIMIT_DEFAULT: i32 = 100;
+const LIMIT_DEFAULT: usize = 100;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Search {
-    limit: i32,
-    page: i32,
+    limit: i64,
+    page: i64,
     text: String,
     sort: Vec<Sort>,
     test_users_only: bool,
@@ -67,8 +68,8 @@ const REFUSED: [&str; 12] = [
 ];
 
 impl Search {
-    /// The request; none if it can only find nobody.
-    fn checked(mut self) -> Result<Option<ListUsersRequest>, Refusal> {
+    /// The request, and for how many users at most; none if it can only find nobody.
+    fn checked(mut self) -> Result<Option<(ListUsersRequest, usize)>, Refusal> {
         let is_empty = |value: &Value| match value {
             Value::Array(values) => values.is_empty(),
             Value::Object(object) => object.is_empty(),
@@ -79,10 +80,11 @@ impl Search {
         {
             return Err(not_supported(name));
         }
-        if self.page < 0 || self.limit < 0 {
+        let (Ok(limit), Ok(page)) = (usize::try_from(self.limit), usize::try_from(self.page)) else {
             return Err(said(StatusCode::BAD_REQUEST, "E011004", "limit and page must not be negative").into());
-        }
-        let limit = if self.limit == 0 { LIMIT_DEFAULT } else { self.limit };
+        };
+        let limit = if limit == 0 { LIMIT_DEFAULT } else { limit };
+        check_count("limit", limit)?;
         let is_asked = !self.user_ids.is_empty();
         let user_ids: Vec<_> = self.user_ids.drain(..).filter_map(|id| canonical_id(&id)).collect();
         if self.test_users_only || (is_asked && user_ids.is_empty()) {
@@ -101,14 +103,14 @@ impl Search {
             text: self.text,
             ..UserFilter::default()
         };
-        Ok(Some(ListUsersRequest {
-            page_size: limit,
-            skip: self.page.saturating_mul(limit),
+        let request = ListUsersRequest {
+            skip: i32::try_from(page.saturating_mul(limit)).unwrap_or(i32::MAX),
             filter: Some(filter),
             order: order.into(),
             include_total: true,
             ..ListUsersRequest::default()
-        }))
+        };
+        Ok(Some((request, limit)))
     }
 
     fn order(&self) -> Result<ListOrder, Refusal> {
@@ -121,7 +123,8 @@ impl Search {
     }
 }
 
-/// The statuses to look for. Those who have not signed in yet cannot be told from the others by a search.
+/// The statuses to look for. `invited` is said of whoever has never signed in, and the API has no filter for that: it finds everybody
+/// who is not disabled.
 fn statuses(names: &[String]) -> Result<Vec<i32>, Refusal> {
     let status = |name: &String| match name.as_str() {
         "enabled" | "invited" => Ok(UserStatus::Active.into()),
@@ -152,22 +155,22 @@ fn moment(value: Option<&Value>, later_millis: i64) -> Result<Option<Timestamp>,
     Ok(Some(Timestamp { seconds: millis / 1000, nanos }))
 }
 
+/// `POST /v1/mgmt/user/search` and `/v2/mgmt/user/search` (contract, section 8).
 pub(in crate::rest::descope) async fn search(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
-    let Some(request) = body::<Search>(incoming)?.checked()? else {
+    let Some((request, limit)) = body::<Search>(incoming)?.checked()? else {
         return Ok(Reply::json(StatusCode::OK, &json!({ "users": [], "total": 0 })));
     };
-    let found = api.users.clone().list_users(incoming.call(&authorization, request)).await?.into_inner();
-    let total = found.total.unwrap_or(0);
+    let found = pages::read(api, incoming, &authorization, request, limit).await?;
     let users: Vec<_> = found.users.into_iter().map(UserObject::from).collect();
-    Ok(Reply::json(StatusCode::OK, &json!({ "users": users, "total": total })))
+    Ok(Reply::json(StatusCode::OK, &json!({ "users": users, "total": found.total })))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn searched(body: Value) -> Result<Option<ListUsersRequest>, Refusal> {
+    fn searched(body: Value) -> Result<Option<(ListUsersRequest, usize)>, Refusal> {
         serde_json::from_value::<Search>(body).unwrap().checked()
     }
 
@@ -178,8 +181,8 @@ mod tests {
             "tenantIds": [], "roleNames": [], "limit": 0, "page": 0, "testUsersOnly": false, "withTestUser": false,
             "ssoAppIDs": [], "customAttributes": {}, "tenantRoleIds": {}, "tenantRoleNames": {}, "toModifiedTime": 0,
         });
-        let request = searched(body).unwrap().unwrap();
-        assert_eq!((request.page_size, request.skip, request.include_total), (100, 0, true));
+        let (request, limit) = searched(body).unwrap().unwrap();
+        assert_eq!((limit, request.skip, request.include_total), (100, 0, true));
         assert_eq!(request.filter, Some(UserFilter::default()));
     }
 
@@ -190,8 +193,8 @@ mod tests {
             "statuses": ["enabled", "invited", "disabled"],
             "fromCreatedTime": "1700000000123", "toCreatedTime": 1_700_000_001_999_i64,
         });
-        let request = searched(body).unwrap().unwrap();
-        assert_eq!((request.page_size, request.skip), (10, 30));
+        let (request, limit) = searched(body).unwrap().unwrap();
+        assert_eq!((limit, request.skip), (10, 30));
         assert_eq!(request.order(), ListOrder::NewestFirst);
         let filter = request.filter.unwrap();
         assert_eq!(filter.statuses, [1, 2]);
@@ -207,6 +210,7 @@ mod tests {
             json!({"customAttributes": {"a": 1}}),
             json!({"sort": [{"field": "email"}]}),
             json!({"page": -1}),
+            json!({"limit": 1001}),
             json!({"statuses": ["expired"]}),
             json!({"toModifiedTime": 5}),
             json!({"fromCreatedTime": "yesterday"}),

@@ -1,10 +1,15 @@
 //! Users whom a back end reads, deletes, disables and signs out.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Named;
+use super::{
+    Named,
+    pages::{PAGE_SIZE, check_count, read},
+};
 use crate::{
     proto::{
         DeleteUserRequest, DisableUserRequest, EnableUserRequest, ListUsersRequest, RevokeAllSessionsRequest, User,
@@ -24,9 +29,6 @@ use crate::{
     },
 };
 
-/// Most users of one answer.
-const USERS_MAX: i32 = 100;
-
 fn one(user: User) -> Reply {
     Reply::json(StatusCode::OK, &json!({ "user": UserObject::from(user) }))
 }
@@ -35,6 +37,7 @@ fn nothing() -> Reply {
     Reply::json(StatusCode::OK, &json!({}))
 }
 
+/// `GET /v1/mgmt/user` (contract, section 8).
 pub(in crate::rest::descope) async fn load(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let asked = |name: &str| incoming.head.query(name).unwrap_or_default().to_owned();
@@ -49,22 +52,25 @@ struct LoadSeveral {
     user_ids: Vec<String>,
 }
 
-/// Ids of nobody are left out, whatever `includeInvalidUsers` says: there is nothing to tell of them.
+/// `POST /v1/mgmt/users/load` (contract, section 8). Ids of nobody are left out, whatever `includeInvalidUsers` says: there is nothing to tell of them.
 pub(in crate::rest::descope) async fn load_several(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let LoadSeveral { user_ids } = body(incoming)?;
-    let user_ids: Vec<_> = user_ids.iter().filter_map(|id| canonical_id(id)).collect();
-    let users = if user_ids.is_empty() {
-        Vec::new()
-    } else {
-        let filter = Some(UserFilter { user_ids, ..UserFilter::default() });
-        let request = ListUsersRequest { page_size: USERS_MAX, filter, ..ListUsersRequest::default() };
-        api.users.clone().list_users(incoming.call(&authorization, request)).await?.into_inner().users
-    };
+    check_count("the number of userIds", user_ids.len())?;
+    // In two lists of ids one user would be found twice.
+    let user_ids: BTreeSet<_> = user_ids.iter().filter_map(|id| canonical_id(id)).collect();
+    let user_ids: Vec<_> = user_ids.into_iter().collect();
+    let mut users = Vec::new();
+    for some in user_ids.chunks(PAGE_SIZE) {
+        let filter = Some(UserFilter { user_ids: some.to_vec(), ..UserFilter::default() });
+        let request = ListUsersRequest { filter, ..ListUsersRequest::default() };
+        users.extend(read(api, incoming, &authorization, request, some.len()).await?.users);
+    }
     let users: Vec<_> = users.into_iter().map(UserObject::from).collect();
     Ok(Reply::json(StatusCode::OK, &json!({ "total": users.len(), "users": users })))
 }
 
+/// `POST /v1/mgmt/user/delete` (contract, section 8).
 pub(in crate::rest::descope) async fn delete(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let user_id = body::<Named>(incoming)?.find(api, incoming, &authorization).await?.user_id;
@@ -72,7 +78,7 @@ pub(in crate::rest::descope) async fn delete(api: &Api, incoming: &Incoming) -> 
     Ok(nothing())
 }
 
-/// Ends every session of the user; there is only one type of them, so that `sessionTypes` chooses nothing.
+/// `POST /v1/mgmt/user/logout` (contract, section 8): ends every session of the user; there is only one type of them, so that `sessionTypes` chooses nothing.
 pub(in crate::rest::descope) async fn log_out(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let user_id = body::<Named>(incoming)?.find(api, incoming, &authorization).await?.user_id;
@@ -89,6 +95,7 @@ struct NewStatus {
     status: String,
 }
 
+/// `POST /v1/mgmt/user/update/status` (contract, section 8).
 pub(in crate::rest::descope) async fn update_status(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let authorization = Caller::of(&incoming.head)?.management()?;
     let NewStatus { named, status } = body(incoming)?;
