@@ -67,6 +67,7 @@ const SETTINGS: [(&str, &str); 25] = [
     ("rest-header-bytes", "431 without a body"),
     ("rest-header-timeout", "the connection is closed"),
     ("rest-deadline", "`DEADLINE_EXCEEDED`"),
+    ("rest-connection-age", "the connection is asked to go; requests on it are finished"),
     ("rest-connections", "further connections wait"),
     ("database-connections", "requests wait for one"),
     ("database-acquire-timeout", "`UNAVAILABLE` with the time to come back"),
