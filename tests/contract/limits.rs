@@ -32,7 +32,7 @@ const BEGIN: &str = "<!-- limits: begin -->\n";
 const END: &str = "<!-- limits: end -->\n";
 
 /// The settings that bound something, and what happens at the bound. What they bound is their help.
-const SETTINGS: [(&str, &str); 25] = [
+const SETTINGS: [(&str, &str); 26] = [
     (
         "free-failures",
         "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back",
