@@ -104,6 +104,9 @@ pub(super) fn listener_settings(config: &RestConfig) -> ListenerSettings {
     ListenerSettings {
         header_bytes_max: config.header_bytes,
         header_timeout: config.header_timeout,
+        connection_age: config.connection_age,
+        // What was begun before may take its whole time, and be read by a slow caller.
+        connection_grace: config.deadline.saturating_mul(2),
         connections_max: usize::try_from(config.connections).unwrap_or(usize::MAX),
     }
 }

@@ -2,6 +2,8 @@
 
 mod records;
 
+use std::io::{self, Write as _};
+
 use secrecy::ExposeSecret as _;
 
 use self::records::{ClientRecord, DeletedClient, NewClient, OperatorRecord};
@@ -22,6 +24,7 @@ use crate::{
         Call, Error, Services,
         clients::{self, create_client, create_client_secret, delete_client, list_clients, replace_client_secrets},
         operators::{create_operator, delete_operator, list_operators, replace_operator_secret},
+        projects::get_project,
     },
 };
 
@@ -231,6 +234,15 @@ async fn create_for(
     let token_delivery = if args.vendor.refresh_token_cookie { TokenDelivery::Cookie } else { TokenDelivery::Body };
     let order = VendorOrder { project_id, vendor, name: args.name, token_delivery };
     let credentials = vendor::create(services, call, order).await?;
+    let settings = get_project(services, call, project_id).await.map_err(explain)?.settings;
+    if settings.require_email_verification && !vendor.profile().asks_for_verified_email() {
+        let name = vendor.name();
+        // Nowhere to say so if standard error is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "note: the project requires verified email addresses; applications of {name} sign users in without one"
+        );
+    }
     let note = format!("{KEEP_SECRET}\n\n{}", credentials.recipe(&args.vendor.public_url));
     Ok(args.output.record(&credentials, &note)?)
 }

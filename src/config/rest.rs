@@ -62,6 +62,17 @@ pub struct RestConfig {
     )]
     pub connections: u32,
 
+    /// Age at which a connection is asked to go, so that none stays for ever
+    #[arg(
+        id = "rest-connection-age",
+        long = "rest-connection-age",
+        env = "SIGNET_REST_CONNECTION_AGE",
+        value_name = "DURATION",
+        default_value = "30m",
+        value_parser = value::duration(10..=604_800)
+    )]
+    pub connection_age: Duration,
+
     /// Project whose keys and metadata lie at `/.well-known`, beside those below each project; by default the only project there is
     #[arg(
         id = "default-project",

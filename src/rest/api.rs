@@ -6,6 +6,19 @@ use crate::proto::{
     session_service_client::SessionServiceClient, user_service_client::UserServiceClient,
 };
 
+/// Largest message that is taken from the gRPC API, or sent there. A page of 100 users may hold 2 × 16 KiB of JSON for each, which a
+/// `Struct` makes up to six times as large; what a request may hold is bounded by the listener, and by the API itself.
+pub(super) const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A client with room for the largest messages.
+macro_rules! client {
+    ($client:ident, $upstream:expr) => {
+        $client::new($upstream.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    };
+}
+
 /// The gRPC API, to be called by the handlers. A client is cloned for each call: that is what they are made for.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -22,10 +35,10 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(upstream: Upstream, default_project: String) -> Self {
         Self {
-            auth: AuthServiceClient::new(upstream.clone()),
-            users: UserServiceClient::new(upstream.clone()),
-            sessions: SessionServiceClient::new(upstream.clone()),
-            projects: ProjectServiceClient::new(upstream.clone()),
+            auth: client!(AuthServiceClient, upstream),
+            users: client!(UserServiceClient, upstream),
+            sessions: client!(SessionServiceClient, upstream),
+            projects: client!(ProjectServiceClient, upstream),
             default_project,
             upstream,
         }

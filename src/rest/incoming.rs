@@ -1,6 +1,6 @@
 //! A request as the handlers see it: read once, bounded, its path in one spelling.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -11,12 +11,12 @@ use tonic::metadata::MetadataValue;
 use super::{failure::Refusal, reading};
 
 /// Headers that go with a request from one API to the other: the trace it belongs to (W3C Trace Context), the web page it comes from,
-/// and the key by which repetitions are known.
+/// and the key by which repetitions are known. They go as they came, repeated or unreadable ones too: what they are worth is judged there.
 const FORWARDED: [&str; 4] = ["traceparent", "tracestate", "origin", IDEMPOTENCY_KEY];
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Everything of a request but its body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Head {
     pub(super) method: Method,
     /// Without doubled slashes, percent-encoding left as it came. Starts with a slash and ends without one, unless it is `/`.
@@ -34,10 +34,29 @@ pub(super) struct Head {
 }
 
 /// A request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Incoming {
     pub(super) head: Head,
     pub(super) body: Bytes,
+}
+
+/// Names the request. Headers, path and query may hold secrets, and are never printed.
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, route, request_id, .. } = self;
+        f.debug_struct("Head")
+            .field("method", method)
+            .field("route", route)
+            .field("request_id", request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same: a body may be a password.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("head", &self.head).finish_non_exhaustive()
+    }
 }
 
 impl Head {
@@ -133,8 +152,9 @@ impl Incoming {
         }
         let metadata = request.metadata_mut();
         for name in FORWARDED {
-            if let Some(value) = self.head.header(name).and_then(|value| MetadataValue::try_from(value).ok()) {
-                metadata.insert(name, value);
+            let values = self.head.headers.get_all(name).iter();
+            for value in values.filter_map(|value| MetadataValue::try_from(value.as_bytes()).ok()) {
+                metadata.append(name, value);
             }
         }
         if let Ok(id) = MetadataValue::try_from(&self.head.request_id) {
@@ -180,6 +200,15 @@ mod tests {
             assert_eq!(call.metadata().get("idempotency-key").map(|key| key.to_str().unwrap()), key);
             assert!(call.metadata().contains_key("origin"));
         }
+    }
+
+    #[test]
+    fn nothing_secret_of_a_request_is_printed() {
+        let request = http::Request::post("/v1/hushpath?code=hushquery");
+        let request = request.header("authorization", "Bearer hushbearer").header("cookie", "DSR=hushcookie");
+        let head = Head::new(request.body(()).unwrap().into_parts().0, "a-request".to_owned());
+        let printed = format!("{head:?} {:?}", head.clone().with_body(Bytes::from_static(b"hushbody")));
+        assert!(printed.contains("a-request") && !printed.contains("hush"), "{printed}");
     }
 
     #[test]

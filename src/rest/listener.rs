@@ -4,7 +4,6 @@
 //! 400), without a body and without a request id. Everything else is answered by [`super::router`].
 
 use std::{
-    future::Future,
     io,
     pin::pin,
     sync::{
@@ -19,15 +18,15 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::service_fn;
 
 /// Most requests at the same time on one connection of HTTP/2.
@@ -44,13 +43,23 @@ pub struct ListenerSettings {
     pub header_bytes_max: u32,
     /// How long a connection may take to send the headers of a request, and lie idle between two.
     pub header_timeout: Duration,
+    /// Age at which a connection is asked to go.
+    pub connection_age: Duration,
+    /// How long one that was asked to go may finish its requests.
+    pub connection_grace: Duration,
     /// Most connections at the same time.
     pub connections_max: usize,
 }
 
 impl Default for ListenerSettings {
     fn default() -> Self {
-        Self { header_bytes_max: 16 * 1024, header_timeout: Duration::from_secs(30), connections_max: 4096 }
+        Self {
+            header_bytes_max: 16 * 1024,
+            header_timeout: Duration::from_secs(30),
+            connection_age: Duration::from_mins(30),
+            connection_grace: Duration::from_mins(1),
+            connections_max: 4096,
+        }
     }
 }
 
@@ -62,25 +71,23 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(settings.connections_max));
-    let (graceful, builder) = (GracefulShutdown::new(), builder(&settings));
+    let (connections, builder) = (TaskTracker::new(), builder(&settings));
     let serving = async {
         loop {
             // Further connections wait in the queue of the system.
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
             let stream = accept(&listener).await;
-            tokio::spawn(connection(
-                stream,
-                router.clone(),
-                builder.clone(),
-                &graceful,
-                settings.header_timeout,
-                permit,
-            ));
+            let (router, builder, settings, stop) = (router.clone(), builder.clone(), settings.clone(), stop.clone());
+            connections.spawn(async move {
+                let _permit = permit;
+                connection(stream, router, builder, settings, stop).await;
+            });
         }
     };
     stop.run_until_cancelled(serving).await;
     drop(listener);
-    graceful.shutdown().await;
+    connections.close();
+    connections.wait().await;
     Ok(())
 }
 
@@ -113,33 +120,43 @@ fn builder(settings: &ListenerSettings) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Serves one connection. One that does not come to its first request in time is dropped: hyper only begins to count when it knows
-/// which HTTP is spoken.
-fn connection(
+/// Serves one connection until its caller goes, it is too old, or all stops. One that does not come to its first request in time is
+/// dropped: hyper only begins to count when it knows which HTTP is spoken. Between two requests of HTTP/2 it does not count at all, so
+/// age is what ends an idle one.
+async fn connection(
     stream: TcpStream,
     router: Router,
     builder: Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    first_request_timeout: Duration,
-    permit: OwnedSemaphorePermit,
-) -> impl Future<Output = ()> + use<> {
-    let watcher = graceful.watcher();
-    async move {
-        let _permit = permit;
-        // Answers are small, and whole.
-        let _ = stream.set_nodelay(true);
-        let begun = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&begun);
-        let service = service_fn(move |request: Request<Incoming>| {
-            seen.store(true, Ordering::Relaxed);
-            tower::ServiceExt::oneshot(router.clone(), request)
-        });
-        let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-        let mut served = pin!(watcher.watch(served));
-        let first = time::timeout(first_request_timeout, &mut served).await;
-        if first.is_err() && begun.load(Ordering::Relaxed) {
-            // The caller is gone, or speaks no HTTP: nobody is left to be told.
+    settings: ListenerSettings,
+    stop: CancellationToken,
+) {
+    // Answers are small, and whole.
+    let _ = stream.set_nodelay(true);
+    let begun = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&begun);
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.store(true, Ordering::Relaxed);
+        tower::ServiceExt::oneshot(router.clone(), request)
+    });
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    let mut served = pin!(served);
+    let never_begun = async {
+        time::sleep(settings.header_timeout).await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    // The caller of one that ends by itself is gone, or speaks no HTTP: nobody is left to be told.
+    tokio::select! {
+        _ = served.as_mut() => {}
+        () = never_begun => {}
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
             let _ = served.await;
+        }
+        () = time::sleep(settings.connection_age) => {
+            served.as_mut().graceful_shutdown();
+            let _ = time::timeout(settings.connection_grace, served).await;
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     attempt::RETRY_AFTER,
     complete_sign_in::{Completion, complete_sign_in},
     counters::{self, Counters, event_of},
+    sign_in::{OPTIONS, check_wishes},
     stand_in::StandIn,
     start_email_change::{check_free, taken},
 };
@@ -58,10 +59,7 @@ pub async fn authenticate_email_code(
     request: EmailCodeSignIn,
 ) -> Result<SignedIn, Error> {
     let (caller, now) = (call.client()?, services.clock.now());
-    let resource = request.wishes.tokens.resource.as_ref();
-    if resource.is_some_and(|resource| !caller.project.settings.allowed_resources.contains(resource)) {
-        return Err(Error::ResourceNotAllowed("token_options.resource"));
-    }
+    check_wishes(caller, &request.wishes, None).map_err(|error| error.within(OPTIONS))?;
     // Before the transaction, for the same reason as at a sign-in.
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
     let tx = services.store.begin().await?;

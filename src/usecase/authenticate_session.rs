@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Call, Error, IssuedToken, Services,
     mint_tokens::mint_session_token,
-    refresh_tokens::{check_presented, read_refresh_token},
-    token_forms::{self, Subject, check_custom_claims},
+    refresh_tokens::{check_client, check_presented, read_refresh_token},
+    token_forms::{self, Subject, check_custom_claims, check_may_claim},
 };
 use crate::{
     clock::Timestamp,
@@ -99,8 +99,8 @@ pub async fn authenticate_session(
         let tx = services.store.begin().await?;
         // Held, so that of two changes to the claims none is lost.
         let session = tx.sessions().lock(project_id, proof.session_id()).await?;
-        let mut session = proof.check(caller, session, now)?;
-        change(&mut session, wishes, now)?;
+        let mut session = proof.check(caller, session, true, now)?;
+        change(caller, &mut session, wishes, now)?;
         // Whoever disables or deletes the user ends the session, so asking the session alone is enough.
         if !tx.sessions().extend(&session, now).await? {
             return Err(Error::SessionNotActive);
@@ -111,7 +111,8 @@ pub async fn authenticate_session(
         (session, user)
     } else {
         let view = services.store.view();
-        let session = proof.check(caller, view.sessions().find(project_id, proof.session_id()).await?, now)?;
+        let session = view.sessions().find(project_id, proof.session_id()).await?;
+        let session = proof.check(caller, session, wishes.renew_session_token, now)?;
         let user = view.users().find(project_id, session.user_id).await?;
         (session, user.filter(User::is_active).ok_or(Error::SessionNotActive)?)
     };
@@ -136,6 +137,10 @@ async fn prove(
         // An id is no secret: only a client that keeps one may name a session by it.
         SessionCredential::Id(_) if caller.client.client_type == ClientType::Public => Err(Error::CallerNotPermitted),
         SessionCredential::Id(id) => Ok(Proof::Id(id)),
+        // Tokens that are shown around must not change what they were made from: the refresh token alone is the application's own.
+        SessionCredential::Token(..) if caller.client.client_type == ClientType::Public && wishes.change_it() => {
+            Err(Error::CallerNotPermitted)
+        }
         SessionCredential::RefreshToken(token) => {
             Ok(Proof::Refresh(read_refresh_token(services, caller, &token, now).await?.0))
         }
@@ -156,13 +161,21 @@ impl Proof {
         }
     }
 
-    /// The session, if it is live and the credential stands for it.
-    fn check(&self, caller: &ClientCaller, session: Option<Session>, now: Timestamp) -> Result<Session, Error> {
+    /// The session, if it is live and the credential stands for it. Whoever gets more than an answer (`gains`) has to be its client,
+    /// or a back end.
+    fn check(
+        &self,
+        caller: &ClientCaller,
+        session: Option<Session>,
+        gains: bool,
+        now: Timestamp,
+    ) -> Result<Session, Error> {
         let session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
         match self {
             Self::Id(_) => {}
             Self::Refresh(grant) => check_presented(caller, &session, grant.generation, now)?,
             Self::Token(token) if token.user_id != session.user_id => return Err(Error::TokenInvalid),
+            Self::Token(_) if gains => check_client(caller, &session)?,
             Self::Token(_) => {}
         }
         Ok(session)
@@ -178,7 +191,8 @@ impl Proof {
     }
 }
 
-fn change(session: &mut Session, wishes: SessionWishes, now: Timestamp) -> Result<(), Error> {
+fn change(caller: &ClientCaller, session: &mut Session, wishes: SessionWishes, now: Timestamp) -> Result<(), Error> {
+    check_may_claim(caller, session.token_profile, &wishes.custom_claims)?;
     if let Some(duration) = wishes.duration {
         session.state = session.extended(now, duration).map_err(|NotLive| Error::SessionNotActive)?;
         session.last_used_at = now;

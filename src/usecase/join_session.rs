@@ -6,6 +6,7 @@ use super::{
     Error, Services,
     authenticate_session::{SessionCredential, verify_token},
     refresh_tokens::{check_client, check_presented, check_resource, read_refresh_token},
+    token_forms::check_may_claim,
 };
 use crate::{
     clock::Timestamp,
@@ -95,6 +96,7 @@ pub(super) async fn join(
 ) -> Result<Session, Error> {
     let named = NamedSession { id: joining.id, generation: None };
     let mut session = hold(tx, caller, user, &named, now).await?;
+    check_may_claim(caller, session.token_profile, &joining.custom_claims)?;
     session.proved_again(&joining.methods, now);
     session.last_used_at = now;
     session.custom_claims = session.custom_claims.merged(&joining.custom_claims).in_field("custom_claims")?;

@@ -7,7 +7,7 @@ use super::{
     finish_sign_in::{FirstStep, finish},
     join_session::{hold, named_session},
     replace_password::{Occasion, replace_password},
-    sign_in::check_wishes,
+    sign_in::{OPTIONS, check_wishes},
     users::check_policy,
 };
 use crate::domain::{
@@ -47,7 +47,7 @@ pub async fn replace_own_password(
 ) -> Result<SignedIn, Error> {
     let caller = call.client()?;
     let (project, project_id) = (&caller.project, caller.project_id());
-    check_wishes(caller, &request.wishes, request.joins.as_ref())?;
+    check_wishes(caller, &request.wishes, request.joins.as_ref()).map_err(|error| error.within(OPTIONS))?;
     let claim = Claim {
         identifier: &request.identifier,
         password: &request.current_password,

@@ -8,7 +8,7 @@ use super::{
     check_password::{Claim, RightPassword, check_password},
     finish_sign_in::{FirstStep, Step, finish, password_change},
     join_session::{NamedSession, check_may_name, hold, named_session},
-    token_forms::check_custom_claims,
+    token_forms::{check_custom_claims, check_may_claim},
 };
 use crate::{
     clock::Timestamp,
@@ -19,6 +19,9 @@ use crate::{
     },
     store::Tx,
 };
+
+/// Where the claims of most requests stand.
+pub(super) const OPTIONS: &str = "options.";
 
 /// A sign-in with a password.
 #[derive(Debug)]
@@ -48,7 +51,10 @@ struct Proved<'a> {
 /// Signs a user in, or says what is missing. No connection is held while the password is hashed.
 pub async fn sign_in(services: &Services, call: &Call, mut request: PasswordSignIn) -> Result<SignedIn, Error> {
     let caller = call.client()?;
-    check_wishes(caller, &request.wishes, request.joins.as_ref())?;
+    check_wishes(caller, &request.wishes, request.joins.as_ref()).map_err(|error| match request.guarded {
+        Guarded::SignIn => error.within(OPTIONS),
+        _ => error,
+    })?;
     let claim = Claim {
         identifier: &request.identifier,
         password: &request.password,
@@ -84,7 +90,9 @@ pub(super) fn check_wishes(
     if resource.is_some_and(|resource| !caller.project.settings.allowed_resources.contains(resource)) {
         return Err(Error::ResourceNotAllowed("token_options.resource"));
     }
-    check_custom_claims(caller.client.token_profile, &wishes.custom_claims)?;
+    let profile = caller.client.token_profile;
+    check_may_claim(caller, profile, &wishes.custom_claims)?;
+    check_custom_claims(profile, &wishes.custom_claims)?;
     joins.map_or(Ok(()), |credential| check_may_name(caller, credential))
 }
 

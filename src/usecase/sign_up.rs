@@ -3,7 +3,7 @@
 use super::{
     Call, Error, Services, SignedIn, counters,
     finish_sign_in::{FirstStep, finish},
-    sign_in::check_wishes,
+    sign_in::{OPTIONS, check_wishes},
     users::{NewUser, add_user},
 };
 use crate::domain::{
@@ -41,7 +41,7 @@ pub async fn sign_up(services: &Services, call: &Call, request: SignUp) -> Resul
     if !wrong.is_empty() {
         return Err(Error::InvalidFields(wrong).within(USER));
     }
-    check_wishes(caller, &request.wishes, None)?;
+    check_wishes(caller, &request.wishes, None).map_err(|error| error.within(OPTIONS))?;
 
     // Before the transaction, for the same reason as at a sign-in.
     let keys = services.key_ring.keys(&services.store, caller.project_id(), services.clock.now()).await?;

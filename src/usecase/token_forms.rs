@@ -28,7 +28,7 @@ use crate::{
         caller::ClientCaller,
         challenge::TokenWishes,
         claims::CustomClaims,
-        client::{Client, TokenProfile},
+        client::{Client, ClientType, TokenProfile},
         id::ClientId,
         project::Project,
         session::Session,
@@ -83,16 +83,34 @@ pub(super) fn check_custom_claims(profile: TokenProfile, claims: &CustomClaims) 
     if claims.bytes() > bytes_max {
         return Err(Error::field("custom_claims", format!("must be at most {bytes_max} bytes of JSON")));
     }
-    let reserved = match profile {
-        TokenProfile::Stytch => stytch::RESERVED,
-        // They stand under one name of their own.
-        TokenProfile::Descope | TokenProfile::Standard | TokenProfile::Transmit | TokenProfile::WorkOs => &[],
-    };
-    match reserved.iter().find(|name| claims.as_object().contains_key(**name)) {
+    let mut names = claims.as_object().keys();
+    match names.find(|name| claims_stand_at_the_top(profile) && stytch::is_reserved(name)) {
         None => Ok(()),
         Some(name) => {
             Err(Error::field(&format!("custom_claims.{name}"), "must be absent: it is a claim of the service's own"))
         }
+    }
+}
+
+/// Refuses claims that only a back end may give: those of an application without a secret are what whoever runs it wants them to be,
+/// and at the top level of a token they would be read as the service's word.
+pub(super) fn check_may_claim(
+    caller: &ClientCaller,
+    profile: TokenProfile,
+    claims: &CustomClaims,
+) -> Result<(), Error> {
+    let is_public = caller.client.client_type == ClientType::Public;
+    if is_public && !claims.is_empty() && claims_stand_at_the_top(profile) {
+        return Err(Error::field("custom_claims", "only a back end may give claims to sessions of this profile"));
+    }
+    Ok(())
+}
+
+/// True if custom claims stand beside those of the service, and not under one name of their own.
+const fn claims_stand_at_the_top(profile: TokenProfile) -> bool {
+    match profile {
+        TokenProfile::Stytch => true,
+        TokenProfile::Descope | TokenProfile::Standard | TokenProfile::Transmit | TokenProfile::WorkOs => false,
     }
 }
 

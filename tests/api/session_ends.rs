@@ -79,6 +79,7 @@ async fn signing_out_everywhere_takes_no_token_that_is_over_nor_one_that_is_forg
     let mut forged = second.clone();
     forged.truncate(forged.len() - 1);
     assert_eq!(refused(Ending::RefreshToken(forged)).await, "TOKEN_INVALID");
+    assert_eq!(refused(Ending::RefreshToken(tokens.refresh_token)).await, "TOKEN_INVALID", "it has been replaced");
     assert_eq!(refresh::refusal(&app.public(), &second).await, "");
 }
 

@@ -6,9 +6,11 @@ use serde_json::json;
 use signet::{
     domain::id::ProjectId,
     proto::{
-        AuthenticateSessionRequest, ClientType, CreateClientRequest, CreateClientResponse, CreateUserRequest, Project,
-        ProjectSettings, RefreshTokensRequest, SignInOptions, SignInRequest, SignOutRequest, SigningAlgorithm,
-        TokenOptions, TokenProfile, TokenSet, authenticate_session_request::Credential, sign_out_request,
+        AuthenticateEmailCodeRequest, AuthenticateSessionRequest, ClientType, CompletePasswordResetRequest,
+        CreateClientRequest, CreateClientResponse, CreateUserRequest, Project, ProjectSettings, RefreshTokensRequest,
+        ReplacePasswordRequest, SessionOptions, SignInOptions, SignInRequest, SignOutRequest, SignUpRequest,
+        SigningAlgorithm, TokenOptions, TokenProfile, TokenSet, authenticate_session_request::Credential,
+        sign_out_request,
     },
 };
 use tonic::Status;
@@ -21,7 +23,7 @@ use crate::{
     refresh,
     sessions::{self, sign_out},
     sign_in::claims_of,
-    support::{Caller, Engine, PASSWORD, TestApp, basic, field_violations, reason},
+    support::{Caller, Engine, PASSWORD, TestApp, basic, field_violations, object, reason},
 };
 
 const RESOURCE: &str = "https://api.example/";
@@ -55,6 +57,7 @@ impl Shop {
         let settings = ProjectSettings {
             signing_algorithm: SigningAlgorithm::Rs256.into(),
             allowed_resources: vec![RESOURCE.into()],
+            allow_sign_up: Some(true),
             ..quick()
         };
         let project = create(app, "Shop", Some(settings)).await.unwrap();
@@ -314,10 +317,13 @@ async fn custom_claims_that_do_not_fit_the_profile_are_refused(
     let Some(app) = TestApp::start(engine).await else { return };
     let shop = Shop::open(&app, TokenProfile::Stytch).await;
     let text = |text: &str| prost_types::Value { kind: Some(prost_types::value::Kind::StringValue(text.into())) };
+    let long = "x".repeat(1600);
     for (name, value, field) in [
-        ("iss", "me", "custom_claims.iss"),
-        ("token_kind", "access", "custom_claims.token_kind"),
-        ("long", &"x".repeat(1600), "custom_claims"),
+        ("iss", "me", "options.custom_claims.iss"),
+        ("token_kind", "access", "options.custom_claims.token_kind"),
+        ("role", "admin", "options.custom_claims.role"),
+        ("https://stytch.com/x", "y", "options.custom_claims.https://stytch.com/x"),
+        ("long", long.as_str(), "options.custom_claims"),
     ] {
         let fields = [(name.to_owned(), text(value))].into_iter().collect();
         let options = SignInOptions { custom_claims: Some(prost_types::Struct { fields }), ..Default::default() };
@@ -327,7 +333,137 @@ async fn custom_claims_that_do_not_fit_the_profile_are_refused(
             options: Some(options),
             ..Default::default()
         };
-        let status = shop.app.auth.clone().sign_in(request).await.unwrap_err();
+        let status = shop.back_end.auth.clone().sign_in(request).await.unwrap_err();
         assert_eq!(field_violations(&status), [field], "{name}");
     }
+}
+
+fn sign_in_with_claims() -> SignInRequest {
+    SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), options: with_claims(), ..Default::default() }
+}
+
+fn plan() -> Option<prost_types::Struct> {
+    json!({"plan": "pro"}).as_object().map(object)
+}
+
+fn with_claims() -> Option<SignInOptions> {
+    Some(SignInOptions { custom_claims: plan(), ..Default::default() })
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_application_gives_no_claims_where_they_would_pass_for_the_services_own(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let shop = Shop::open(&app, TokenProfile::Stytch).await;
+    let signed_up = SignUpRequest {
+        user: Some(CreateUserRequest {
+            email: Some("eve@example.com".into()),
+            password: Some(PASSWORD.into()),
+            ..Default::default()
+        }),
+        options: with_claims(),
+        ..Default::default()
+    };
+    let replaced = ReplacePasswordRequest {
+        login_id: "ada".into(),
+        current_password: PASSWORD.into(),
+        new_password: "another one of hers".into(),
+        options: with_claims(),
+        ..Default::default()
+    };
+    let redeemed = AuthenticateEmailCodeRequest {
+        login_id: "ada".into(),
+        code: "123456".into(),
+        options: with_claims(),
+        ..Default::default()
+    };
+    let reset = CompletePasswordResetRequest {
+        password_reset_token: "signet_pr_x".into(),
+        new_password: "another one of hers".into(),
+        session_options: Some(SessionOptions::default()),
+        custom_claims: plan(),
+        ..Default::default()
+    };
+    let refresh_token = shop.sign_in().await.refresh_token;
+    let changed = AuthenticateSessionRequest {
+        credential: Some(Credential::RefreshToken(refresh_token.clone())),
+        custom_claims: plan(),
+        renew_session_token: true,
+        ..Default::default()
+    };
+    let auth = || shop.app.auth.clone();
+    let refused = [
+        ("options.custom_claims", auth().sign_in(sign_in_with_claims()).await.map(drop)),
+        ("options.custom_claims", auth().sign_up(signed_up).await.map(drop)),
+        ("options.custom_claims", auth().replace_password(replaced).await.map(drop)),
+        ("options.custom_claims", auth().authenticate_email_code(redeemed).await.map(drop)),
+        ("custom_claims", auth().complete_password_reset(reset).await.map(drop)),
+        ("custom_claims", auth().authenticate_session(changed.clone()).await.map(drop)),
+    ];
+    for (number, (field, answer)) in refused.into_iter().enumerate() {
+        let status = answer.unwrap_err();
+        assert_eq!(
+            (reason(&status).as_str(), field_violations(&status)),
+            ("INVALID_FIELD", vec![field.into()]),
+            "{number}"
+        );
+    }
+    // A back end may, also for a session of the application.
+    let answer = shop.back_end.auth.clone().authenticate_session(changed).await.unwrap().into_inner();
+    assert_eq!(claims_of(&answer.session_token.unwrap())["plan"], "pro");
+    let answer = shop.back_end.auth.clone().sign_in(sign_in_with_claims()).await.unwrap().into_inner();
+    assert_eq!(claims_of(&answer.tokens.unwrap().session_token.unwrap())["plan"], "pro");
+    // Under a name of their own they pass for nothing.
+    let shop = Shop::open(&app, TokenProfile::Descope).await;
+    let answer = shop.app.auth.clone().sign_in(sign_in_with_claims()).await.unwrap().into_inner();
+    assert_eq!(claims_of(&answer.tokens.unwrap().session_token.unwrap())["nsec"]["plan"], "pro");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_application_changes_sessions_of_its_own_and_by_their_refresh_token_alone(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let shop = Shop::open(&app, TokenProfile::Standard).await;
+    let made = new_client(&app, &shop.project, ClientType::Public, TokenProfile::Standard).await.unwrap();
+    let other = app.caller(Some(&basic(&made.client.unwrap().client_id, &String::new().into())));
+    let tokens = shop.sign_in().await;
+    let access = Credential::AccessToken(tokens.access_token.clone());
+    let session = Credential::SessionToken(tokens.session_token.clone().unwrap());
+    let refresh = Credential::RefreshToken(tokens.refresh_token.clone());
+    let asked = async |caller: &Caller, credential: &Credential, request: AuthenticateSessionRequest| {
+        let request = AuthenticateSessionRequest { credential: Some(credential.clone()), ..request };
+        let answer = caller.auth.clone().authenticate_session(request).await;
+        answer.err().map(|status| reason(&status)).unwrap_or_default()
+    };
+    let look = AuthenticateSessionRequest::default;
+    let renew = || AuthenticateSessionRequest { renew_session_token: true, ..Default::default() };
+    let prolong = || AuthenticateSessionRequest { session_duration: Some(refresh::seconds(600)), ..Default::default() };
+    let claim = || AuthenticateSessionRequest { custom_claims: plan(), ..Default::default() };
+    for shown in [&access, &session] {
+        assert_eq!(asked(&shop.app, shown, look()).await, "");
+        assert_eq!(asked(&shop.app, shown, renew()).await, "");
+        assert_eq!(asked(&shop.app, shown, prolong()).await, "CALLER_NOT_PERMITTED");
+        assert_eq!(asked(&shop.app, shown, claim()).await, "CALLER_NOT_PERMITTED");
+        assert_eq!(asked(&other, shown, look()).await, "");
+        assert_eq!(asked(&other, shown, renew()).await, "TOKEN_INVALID");
+        for request in [renew(), prolong(), claim()] {
+            assert_eq!(asked(&shop.back_end, shown, request).await, "");
+        }
+    }
+    for request in [look(), renew(), prolong(), claim()] {
+        assert_eq!(asked(&other, &refresh, request.clone()).await, "TOKEN_INVALID");
+        assert_eq!(asked(&shop.app, &refresh, request).await, "");
+    }
+    // Nor does one application end everything by the refresh token of another.
+    let everything = || SignOutRequest {
+        credential: Some(sign_out_request::Credential::RefreshToken(tokens.refresh_token.clone())),
+        all_sessions: true,
+    };
+    let status = other.auth.clone().sign_out(everything()).await.unwrap_err();
+    assert_eq!(reason(&status), "TOKEN_INVALID");
+    assert_eq!(shop.app.auth.clone().sign_out(everything()).await.unwrap().into_inner().revoked_sessions, 1);
 }

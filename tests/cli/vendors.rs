@@ -93,6 +93,9 @@ async fn a_client_for_a_vendor_comes_with_credentials_in_its_form() {
     }
     let plain = demo.create(&["--for", "stytch", "--refresh-token-cookie"]);
     assert!(plain.code == 0 && plain.stdout.contains("env: 'http://localhost:8080/'"), "{plain:?}");
+    // The project of the demo requires verified addresses, which not every vendor's library knows.
+    assert!(!shown.stderr.contains("note:"), "{shown:?}");
+    assert!(plain.stderr.contains("note: the project requires verified email addresses"), "{plain:?}");
 }
 
 #[test]

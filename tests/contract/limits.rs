@@ -32,7 +32,7 @@ const BEGIN: &str = "<!-- limits: begin -->\n";
 const END: &str = "<!-- limits: end -->\n";
 
 /// The settings that bound something, and what happens at the bound. What they bound is their help.
-const SETTINGS: [(&str, &str); 25] = [
+const SETTINGS: [(&str, &str); 26] = [
     (
         "free-failures",
         "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back",
@@ -67,6 +67,7 @@ const SETTINGS: [(&str, &str); 25] = [
     ("rest-header-bytes", "431 without a body"),
     ("rest-header-timeout", "the connection is closed"),
     ("rest-deadline", "`DEADLINE_EXCEEDED`"),
+    ("rest-connection-age", "the connection is asked to go; requests on it are finished"),
     ("rest-connections", "further connections wait"),
     ("database-connections", "requests wait for one"),
     ("database-acquire-timeout", "`UNAVAILABLE` with the time to come back"),

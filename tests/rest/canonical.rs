@@ -2,11 +2,24 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use signet::domain::client::{ClientType, TokenProfile};
+use signet::{
+    domain::{
+        caller::Caller,
+        client::{ClientType, TokenProfile},
+        identifier::{Identifier, IdentifierKind},
+        user::{Metadata, Profile},
+    },
+    usecase::{
+        Call,
+        projects::get_project,
+        users::{NewUser, VouchedIdentifier, create_user},
+    },
+};
 
 use crate::{
     rest_app::{Answer, RestApp},
-    support::{ADA, Engine, GRACE, PASSWORD},
+    support::{ADA, Engine, GRACE, PASSWORD, operator_call},
+    vendor_app::VendorApp,
 };
 
 async fn start() -> RestApp {
@@ -27,6 +40,54 @@ fn reason(answer: &Answer) -> &str {
 fn fields(answer: &Answer) -> Vec<&str> {
     let violations = detail(answer, "google.rpc.BadRequest")["fieldViolations"].as_array().unwrap();
     violations.iter().map(|violation| violation["field"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn headers_that_go_on_are_judged_by_the_api_repeated_and_unreadable_ones_too() {
+    let app = VendorApp::start(TokenProfile::WorkOs).await;
+    let listed = "https://app.example";
+    let call = || {
+        let call = app.post("/api/v1/auth/password/authenticate").basic(&app.client_id, &app.secret);
+        call.json(&json!({"email": ADA, "password": PASSWORD}))
+    };
+    assert_eq!(call().header("origin", listed).header("idempotency-key", "a").await.status, 200);
+    for answer in [
+        call().header("origin", listed).header("origin", "https://evil.example").await,
+        call().header("origin", listed).header("origin", listed).await,
+        call().header("origin", "https://äpp.example").await,
+    ] {
+        assert_eq!(reason(&answer), "ORIGIN_NOT_ALLOWED");
+    }
+    for answer in [
+        call().header("idempotency-key", "b").header("idempotency-key", "c").await,
+        call().header("idempotency-key", "ä").await,
+    ] {
+        assert_eq!((reason(&answer), fields(&answer)), ("INVALID_FIELD", vec!["idempotency-key"]));
+    }
+}
+
+/// Users whose data is small as JSON, and large as messages.
+#[tokio::test]
+async fn a_page_of_users_with_much_data_is_listed() {
+    let app = VendorApp::start(TokenProfile::WorkOs).await;
+    let project = get_project(&app.services, &operator_call(), app.project_id).await.unwrap();
+    let call = Call { caller: Caller::OperatorOf(Box::new(project)), ..operator_call() };
+    let data: Metadata = serde_json::from_value(json!({"a": vec![0; 8000]})).unwrap();
+    for number in 0..26 {
+        let identifier = Identifier::parse(IdentifierKind::Email, &format!("user{number}@example.com")).unwrap();
+        let new = NewUser {
+            identifiers: vec![VouchedIdentifier { identifier, verified: false }],
+            password: None,
+            password_must_change: false,
+            external_id: None,
+            profile: Profile { metadata: data.clone(), untrusted_metadata: data.clone(), ..Profile::default() },
+        };
+        create_user(&app.services, &call, new).await.unwrap();
+    }
+    let list = app.get("/api/v1/users?pageSize=100").basic(&app.client_id, &app.secret).await;
+    assert_eq!((list.status, list.json["users"].as_array().map(Vec::len)), (200, Some(28)));
+    let list = app.get("/user_management/users?limit=100").bearer(&format!("sk_{}", app.secret)).await;
+    assert_eq!((list.status, list.json["data"].as_array().map(Vec::len)), (200, Some(28)));
 }
 
 #[tokio::test]

@@ -19,7 +19,13 @@ use super::{
     query::{self, Wrong},
     status,
 };
-use crate::rest::{api::Api, failure::Refusal, incoming::Incoming, reading, reply::Reply};
+use crate::rest::{
+    api::{Api, MESSAGE_BYTES_MAX},
+    failure::Refusal,
+    incoming::Incoming,
+    reading,
+    reply::Reply,
+};
 
 /// Answers a request of any RPC.
 pub(super) async fn call(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
@@ -29,7 +35,9 @@ pub(super) async fn call(api: &Api, incoming: &Incoming) -> Result<Reply, Refusa
     };
     let message = request(rpc, incoming).map_err(|wrong| status::invalid(head, &wrong.name, &wrong.why))?;
     let authorization = head.header(http::header::AUTHORIZATION.as_str()).unwrap_or_default();
-    let mut client = Grpc::new(api.upstream.clone());
+    let mut client = Grpc::new(api.upstream.clone())
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     client.ready().await.map_err(|_| Status::unavailable("the gRPC API cannot be reached"))?;
     let codec = Dynamic(rpc.descriptor.output());
     let answer = client.unary(incoming.call(authorization, message), rpc.grpc_path.clone(), codec).await?;

@@ -1,5 +1,7 @@
 //! Who calls: `Bearer <project id>[:<credential>[:<key>]]` (contract, section 2).
 
+use std::fmt;
+
 use http::StatusCode;
 
 use super::refusals::said;
@@ -19,7 +21,7 @@ pub(super) const REFRESH_COOKIE: &str = "DSR";
 const KNOWN_DEVICE: &str = "x-descope-known-device-token";
 
 /// What a call proves itself with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Caller<'a> {
     /// The project's id in its own form.
     project: &'a str,
@@ -29,6 +31,13 @@ pub(super) struct Caller<'a> {
     key: Option<&'a str>,
     /// The refresh token of the cookie.
     cookie: Option<&'a str>,
+}
+
+/// All but the project is secret.
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("project", &self.project).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Caller<'a> {
@@ -164,6 +173,13 @@ mod tests {
         for bearer in ["", "project_00000000000000000000000007", "P7:key", JWT] {
             assert!(Caller::of(&head(bearer, "")).is_err(), "{bearer}");
         }
+    }
+
+    #[test]
+    fn no_credential_is_printed() {
+        let head = head(&format!("{PROJECT}:{JWT}:hushkey"), "DSR=hushcookie");
+        let printed = format!("{:?}", Caller::of(&head).unwrap());
+        assert!(printed.contains(PROJECT) && !printed.contains("hush") && !printed.contains(JWT), "{printed}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ async fn read(connection: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A connection may also be reset: what was read counts.
     let _ = timeout(PATIENCE, connection.read_to_end(&mut answer)).await.expect("closed in time");
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
@@ -90,6 +90,36 @@ async fn connections_beyond_the_bound_wait() {
     assert!(first.await.unwrap().ends_with("held"));
     served.begun.recv().await.unwrap().send(()).unwrap();
     assert!(second.await.unwrap().ends_with("held"));
+}
+
+/// The beginning of a connection of HTTP/2 (RFC 9113, section 3.4), and a request: `GET /`.
+const HTTP2_REQUEST: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+    \x00\x00\x00\x04\x00\x00\x00\x00\x00\
+    \x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x84\x86\x41\x01x";
+
+#[tokio::test]
+async fn no_connection_grows_older_than_it_may() {
+    let soon = Duration::from_millis(50);
+    let settings = ListenerSettings { connection_age: soon, connection_grace: soon, ..ListenerSettings::default() };
+    let served = served(settings).await;
+    let answer = send(served.address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    // One of HTTP/2 has no other end, and goes whether its caller is polite or not.
+    let mut connection = TcpStream::connect(served.address).await.unwrap();
+    connection.write_all(HTTP2_REQUEST).await.unwrap();
+    let answer = read(&mut connection).await;
+    assert!(answer.contains("here"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_finishes_its_request() {
+    let age = Duration::from_millis(50);
+    let mut served = served(ListenerSettings { connection_age: age, ..ListenerSettings::default() }).await;
+    let running = tokio::spawn(send(served.address, "GET /held HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let release = served.begun.recv().await.unwrap();
+    assert!(timeout(Duration::from_millis(150), served.begun.recv()).await.is_err(), "it is too old by now");
+    release.send(()).unwrap();
+    assert!(running.await.unwrap().ends_with("held"));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The browsers' side: `/sdk/v1` (contract, section 6). Successes stand inside of `data`.
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{
     answer::{Nothing, enveloped},
@@ -28,6 +29,13 @@ struct Renewed {
     user: User,
 }
 
+/// The body, less the claims for a session: they are a back end's to give, and the vendor's pages lose them without a word.
+fn body<T: DeserializeOwned>(incoming: &Incoming) -> Result<T, Refusal> {
+    let mut members: Map<String, Value> = incoming.json()?;
+    members.remove("session_custom_claims");
+    serde_json::from_value(members.into()).map_err(|error| Refusal::Body(error.to_string()))
+}
+
 /// `POST /sdk/v1/events`: what the page reports about itself is dropped.
 pub(super) async fn drop_events(_api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     Ok(enveloped(&incoming.head, Nothing {}))
@@ -36,13 +44,13 @@ pub(super) async fn drop_events(_api: &Api, incoming: &Incoming) -> Result<Reply
 /// `POST /sdk/v1/passwords`.
 pub(super) async fn create(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (site, _) = Site::page(incoming)?;
-    Ok(passwords::create(api, &site, incoming.json()?).await?.for_page(&incoming.head))
+    Ok(passwords::create(api, &site, body(incoming)?).await?.for_page(&incoming.head))
 }
 
 /// `POST /sdk/v1/passwords/authenticate`. A page that shows a session joins it.
 pub(super) async fn authenticate(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (site, page) = Site::page(incoming)?;
-    let body: passwords::Authenticate = incoming.json()?;
+    let body: passwords::Authenticate = body(incoming)?;
     let existing = page.session.map(|shown| ExistingSession::RefreshToken(shown.token));
     let has_shown_one = existing.is_some();
     let outcome = match passwords::authenticate(api, &site, &body, existing).await {
@@ -79,20 +87,20 @@ pub(super) async fn start_reset(api: &Api, incoming: &Incoming) -> Result<Reply,
 /// `POST /sdk/v1/passwords/email/reset`.
 pub(super) async fn complete_reset(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (site, _) = Site::page(incoming)?;
-    Ok(passwords::complete_reset(api, &site, incoming.json()?).await?.for_page(&incoming.head))
+    Ok(passwords::complete_reset(api, &site, body(incoming)?).await?.for_page(&incoming.head))
 }
 
 /// `POST /sdk/v1/passwords/existing_password/reset`.
 pub(super) async fn replace(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (site, _) = Site::page(incoming)?;
-    Ok(passwords::replace(api, &site, incoming.json()?).await?.for_page(&incoming.head))
+    Ok(passwords::replace(api, &site, body(incoming)?).await?.for_page(&incoming.head))
 }
 
 /// `POST /sdk/v1/sessions/authenticate`, which pages call again and again to stay signed in.
 pub(super) async fn renew(api: &Api, incoming: &Incoming) -> Result<Reply, Refusal> {
     let (head, (site, page)) = (&incoming.head, Site::page(incoming)?);
     let shown = page.session(head)?;
-    let fields: SessionFields = incoming.json()?;
+    let fields: SessionFields = body(incoming)?;
     let credential = authenticate_session_request::Credential::RefreshToken(shown.token.clone());
     let request = renewal(head, credential, &fields)?;
     let answer = api.auth.clone().authenticate_session(site.call(request)).await?.into_inner();

@@ -25,8 +25,37 @@ use crate::{
 
 const SESSION: &str = "https://stytch.com/session";
 
-/// Names of claims that are ours, or may become so (RFC 7519, section 4.1), and cannot be custom ones.
-pub(super) const RESERVED: &[&str] = &["aud", "exp", SESSION, "iat", "iss", "jti", "nbf", "sub", "token_kind"];
+/// Names of claims that are ours, or may become so (RFC 7519, section 4.1), or that readers of our tokens in other forms decide by:
+/// who is meant, and what they may do. They cannot be custom ones.
+pub(super) const RESERVED: &[&str] = &[
+    "amr",
+    "aud",
+    "azp",
+    "client_id",
+    "drn",
+    "exp",
+    SESSION,
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "org_id",
+    "permissions",
+    "role",
+    "roles",
+    "scope",
+    "sid",
+    "sub",
+    "tid",
+    "token_kind",
+];
+
+/// The vendor's own names, of which there may be more.
+const RESERVED_PREFIX: &str = "https://stytch.com/";
+
+pub(super) fn is_reserved(name: &str) -> bool {
+    name.starts_with(RESERVED_PREFIX) || RESERVED.contains(&name)
+}
 
 /// Largest claims, in bytes of JSON, with which header and signature keep the token below 4000 characters.
 const CLAIMS_BYTES_MAX: usize = 2600;

@@ -69,6 +69,24 @@ async fn a_page_signs_up_and_in_and_stays_so() {
 }
 
 #[tokio::test]
+async fn claims_of_a_page_are_left_out() {
+    let shop = Shop::start().await;
+    let claims = json!({"plan": "pro", "role": "admin", "https://stytch.com/organization": {}});
+    let new = json!({"email": "linus@example.com", "password": "eleven little ducks", "session_duration_minutes": 60,
+        "session_custom_claims": claims});
+    let created = shop.post_from_page("/sdk/v1/passwords", None, new).await;
+    let given =
+        json!({"email": ADA, "password": PASSWORD, "session_duration_minutes": 60, "session_custom_claims": claims});
+    let signed_in = shop.post_from_page(AUTHENTICATE, None, given).await;
+    let moved = json!({"session_duration_minutes": 30, "session_custom_claims": claims});
+    let renewed = shop.post_from_page("/sdk/v1/sessions/authenticate", Some(token(&signed_in)), moved).await;
+    for answer in [created, signed_in, renewed] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json["data"]["session"]["custom_claims"], json!({}));
+    }
+}
+
+#[tokio::test]
 async fn a_page_joins_the_session_it_shows_unless_that_is_over() {
     let shop = Shop::start().await;
     let first = sign_in(&shop, None, ADA).await;
