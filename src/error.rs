@@ -144,6 +144,11 @@ pub const fn is_final(code: Code) -> bool {
     }
 }
 
+/// True for the answer of a call that did what it was asked for.
+pub const fn is_success(code: Code) -> bool {
+    matches!(code, Code::Ok)
+}
+
 /// Why tonic itself refused a call, if it did: it could not read the request. Its own refusals carry no details, unlike ours.
 pub fn unreadable(headers: &http::HeaderMap) -> Option<&'static str> {
     if headers.contains_key("grpc-status-details-bin") {

@@ -12,7 +12,6 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use tonic::Code;
 use zeroize::Zeroizing;
 
 use super::{layers::Shared, status};
@@ -126,7 +125,7 @@ async fn kept(response: Response, client_type: ClientType) -> Result<(Response, 
     let is_kept = code.is_some_and(|code| match client_type {
         ClientType::Confidential => error::is_final(code),
         // Anybody could fill the table with refusals.
-        ClientType::Public => code == Code::Ok,
+        ClientType::Public => error::is_success(code),
     });
     let kept = is_kept.then(|| KeptAnswer {
         headers: written(&head.headers),
