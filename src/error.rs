@@ -41,6 +41,9 @@ pub const fn wire(reason: ErrorReason) -> WireError {
             (Code::ResourceExhausted, 429, "the code was guessed wrong too often; start again later with the password")
         }
         R::TokenInvalid => (Code::Unauthenticated, 401, "the token is not valid"),
+        R::AuthenticationTooOld => {
+            (Code::FailedPrecondition, 403, "the user signed in too long ago for this; sign in again")
+        }
         R::SessionNotActive => (Code::Unauthenticated, 401, "the session is over"),
         R::RefreshTokenReused => (
             Code::Unauthenticated,
@@ -119,28 +122,31 @@ pub fn code(headers: &http::HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
 }
 
-/// True for answers that the same request would get again: successes, and refusals by the caller's own fault. The others say what
-/// was true at that moment.
+/// True for answers that tell what the call did, or what kept it from being done: successes, and refusals by what there is. Whether a
+/// secret was right, a caller may call and a field is fine is judged anew each time: the answer may be about that moment only (a
+/// sign-in that is slowed down is refused like a wrong one), and to find it out costs nothing that must not be done twice.
 pub const fn is_final(code: Code) -> bool {
     match code {
-        Code::Ok
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Unauthenticated => true,
+        Code::Ok | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition => true,
         Code::Aborted
         | Code::Cancelled
         | Code::DataLoss
         | Code::DeadlineExceeded
         | Code::Internal
+        | Code::InvalidArgument
+        | Code::OutOfRange
+        | Code::PermissionDenied
         | Code::ResourceExhausted
+        | Code::Unauthenticated
         | Code::Unavailable
+        | Code::Unimplemented
         | Code::Unknown => false,
     }
+}
+
+/// True for the answer of a call that did what it was asked for.
+pub const fn is_success(code: Code) -> bool {
+    matches!(code, Code::Ok)
 }
 
 /// Why tonic itself refused a call, if it did: it could not read the request. Its own refusals carry no details, unlike ours.

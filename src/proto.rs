@@ -26,6 +26,17 @@ pub struct Rpc {
     pub error_reasons: &'static [ErrorReason],
 }
 
+/// What becomes of the answer to a call that carries an `idempotency-key`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AnswerKept {
+    /// It is kept for as long as the reply to a lost call is waited for: it holds tokens, or says what was true then.
+    Briefly,
+    /// It is kept for a day: it says what was made, sent or ended.
+    ForADay,
+    /// It is not kept, and the key counts for nothing: the call reads the present state, or twice is the same as once.
+    Never,
+}
+
 /// Every RPC of the service.
 pub const RPCS: &[Rpc] = include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
 
@@ -43,6 +54,30 @@ impl Rpc {
         ErrorReason::Unavailable,
         ErrorReason::Internal,
     ];
+
+    /// What becomes of its answer if the call carries an `idempotency-key`.
+    pub fn answer_kept(&self) -> AnswerKept {
+        if !self.is_post {
+            return AnswerKept::Never;
+        }
+        match self.path {
+            // Whether a session is live, and what a client may do, is asked anew each time: a day-old "yes" would outlive its end.
+            "/auth.v1.AuthService/AuthenticateSession"
+            | "/auth.v1.AuthService/CheckNewPassword"
+            | "/auth.v1.AuthService/GetUserInfo"
+            | "/auth.v1.AuthService/IssueClientToken"
+            | "/auth.v1.AuthService/ResumeSession" => AnswerKept::Never,
+            "/auth.v1.AuthService/AuthenticateEmailCode"
+            | "/auth.v1.AuthService/AuthenticateEmailVerification"
+            | "/auth.v1.AuthService/AuthenticatePassword"
+            | "/auth.v1.AuthService/CompletePasswordReset"
+            | "/auth.v1.AuthService/RefreshTokens"
+            | "/auth.v1.AuthService/ReplacePassword"
+            | "/auth.v1.AuthService/SignIn"
+            | "/auth.v1.AuthService/SignUp" => AnswerKept::Briefly,
+            _ => AnswerKept::ForADay,
+        }
+    }
 
     /// The RPC behind a request path.
     pub fn by_path(path: &str) -> Option<&'static Self> {

@@ -43,6 +43,12 @@ impl Guarded {
         matches!(self, Self::CodeMail | Self::PasswordResetMail)
     }
 
+    /// True if a known device has a counter of its own. Not where mails are counted, which fill one mailbox whoever asks for them,
+    /// and not for a code that a signed-in user asked for: whoever holds a session can sign in on as many devices as they like.
+    pub const fn knows_devices(self) -> bool {
+        !self.is_mail() && !matches!(self, Self::EmailChange)
+    }
+
     /// The word for it in the database and, with the scope, in the audit trail.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,10 +177,10 @@ impl Claimant {
     /// The counters of their attempt.
     ///
     /// A known device has one of its own and no other, so that nothing a stranger does can slow it down. Everybody else shares
-    /// the user's, and that of their address. Mails fill one mailbox, whoever asks for them: they are never counted by device.
+    /// the user's, and that of their address. Some things are never counted by device ([`Guarded::knows_devices`]).
     pub fn buckets(&self, guarded: Guarded) -> Vec<Bucket> {
         let of = |subject| Bucket { guarded, subject };
-        if let (Target::User(user), Some(device), false) = (&self.target, self.device, guarded.is_mail()) {
+        if let (Target::User(user), Some(device), true) = (&self.target, self.device, guarded.knows_devices()) {
             return vec![of(Subject::Device(*user, device))];
         }
         let target = match &self.target {

@@ -8,8 +8,11 @@ use chrono::Duration;
 pub const KEY_BYTES_MAX: usize = 255;
 /// Largest answer that is kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// How long an answer is kept.
+/// How long an answer is kept that says what was made or sent.
 pub const ANSWER_KEPT: Duration = Duration::hours(24);
+/// How long an answer is kept that holds tokens, or tells of a user or a session as they were then: as long as the reply to a lost
+/// call is waited for, and no longer, because whatever it says may be taken back meanwhile.
+pub const ANSWER_KEPT_BRIEFLY: Duration = Duration::minutes(2);
 
 /// The bytes are not a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

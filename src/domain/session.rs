@@ -44,6 +44,10 @@ pub enum SessionState {
 /// Shortest time that a session can be given.
 pub const SESSION_LIFETIME_MIN: Duration = Duration::minutes(5);
 
+/// How long ago the user may have proved who they are for a change of how they will: of their password, or of the address that resets
+/// it. A refresh token alone lives for weeks and may be stolen; a thief must not turn it into the account itself.
+pub const AUTHENTICATION_RECENT: Duration = Duration::minutes(10);
+
 /// The time is not one that a session can be given.
 #[derive(Debug, thiserror::Error)]
 #[error("must be whole seconds, 5 minutes to 366 days")]
@@ -180,6 +184,11 @@ impl Session {
             }
         }
         self.authenticated_at = now;
+    }
+
+    /// True if the user proved not long before that time who they are, or its token profile does not ask for that.
+    pub fn is_authenticated_recently(&self, now: Timestamp) -> bool {
+        !self.token_profile.asks_for_recent_authentication() || now - self.authenticated_at < AUTHENTICATION_RECENT
     }
 
     /// True if it can be used at that time.

@@ -196,3 +196,12 @@ fn a_choice_comes_back_from_json_and_none_in_old_rows_is_a_new_session() {
     old.as_object_mut().unwrap().remove("session").unwrap();
     assert_eq!(serde_json::from_value::<crate::domain::challenge::SignInWishes>(old).unwrap(), wishes);
 }
+
+#[test]
+fn a_sign_in_is_recent_for_ten_minutes_except_where_that_is_not_asked() {
+    let session = opened(&ProjectSettings::default());
+    let later = |seconds| session.authenticated_at + Duration::minutes(10) + Duration::seconds(seconds);
+    assert!(session.is_authenticated_recently(later(-1)) && !session.is_authenticated_recently(later(0)));
+    let theirs = Session { token_profile: TokenProfile::Descope, ..session.clone() };
+    assert!(theirs.is_authenticated_recently(later(0)));
+}

@@ -58,6 +58,12 @@ impl TokenProfile {
         matches!(self, Self::Standard | Self::WorkOs)
     }
 
+    /// True if a password or an address is changed only by whoever signed in a moment ago. Descope's libraries change both with any
+    /// refresh token, however old its sign-in is.
+    pub const fn asks_for_recent_authentication(self) -> bool {
+        !matches!(self, Self::Descope)
+    }
+
     /// True if its tokens have to be signed with RS256: the vendors' libraries take nothing else.
     pub const fn needs_rs256(self) -> bool {
         !matches!(self, Self::Standard)

@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use chrono::Duration;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -15,9 +16,14 @@ use zeroize::Zeroizing;
 
 use super::{layers::Shared, status};
 use crate::{
-    domain::{caller::Caller, idempotency::IdempotencyKey, violation::InField as _},
+    domain::{
+        caller::Caller,
+        client::ClientType,
+        idempotency::{ANSWER_KEPT, ANSWER_KEPT_BRIEFLY, IdempotencyKey},
+        violation::InField as _,
+    },
     error,
-    proto::Rpc,
+    proto::{AnswerKept, Rpc},
     usecase::{
         Call, Error,
         idempotency::{Admission, admit},
@@ -49,18 +55,30 @@ struct KeptHeader {
 
 /// Gives a repeated call the answer of the first. For clients that send a key, and RPCs of which twice is not the same as once.
 pub(super) async fn idempotency(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let is_post = Rpc::by_path(request.uri().path()).is_some_and(|rpc| rpc.is_post);
+    let kept = Rpc::by_path(request.uri().path()).map_or(AnswerKept::Never, Rpc::answer_kept);
+    let kept_for = match kept {
+        AnswerKept::Briefly => Some(ANSWER_KEPT_BRIEFLY),
+        AnswerKept::ForADay => Some(ANSWER_KEPT),
+        AnswerKept::Never => None,
+    };
     let call = request.extensions().get::<Call>().filter(|call| matches!(call.caller, Caller::Client(_))).cloned();
-    match call {
-        Some(call) if is_post && request.headers().contains_key(HEADER) => {
-            let answered = once(&shared, &call, request, next).await;
+    match (call, kept_for) {
+        (Some(call), Some(kept_for)) if request.headers().contains_key(HEADER) => {
+            let answered = once(&shared, &call, request, next, kept_for).await;
             answered.unwrap_or_else(|error| status::status(&error, &call.request_id).into_http())
         }
         _ => next.run(request).await,
     }
 }
 
-async fn once(shared: &Shared, call: &Call, request: Request, next: Next) -> Result<Response, Error> {
+async fn once(
+    shared: &Shared,
+    call: &Call,
+    request: Request,
+    next: Next,
+    kept_for: Duration,
+) -> Result<Response, Error> {
+    let client_type = call.client()?.client.client_type;
     let key = key_of(request.headers())?;
     let (head, body) = request.into_parts();
     let body = read(body, shared.message_bytes_max.saturating_add(FRAME_BYTES)).await?;
@@ -68,8 +86,9 @@ async fn once(shared: &Shared, call: &Call, request: Request, next: Next) -> Res
         Admission::Answered(answer) => replayed(&answer),
         Admission::Run(claim) => {
             let response = next.run(Request::from_parts(head, Body::from(body))).await;
-            let (response, kept) = kept(response).await?;
-            claim.settle(&shared.services, kept.map(|kept| Zeroizing::new(kept.encode_to_vec()))).await;
+            let (response, kept) = kept(response, client_type).await?;
+            let kept = kept.map(|kept| Zeroizing::new(kept.encode_to_vec()));
+            claim.settle(&shared.services, kept, kept_for).await;
             Ok(response)
         }
     }
@@ -97,13 +116,18 @@ async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Error> {
 }
 
 /// The answer, and what is to be kept of it: nothing if it would be another one the next time.
-async fn kept(response: Response) -> Result<(Response, Option<KeptAnswer>), Error> {
+async fn kept(response: Response, client_type: ClientType) -> Result<(Response, Option<KeptAnswer>), Error> {
     let (head, body) = response.into_parts();
     let collected = body.collect().await.map_err(|error| Error::Internal(Box::new(error)))?;
     let trailers = collected.trailers().cloned().unwrap_or_default();
     let body = collected.to_bytes();
-    let is_final = error::code(&head.headers).or_else(|| error::code(&trailers)).is_some_and(error::is_final);
-    let kept = is_final.then(|| KeptAnswer {
+    let code = error::code(&head.headers).or_else(|| error::code(&trailers));
+    let is_kept = code.is_some_and(|code| match client_type {
+        ClientType::Confidential => error::is_final(code),
+        // Anybody could fill the table with refusals.
+        ClientType::Public => error::is_success(code),
+    });
+    let kept = is_kept.then(|| KeptAnswer {
         headers: written(&head.headers),
         body: body.clone(),
         trailers: written(&trailers),

@@ -116,6 +116,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::ResourceNotAllowed(_) => ErrorReason::ResourceNotAllowed,
         Error::SessionNotFound => ErrorReason::SessionNotFound,
         Error::SessionNotActive => ErrorReason::SessionNotActive,
+        Error::AuthenticationTooOld => ErrorReason::AuthenticationTooOld,
         Error::TokenInvalid => ErrorReason::TokenInvalid,
         Error::Unavailable(_) => ErrorReason::Unavailable,
         Error::OriginNotAllowed => ErrorReason::OriginNotAllowed,

@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, Select,
     entity::prelude::*,
-    sea_query::{ExprTrait as _, Query},
+    sea_query::{Condition, ExprTrait as _, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -174,7 +174,7 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
 
     /// Clears away what has expired; says how many. Only housekeeping: what has expired is refused anyway. A code stays as long
     /// as something that has not expired waits for it, because a resend can still renew it.
-    pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn delete_expired(&self, now: Timestamp, failures_since: Timestamp) -> Result<u64, StoreError> {
         let mut waited_for = Query::select();
         waited_for
             .column(challenge::Column::CodeId)
@@ -183,6 +183,12 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
             .and_where(challenge::Column::ExpiresAt.gt(now));
         let query = challenge::Entity::delete_many()
             .filter(challenge::Column::ExpiresAt.lte(now))
+            // The next one takes over what is left of its tries.
+            .filter(
+                Condition::any()
+                    .add(challenge::Column::Kind.ne(ChallengeKind::EmailChange.as_str()))
+                    .add(challenge::Column::IssuedAt.lte(failures_since)),
+            )
             .filter(challenge::Column::Id.not_in_subquery(waited_for));
         Ok(query.exec(self.0).await?.rows_affected)
     }

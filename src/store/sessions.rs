@@ -67,6 +67,11 @@ fn live_at(now: Timestamp) -> Condition {
         .add(session::Column::ExpiresAt.gt(now))
 }
 
+/// A generation as it is stored.
+fn generation_column(generation: u32) -> i32 {
+    i32::try_from(generation).unwrap_or(i32::MAX)
+}
+
 impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Adds a session.
     pub async fn insert(&self, session: &Session) -> Result<(), StoreError> {
@@ -119,15 +124,14 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     /// False if so, and nothing is written then.
     pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
         let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
-        let column = |generation: u32| i32::try_from(generation).unwrap_or(i32::MAX);
         let written = session::Entity::update_many()
-            .col_expr(session::Column::RefreshGeneration, Expr::value(column(session.refresh.generation)))
+            .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
             .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
             .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
             .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
             .filter(session::Column::Id.eq(Uuid::from(session.id)))
             .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
-            .filter(session::Column::RefreshGeneration.eq(column(from)))
+            .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
             .filter(session::Column::RevokedAt.is_null())
             .exec(self.0)
             .await?;
@@ -140,6 +144,8 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
         let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
         let written = session::Entity::update_many()
+            .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
+            .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
             .col_expr(session::Column::Methods, Expr::value(json(serde_json::to_value(&session.methods))?))
             .col_expr(session::Column::AuthenticatedAt, Expr::value(session.authenticated_at))
             .col_expr(session::Column::CustomClaims, Expr::value(json(serde_json::to_value(&session.custom_claims))?))

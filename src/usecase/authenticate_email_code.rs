@@ -52,7 +52,8 @@ struct Candidate {
 }
 
 /// Redeems the code. Anybody may try one for any name, so a wrong one gets the same answer whether there is such a user, whether a
-/// code is on its way to them, and whether tries at it are left.
+/// code is on its way to them, whether tries at it are left, and whether guessing is slowed down: several names of one user share
+/// their counters, and a delay that showed would tell that they belong together.
 pub async fn authenticate_email_code(
     services: &Services,
     call: &Call,
@@ -68,18 +69,19 @@ pub async fn authenticate_email_code(
     let counters =
         Counters::lock(&services.limits, &tx, caller.project_id(), &candidate.claimant, Guarded::EmailChange, now)
             .await?;
-    match counters.admission(now) {
-        Admission::Admitted => {}
-        Admission::Blocked { until } => {
-            return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
-        }
+    let is_admitted = match counters.admission(now) {
+        Admission::Admitted => true,
+        Admission::Blocked { .. } => false,
         // Nobody reserves a place for a code: it is compared while the counters are locked.
         Admission::Wait => return Err(Error::Overloaded { retry_after: RETRY_AFTER }),
-    }
-    let is_right = is_right(services, &tx, candidate.change.as_ref(), &request.code).await?;
+    };
+    // While guesses are slowed down none is compared, and none costs a try.
+    let compared = candidate.change.as_ref().filter(|_| is_admitted);
+    let is_right = is_right(services, &tx, compared, &request.code).await?;
     let is_alive = is_alive(caller, &tx, &candidate, now).await?;
     let (Some(change), Some(user), true) = (candidate.change, candidate.user, is_right) else {
-        refuse(services, call, &tx, (counters, &candidate.claimant), &stand_in, now).await?;
+        let refused = Refused { counters, claimant: &candidate.claimant, is_admitted };
+        refuse(services, call, &tx, refused, &stand_in, now).await?;
         // A wrong guess is written down, or it would be free.
         tx.commit().await?;
         return Err(Error::CodeIncorrect { attempts_left: None });
@@ -106,18 +108,32 @@ pub async fn authenticate_email_code(
     Ok(signed_in)
 }
 
-/// Counts a wrong code.
+/// A code that is not taken.
+struct Refused<'a> {
+    counters: Counters,
+    claimant: &'a Claimant,
+    /// False if it was not even compared.
+    is_admitted: bool,
+}
+
+/// Counts a wrong code. One that was not compared counts for nothing, but as much is written.
 async fn refuse(
     services: &Services,
     call: &Call,
     tx: &Tx,
-    (counters, claimant): (Counters, &Claimant),
+    Refused { counters, claimant, is_admitted }: Refused<'_>,
     stand_in: &StandIn,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let tripped = counters.fail(tx, now).await?;
+    let tripped = if is_admitted {
+        counters.fail(tx, now).await?
+    } else {
+        counters.withdraw(tx, now).await?;
+        Vec::new()
+    };
     if matches!(claimant.target, Target::User(_)) {
         let failed = event_of(EventKind::EmailCodeFailed, stand_in.project_id(), claimant);
+        let failed = if is_admitted { failed } else { failed.cause("throttled") };
         services.record(tx, call, now, [failed].into_iter().chain(tripped)).await
     } else if tripped.is_empty() {
         // A name that was made up leaves no event: anybody could fill the audit trail with them.
@@ -127,7 +143,7 @@ async fn refuse(
     }
 }
 
-/// Finds the code of whoever is called that, or else the last one that was sent to that address, and holds its user.
+/// Finds the code of whoever is called that, or else the one that was sent to that address, and holds its user.
 async fn look_up(
     services: &Services,
     caller: &ClientCaller,
@@ -141,7 +157,7 @@ async fn look_up(
     let account = tx.credentials().find_account(project_id, identifier).await?.map(|account| account.user_id);
     let of_user = tx.challenges().change_of(account.unwrap_or(stand_in.user_id())).await?;
     let to_address = match identifier.kind() {
-        IdentifierKind::Email => tx.challenges().newest_change_to(project_id, identifier).await?,
+        IdentifierKind::Email => tx.challenges().only_change_to(project_id, identifier, now).await?,
         IdentifierKind::Phone | IdentifierKind::Username => None,
     };
     let change = of_user.or(to_address);
@@ -178,8 +194,8 @@ async fn is_right(
     Ok(services.master_key.code_matches(id.into(), typed.expose(), &code_hash) && is_taken)
 }
 
-/// Whether nothing happened since the code was made that makes it worthless: time, a new password, a disabled user, the end of the
-/// session it was asked from.
+/// Whether nothing happened since the code was made that makes it worthless: time, a new password or one that has to be changed, a
+/// disabled user, the end of the session it was asked from.
 async fn is_alive(caller: &ClientCaller, tx: &Tx, candidate: &Candidate, now: Timestamp) -> Result<bool, Error> {
     let change = candidate.change.as_ref();
     let session_id = change.map_or(SessionId::from(Uuid::nil()), |change| change.detail.session_id);
@@ -187,7 +203,12 @@ async fn is_alive(caller: &ClientCaller, tx: &Tx, candidate: &Candidate, now: Ti
     let is_live = session.is_some_and(|session| session.is_live_at(now));
     let is_same =
         |change: &Challenge<EmailChange>| change.is_live_at(now) && change.credential_version == candidate.version;
-    Ok(is_live && change.is_some_and(is_same) && candidate.user.as_ref().is_some_and(User::is_active))
+    Ok(is_live && change.is_some_and(is_same) && candidate.user.as_ref().is_some_and(may_sign_in))
+}
+
+/// True if the user is active, and has no password that has to be changed first: that opens its own change and nothing else.
+fn may_sign_in(user: &User) -> bool {
+    user.is_active() && !user.password.is_some_and(|password| password.must_change)
 }
 
 /// A user who has shown that an address is theirs.

@@ -41,6 +41,7 @@ pub async fn change_password(services: &Services, call: &Call, request: Password
     // Before anything is hashed: only whoever holds a good token may cause that work.
     let view = services.store.view();
     let session = stands_for(caller, view.sessions().find(project_id, grant.session_id).await?, grant, now)?;
+    check_recent(&session, now)?;
     let user = view.users().find(project_id, session.user_id).await?;
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
     if request.login_id.is_some_and(|login_id| !is_called(&user, &login_id)) {
@@ -74,6 +75,11 @@ pub(super) fn stands_for(
     let session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
     check_presented(caller, &session, grant.generation, now)?;
     Ok(session)
+}
+
+/// Refuses what takes more than a refresh token, which may be stolen: a sign-in not long ago.
+pub(super) fn check_recent(session: &Session, now: Timestamp) -> Result<(), Error> {
+    if session.is_authenticated_recently(now) { Ok(()) } else { Err(Error::AuthenticationTooOld) }
 }
 
 /// True if that is one of the user's names.

@@ -125,13 +125,14 @@ pub async fn complete_password_reset(
         step.verify_email(&tx, &mut user, now).await?;
     }
     let claimant = step.claimant(user.id, reset.credential_version, now);
-    step.counters(&tx, &claimant, now).await?.succeed(&tx, now).await?;
     let occasion = Occasion { event: event.cause(cause), sessions_end: "password_reset", except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     let done = match request.sign_in {
         None => Ok(PasswordResetDone::PasswordSet(Box::new(user))),
-        Some(wishes) => step.sign_in(&tx, user, wishes, claimant, now).await?,
+        Some(wishes) => step.sign_in(&tx, user, wishes, claimant.clone(), now).await?,
     };
+    // Last: the sign-in may have counted a mail.
+    step.counters(&tx, &claimant, now).await?.succeed(&tx, now).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
     done

@@ -204,7 +204,9 @@ pub(super) async fn count_mail(
     Ok(None)
 }
 
-/// Forgets the failures at a user's password: there is a new one.
+/// Forgets the failures at a user's password: there is a new one. The user's row is held, and their own counters alone are locked, so
+/// counters of mails may follow: whoever else locks counters of both kinds in one unit of work holds a user's row first, and an attempt
+/// that holds these waits for no others but of guesses.
 pub(super) async fn forgive_passwords(
     tx: &Tx,
     project_id: ProjectId,

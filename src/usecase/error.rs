@@ -117,6 +117,9 @@ pub enum Error {
     /// No such project.
     #[error("no project with that id")]
     ProjectNotFound,
+    /// The user proved too long ago who they are.
+    #[error("the user signed in too long ago")]
+    AuthenticationTooOld,
     /// The refresh token is a copy; its session has ended.
     #[error("the refresh token had been replaced")]
     RefreshTokenReused,

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         caller::ClientCaller,
         client::ClientType,
-        idempotency::{ANSWER_BYTES_MAX, ANSWER_KEPT, IdempotencyKey},
+        idempotency::{ANSWER_BYTES_MAX, IdempotencyKey},
     },
     store::{CallKey, Store},
 };
@@ -84,16 +84,16 @@ pub async fn admit(
 }
 
 impl Claim {
-    /// Keeps the answer of the call for its repetitions; without one, or if it is too large, gives the place up. Goes on to its end
-    /// if the caller goes away meanwhile: what the call has done is done, and whoever asks again must not do it twice.
-    pub async fn settle(mut self, services: &Services, answer: Option<Zeroizing<Vec<u8>>>) {
+    /// Keeps the answer of the call for its repetitions, that long; without one, or if it is too large, gives the place up. Goes on to
+    /// its end if the caller goes away meanwhile: what the call has done is done, and whoever asks again must not do it twice.
+    pub async fn settle(mut self, services: &Services, answer: Option<Zeroizing<Vec<u8>>>, kept_for: chrono::Duration) {
         let Some(held) = self.held.take() else { return };
         let answer = answer.filter(|answer| answer.len() <= ANSWER_BYTES_MAX);
         let sealed =
             answer.map(|answer| services.master_key.seal(Purpose::Answer, self.seal, &answer, &services.random));
         let settled = tokio::spawn(async move {
             match sealed {
-                Some(sealed) => held.keep(sealed).await,
+                Some(sealed) => held.keep(sealed, kept_for).await,
                 None => held.release().await,
             }
         });
@@ -119,9 +119,9 @@ impl Drop for Claim {
 }
 
 impl Held {
-    async fn keep(self, sealed: Vec<u8>) -> Result<(), Error> {
+    async fn keep(self, sealed: Vec<u8>, kept_for: chrono::Duration) -> Result<(), Error> {
         let tx = self.store.begin().await?;
-        let expires_at = self.clock.now() + ANSWER_KEPT;
+        let expires_at = self.clock.now() + kept_for;
         tx.idempotent_calls().keep(&self.key, self.claimed_at, sealed, expires_at).await?;
         Ok(tx.commit().await?)
     }

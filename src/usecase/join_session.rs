@@ -16,6 +16,7 @@ use crate::{
         claims::CustomClaims,
         client::ClientType,
         id::SessionId,
+        refresh::RefreshState,
         session::{AuthenticationMethod, NotLive, Session, SessionDuration},
         user::User,
         violation::InField as _,
@@ -86,7 +87,8 @@ pub(super) struct Joining {
     pub(super) custom_claims: CustomClaims,
 }
 
-/// Adds a sign-in to a session. Its id, its refresh token and what was known of it stay.
+/// Adds a sign-in to a session. Its id and what was known of it stay. Its refresh token is replaced where tokens are: one that was
+/// stolen before must not gain the sign-in of now, nor a later end.
 pub(super) async fn join(
     tx: &Tx,
     caller: &ClientCaller,
@@ -105,6 +107,10 @@ pub(super) async fn join(
         None => session.used(now, caller.project.settings.session_idle_lifetime()),
     };
     session.state = state.map_err(|NotLive| Error::SessionNotActive)?;
+    if session.token_profile.refresh_policy(&caller.project.settings).rotates {
+        session.refresh =
+            RefreshState { generation: session.refresh.generation.saturating_add(1), rotated_at: Some(now) };
+    }
     if tx.sessions().joined(&session).await? { Ok(session) } else { Err(Error::SessionNotActive) }
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Call, Error, Services,
-    change_password::{is_called, stands_for},
+    change_password::{check_recent, is_called, stands_for},
     counters, email_code, post_mail,
     refresh_tokens::read_refresh_token,
 };
@@ -20,6 +20,7 @@ use crate::{
         event::{Event, EventKind},
         id::{ChallengeId, EmailVerificationId, SessionId},
         identifier::{Identifier, IdentifierKind},
+        limits::Limits,
         message::Message,
         user::User,
     },
@@ -70,18 +71,18 @@ pub async fn start_email_change(
     let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
     // Again, now that nobody else ends the user's sessions.
     stands_for(caller, tx.sessions().find(project_id, grant.session_id).await?, grant, now)?;
+    check_recent(&session, now)?;
     if request.login_id.as_ref().is_some_and(|login_id| !is_called(&user, login_id)) {
         return Err(Error::TokenInvalid);
     }
-    check_free(&tx, &user, &request.email, "email").await?;
-    if let Some(last) = tx.challenges().change_of(user.id).await? {
-        let until = last.issued_at + services.limits.code_resend_interval;
-        if now < until {
-            return Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() });
-        }
-    }
+    let attempts_left = attempts_left(&services.limits, tx.challenges().change_of(user.id).await?, now)?;
     count_mails(services, call, caller, &tx, (&user, &request), now).await?;
-    let change = send(services, &tx, caller, (&user, session.id), &request, now).await?;
+    if let Err(taken) = check_free(&tx, &user, &request.email, "email").await {
+        // Counted like a mail, or anybody could find out without limit which addresses are taken.
+        tx.commit().await?;
+        return Err(taken);
+    }
+    let change = send(services, &tx, caller, (&user, session.id, attempts_left), &request, now).await?;
     let sent = Event::new(EventKind::EmailCodeSent, project_id).user(user.id).session(session.id);
     services.record(&tx, call, now, [sent.ip_address(request.client_context.ip_address)]).await?;
     tx.commit().await?;
@@ -92,6 +93,20 @@ pub async fn start_email_change(
         expires_at: change.expires_at,
         attempts_left: change.attempts_left,
     })
+}
+
+/// How many wrong tries the next code allows. It takes over what is left of the one before, as long as failures are remembered:
+/// whoever signs in could else start again and again, and guess at each code anew. Once none are left there is no next code until
+/// they are forgotten.
+fn attempts_left(limits: &Limits, last: Option<Challenge<EmailChange>>, now: Timestamp) -> Result<u32, Error> {
+    let Some(last) = last else { return Ok(limits.code_attempts) };
+    let forgotten_at = last.issued_at + limits.memory;
+    let rests_until = last.issued_at + limits.code_resend_interval;
+    let until = if last.attempts_left == 0 { forgotten_at.max(rests_until) } else { rests_until };
+    if now < until {
+        return Err(Error::CodeSentRecently { retry_after: (until - now).to_std().unwrap_or_default() });
+    }
+    Ok(if now < forgotten_at { last.attempts_left.min(limits.code_attempts) } else { limits.code_attempts })
 }
 
 /// Refuses an address that is another user's. Whether that one has verified it does not matter: taking it away would leave them
@@ -134,7 +149,7 @@ async fn send(
     services: &Services,
     tx: &Tx,
     caller: &ClientCaller,
-    (user, session_id): (&User, SessionId),
+    (user, session_id, attempts_left): (&User, SessionId, u32),
     request: &StartEmailChange,
     now: Timestamp,
 ) -> Result<Challenge<EmailChange>, Error> {
@@ -145,7 +160,7 @@ async fn send(
         project_id: project.id,
         user_id: user.id,
         credential_version: tx.credentials().version(project.id, user.id).await?,
-        attempts_left: services.limits.code_attempts,
+        attempts_left,
         issued_at: now,
         expires_at: now + services.limits.code_lifetime,
         detail: EmailChange {

@@ -16,7 +16,7 @@ const BATCH: u64 = 500;
 pub async fn sweep(services: &Services) -> Result<u64, Error> {
     let now = services.clock.now();
     let tx = services.store.begin().await?;
-    let mut rows = tx.challenges().delete_expired(now).await?;
+    let mut rows = tx.challenges().delete_expired(now, now - services.limits.memory).await?;
     tx.commit().await?;
     let mut is_done = false;
     while !is_done {

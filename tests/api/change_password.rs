@@ -4,11 +4,13 @@ use chrono::Duration;
 use rstest::rstest;
 use signet::proto::{
     ChangePasswordRequest, ChangePasswordResponse, DisableUserRequest, SessionOptions, SignInRequest, TokenProfile,
+    session_options::ExistingSession,
 };
 use tonic::Status;
 
 use crate::{
     change_required::make_temporary,
+    email_changes::start,
     email_verification::{begin, redeem},
     password_reset::{NEW, count, signs_in},
     refresh::{first_token, jwt_app, successor},
@@ -142,4 +144,27 @@ async fn a_disabled_user_changes_nothing_and_what_was_begun_dies_with_the_passwo
     let disabled = DisableUserRequest { user_id: app.fixture.grace.to_string() };
     app.back_end().users.disable_user(disabled).await.unwrap();
     assert_eq!(refusal(&caller, request(&tokens.refresh_token)).await, "SESSION_NOT_ACTIVE");
+}
+
+/// A stolen token is not enough to take the account for good.
+#[rstest]
+#[tokio::test]
+async fn a_sign_in_long_ago_is_not_enough(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let token = first_token(&app.public()).await;
+    let login = SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), ..Default::default() };
+    app.clock.advance(Duration::minutes(10));
+    let token = successor(&app.public(), &token).await;
+    let before = app.hashes();
+    assert_eq!(refusal(&app.public(), request(&token)).await, "AUTHENTICATION_TOO_OLD");
+    assert_eq!(refusal(&app.back_end(), request(&token)).await, "AUTHENTICATION_TOO_OLD");
+    assert_eq!(app.hashes(), before);
+    let status = start(&app.public(), &token, "new@example.com").await.unwrap_err();
+    assert_eq!(reason(&status), "AUTHENTICATION_TOO_OLD");
+    // Who signs in again may.
+    let again = SessionOptions { existing_session: Some(ExistingSession::RefreshToken(token)), ..Default::default() };
+    let login = SignInRequest { session_options: Some(again), ..login };
+    let token = app.public().auth.sign_in(login).await.unwrap().into_inner().tokens.unwrap().refresh_token;
+    app.clock.advance(Duration::seconds(599));
+    assert_eq!(refusal(&app.public(), request(&token)).await, "");
 }

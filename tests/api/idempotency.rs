@@ -5,14 +5,16 @@ use rstest::rstest;
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use signet::{
-    proto::{CallerKind, ListUsersRequest, RPCS},
+    proto::{AnswerKept, CallerKind, ListUsersRequest, ProjectSettings, RPCS},
     usecase::sweep::sweep,
 };
 use tonic::{Code, service::Routes};
 use tonic_types::pb::RetryInfo;
 
 use crate::{
-    refresh::first_token,
+    refresh::{first_token, set},
+    session_service::revoke,
+    sessions::sign_in,
     support::{Answer, Engine, PASSWORD, RawCall, TestApp, contains, detail, field_violations, message},
 };
 
@@ -21,6 +23,8 @@ const UPDATE: &str = "/auth.v1.UserService/UpdateUser";
 const DISABLE: &str = "/auth.v1.UserService/DisableUser";
 const REFRESH: &str = "/auth.v1.AuthService/RefreshTokens";
 const SIGN_IN: &str = "/auth.v1.AuthService/SignIn";
+const SIGN_UP: &str = "/auth.v1.AuthService/SignUp";
+const AUTHENTICATE: &str = "/auth.v1.AuthService/AuthenticateSession";
 const SEND: &str = "/auth.v1.UserService/SendEmailVerification";
 const KEY: &str = "6f1c-2_3.b";
 
@@ -151,10 +155,71 @@ async fn a_lost_refresh_is_repeated_to_the_byte(#[values(Engine::Sqlite, Engine:
     let refresh = async |key: &str| call_on(&app.routes(), REFRESH, &app.fixture.public, key, &request).await;
     let first = refresh(KEY).await;
     assert!(first.is_ok());
-    // Long after the grace period: without the key it would be a copy, and end the session.
-    app.clock.advance(Duration::hours(1));
+    // After the grace period: without the key it would be a copy, and end the session.
+    app.clock.advance(Duration::seconds(119));
     assert_eq!(said(&refresh(KEY).await), said(&first));
     assert_eq!(refresh("another").await.reason(), "REFRESH_TOKEN_REUSED");
+}
+
+/// A live session is not told from memory.
+#[rstest]
+#[tokio::test]
+async fn a_session_that_has_ended_is_not_replayed_as_live(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let session_id = sign_in(&app).await.session.unwrap().session_id;
+    let request = json!({"session_id": session_id});
+    assert!(call(&app, AUTHENTICATE, KEY, &request).await.is_ok());
+    revoke(&app.back_end(), &session_id).await.unwrap();
+    assert_eq!(call(&app, AUTHENTICATE, KEY, &request).await.reason(), "SESSION_NOT_ACTIVE");
+    assert_eq!(rows(&app).await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn tokens_are_kept_briefly(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let request = json!({"login_id": "ada", "password": PASSWORD});
+    let first = call(&app, SIGN_IN, KEY, &request).await;
+    app.clock.advance(Duration::seconds(119));
+    assert_eq!(said(&call(&app, SIGN_IN, KEY, &request).await), said(&first));
+    app.clock.advance(Duration::seconds(1));
+    let later = call(&app, SIGN_IN, KEY, &request).await;
+    assert!(later.is_ok() && said(&later) != said(&first));
+    for rpc in RPCS {
+        let is_read = rpc.path.ends_with("/ResumeSession") || rpc.path.ends_with("/IssueClientToken");
+        assert!(!is_read || rpc.answer_kept() == AnswerKept::Never, "{}", rpc.path);
+    }
+}
+
+/// It is refused like a wrong one, but would be right once the delay is over.
+#[rstest]
+#[tokio::test]
+async fn a_sign_in_that_is_slowed_down_is_not_kept(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let (right, wrong) =
+        (json!({"login_id": "ada", "password": PASSWORD}), json!({"login_id": "ada", "password": "no"}));
+    for number in 0..11 {
+        assert!(!call(&app, SIGN_IN, &format!("{number}"), &wrong).await.is_ok());
+    }
+    assert_eq!(call(&app, SIGN_IN, KEY, &right).await.reason(), "INVALID_CREDENTIALS");
+    assert_eq!(rows(&app).await, 0);
+    app.clock.advance(Duration::seconds(31));
+    assert!(call(&app, SIGN_IN, KEY, &right).await.is_ok());
+}
+
+/// Nor any refusal of a client that everybody can pose as.
+#[rstest]
+#[tokio::test]
+async fn a_field_that_is_wrong_leaves_nothing(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    assert_eq!(call(&app, CREATE, KEY, &json!({})).await.reason(), "INVALID_FIELD");
+    assert_eq!(rows(&app).await, 0);
+    assert!(call(&app, CREATE, KEY, &json!({"username": "mary"})).await.is_ok());
+    set(&app, &["allow_sign_up"], ProjectSettings { allow_sign_up: Some(true), ..Default::default() }).await;
+    let taken = json!({"user": {"username": "ada", "password": "tr0ub4dor-and-more"}});
+    let answer = call_on(&app.routes(), SIGN_UP, &app.fixture.public, KEY, &taken).await;
+    assert_eq!(answer.reason(), "IDENTIFIER_TAKEN");
+    assert_eq!(rows(&app).await, 1, "only what was made");
 }
 
 /// The id of a public client is no secret, and keys may be guessed.
@@ -164,18 +229,18 @@ async fn a_stranger_who_knows_the_key_gets_and_hinders_nothing(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let sign_in = async |login_id: &str, password: &str| {
+    let log_in = async |login_id: &str, password: &str| {
         let request = json!({"login_id": login_id, "password": password});
         call_on(&app.routes(), SIGN_IN, &app.fixture.public, KEY, &request).await
     };
-    assert_eq!(sign_in("ada", "a wrong guess").await.reason(), "INVALID_CREDENTIALS");
-    let owner = sign_in("ada", PASSWORD).await;
+    assert_eq!(log_in("ada", "a wrong guess").await.reason(), "INVALID_CREDENTIALS");
+    let owner = log_in("ada", PASSWORD).await;
     assert!(owner.is_ok(), "the key of the owner is another than the stranger's");
     for (login_id, password) in [("ada", "a wrong guess"), ("ada", ""), ("ADA", "a wrong guess"), ("mute", PASSWORD)] {
-        let answer = sign_in(login_id, password).await;
+        let answer = log_in(login_id, password).await;
         assert!(!answer.is_ok() && answer.message.is_empty());
     }
-    assert_eq!(said(&sign_in("ada", PASSWORD).await), said(&owner));
+    assert_eq!(said(&log_in("ada", PASSWORD).await), said(&owner));
 }
 
 #[rstest]

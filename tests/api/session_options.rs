@@ -148,9 +148,15 @@ async fn a_sign_in_joins_the_session_that_each_credential_stands_for(
         (app.back_end(), ExistingSession::SessionId(before.session_id.clone())),
         (app.back_end(), ExistingSession::SessionToken(tokens.session_token.clone().unwrap())),
         (app.public(), ExistingSession::SessionToken(tokens.session_token.unwrap())),
-        (app.public(), ExistingSession::RefreshToken(tokens.refresh_token.clone())),
+        // The token of the sign-in before.
+        (app.public(), ExistingSession::RefreshToken(String::new())),
     ];
+    let mut current = tokens.refresh_token.clone();
     for (caller, credential) in credentials {
+        let credential = match credential {
+            ExistingSession::RefreshToken(_) => ExistingSession::RefreshToken(current.clone()),
+            other => other,
+        };
         app.clock.advance(Duration::seconds(60));
         let answer = login(&caller, ADA, joining(credential)).await.unwrap();
         let (session, new) = (answer.session.unwrap(), answer.tokens.unwrap());
@@ -158,7 +164,8 @@ async fn a_sign_in_joins_the_session_that_each_credential_stands_for(
         assert_eq!(session.authentication_methods, before.authentication_methods, "the same method counts once");
         assert_eq!(session.authenticated_at.unwrap().seconds, app.services.clock.now().timestamp());
         assert_eq!(session.expires_at, before.expires_at, "its end in any case stays");
-        assert_eq!(new.refresh_token, tokens.refresh_token, "and its refresh token");
+        assert_ne!(new.refresh_token, current, "its refresh token is replaced");
+        current = new.refresh_token;
         assert_eq!(claims_of(&new.access_token)["sid"], json!(before.session_id));
         let live = authenticate(&app.back_end(), Credential::AccessToken(new.access_token)).await.unwrap();
         assert_eq!(live.session.unwrap().authenticated_at, session.authenticated_at, "it is kept");
@@ -166,7 +173,10 @@ async fn a_sign_in_joins_the_session_that_each_credential_stands_for(
     assert_eq!(sessions_of_ada(&app).await.len(), 1);
     let joined = app.events().await.iter().filter(|event| *event == "user.signed_in (joined)").count();
     assert_eq!(joined, 4);
-    successor(&app.public(), &tokens.refresh_token).await;
+    successor(&app.public(), &current).await;
+    // One that was stolen before has gained nothing.
+    let copy = refresh(&app.public(), &tokens.refresh_token).await.unwrap_err();
+    assert_eq!(reason(&copy), "REFRESH_TOKEN_REUSED");
 }
 
 #[rstest]

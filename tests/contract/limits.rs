@@ -35,7 +35,7 @@ const END: &str = "<!-- limits: end -->\n";
 const SETTINGS: [(&str, &str); 26] = [
     (
         "free-failures",
-        "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back",
+        "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back, for one by name `CODE_INCORRECT`",
     ),
     ("free-failures-per-ip", "the same; devices that are known are spared"),
     (

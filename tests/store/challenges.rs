@@ -189,7 +189,7 @@ async fn only_what_has_expired_is_cleared_away(#[values(Engine::Sqlite, Engine::
     pending_and_code(&test, test.user("ada").await).await;
     let delete_at = async |at| {
         let tx = test.store.begin().await.unwrap();
-        let deleted = tx.challenges().delete_expired(at).await.unwrap();
+        let deleted = tx.challenges().delete_expired(at, at).await.unwrap();
         tx.commit().await.unwrap();
         deleted
     };

@@ -88,7 +88,8 @@ fn status_and_code(path: &str, reason: ErrorReason) -> (u16, &'static str) {
         R::CodeIncorrect => (401, "E061102"),
         R::CodeAttemptsExhausted => (401, "E061103"),
         R::CodeExpired => (401, "E061104"),
-        R::TokenInvalid => (401, "E061005"),
+        // Not of the sessions of this dialect.
+        R::TokenInvalid | R::AuthenticationTooOld => (401, "E061005"),
         R::SessionNotActive | R::RefreshTokenReused => (401, "E064001"),
         R::UserNotFound if is_management => (404, "E112102"),
         R::UserNotFound => (400, "E062108"),

@@ -111,6 +111,7 @@ fn words(head: &Head, failure: &Failure) -> (u16, &'static str) {
         ErrorReason::Internal | ErrorReason::Unspecified => (500, "internal_server_error"),
         // What no route of this dialect asks for, and what it cannot do.
         ErrorReason::NotSupported
+        | ErrorReason::AuthenticationTooOld
         | ErrorReason::IdempotencyKeyReused
         | ErrorReason::PendingAuthenticationInvalid
         | ErrorReason::CodeIncorrect

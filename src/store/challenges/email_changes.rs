@@ -1,12 +1,14 @@
 //! Codes for an address that a signed-in user gives as theirs, among the challenges.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Select, entity::prelude::*,
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    entity::prelude::*,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Challenges, challenge_from, common, corrupt};
 use crate::{
+    clock::Timestamp,
     domain::{
         challenge::{Challenge, ChallengeKind, EmailChange},
         id::{ProjectId, UserId},
@@ -56,13 +58,18 @@ impl<C: ConnectionTrait> Challenges<'_, C> {
         changes_of_user(user_id).one(self.0).await?.map(change_from).transpose()
     }
 
-    /// The code that was sent last to an address that somebody gives as theirs.
-    pub async fn newest_change_to(
+    /// The live code that was sent to an address that somebody gives as theirs, if it is the only one: of several, each of another
+    /// user, none is meant more than the others, and whoever asked last must not push aside whoever asked first.
+    pub async fn only_change_to(
         &self,
         project_id: ProjectId,
         email: &Identifier,
+        now: Timestamp,
     ) -> Result<Option<Challenge<EmailChange>>, StoreError> {
-        changes_to(project_id, email).one(self.0).await?.map(change_from).transpose()
+        let live = changes_to(project_id, email).filter(challenge::Column::ExpiresAt.gt(now));
+        let mut rows = live.limit(2).all(self.0).await?;
+        let only = if rows.len() == 1 { rows.pop() } else { None };
+        only.map(change_from).transpose()
     }
 }
 
