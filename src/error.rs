@@ -17,6 +17,7 @@ pub struct WireError {
 }
 
 /// How a reason looks on the wire.
+#[expect(clippy::too_many_lines, reason = "a table, one row a reason")]
 pub const fn wire(reason: ErrorReason) -> WireError {
     use ErrorReason as R;
     let (code, http_status, message) = match reason {

@@ -89,7 +89,7 @@ impl Readiness {
         let was_ok = self.0.need_was_ok.swap(word == "ok", Ordering::SeqCst);
         match (was_ok, word) {
             (true, "failed" | "timed out") => {
-                tracing::error!(error, "not ready: the {} does not answer", self.0.need.0)
+                tracing::error!(error, "not ready: the {} does not answer", self.0.need.0);
             }
             (false, "ok") => tracing::info!("ready again: the {} answers", self.0.need.0),
             _ => {}

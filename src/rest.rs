@@ -145,7 +145,7 @@ async fn read(head: &Head, body: Body, bytes_max: usize) -> Result<Bytes, Refusa
     }
     to_bytes(body, bytes_max).await.map_err(|error| {
         let mut causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-        if causes.any(|cause| cause.is::<LengthLimitError>()) {
+        if causes.any(<dyn std::error::Error>::is::<LengthLimitError>) {
             Refusal::BodyTooLarge
         } else {
             Refusal::Body("the body cannot be read".into())

@@ -48,7 +48,7 @@ impl GatewayConfig {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Gateway")]
 pub struct UpstreamConfig {
-    /// The gRPC API that `signet gateway` stands in front of, such as https://auth.internal:50051
+    /// The gRPC API that `signet gateway` stands in front of, such as `https://auth.internal:50051`
     #[arg(id = "upstream", long = "upstream", env = "SIGNET_UPSTREAM", value_name = "URL")]
     url: Option<String>,
 
@@ -90,7 +90,7 @@ pub struct TargetTls {
 impl UpstreamConfig {
     /// Where the calls go. Reads the files.
     pub fn target(&self) -> Result<Target, ConfigError> {
-        let hint = "is needed; give the gRPC API, such as https://auth.internal:50051";
+        let hint = "is needed; give the gRPC API, such as `https://auth.internal:50051`";
         let text = self.url.as_deref().ok_or(ConfigError::Missing { setting: UPSTREAM, hint })?;
         let refuse = || ConfigError::malformed(UPSTREAM, "must be http://HOST:PORT or https://HOST:PORT");
         let url = Url::parse(text).map_err(|_| refuse())?;

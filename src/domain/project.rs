@@ -56,6 +56,7 @@ impl Project {
 /// Settings of a project. Stored as JSON; a member that an older version wrote without takes its default.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "settings: each is one a project chooses by itself")]
 pub struct ProjectSettings {
     /// Algorithm of new signing keys.
     pub signing_algorithm: SigningAlgorithm,

@@ -2,8 +2,8 @@
 
 use super::upstream::Upstream;
 use crate::proto::{
-    auth_service_client::AuthServiceClient, project_service_client::ProjectServiceClient,
-    session_service_client::SessionServiceClient, user_service_client::UserServiceClient,
+    auth_service_client::AuthServiceClient, session_service_client::SessionServiceClient,
+    user_service_client::UserServiceClient,
 };
 
 /// Largest message that is taken from the gRPC API, or sent there. A page of 100 users may hold 2 × 16 KiB of JSON for each, which a
@@ -25,7 +25,6 @@ pub(super) struct Api {
     pub(super) auth: AuthServiceClient<Upstream>,
     pub(super) users: UserServiceClient<Upstream>,
     pub(super) sessions: SessionServiceClient<Upstream>,
-    pub(super) projects: ProjectServiceClient<Upstream>,
     /// The project whose keys lie at the root; empty for the only one there is.
     pub(super) default_project: String,
     /// For calls whose messages are only known by their descriptors.
@@ -38,7 +37,6 @@ impl Api {
             auth: client!(AuthServiceClient, upstream),
             users: client!(UserServiceClient, upstream),
             sessions: client!(SessionServiceClient, upstream),
-            projects: client!(ProjectServiceClient, upstream),
             default_project,
             upstream,
         }

@@ -53,7 +53,7 @@ impl Stubbed {
                 let message = body.collect().await.unwrap().to_bytes()[5..].to_vec();
                 let made = Made { path: head.uri.path().to_owned(), metadata: head.headers, message };
                 log.lock().unwrap().push(made);
-                Ok(answer().map_or_else(Status::into_http, framed))
+                Ok(answer().map_or_else(Status::into_http, |message| framed(&message)))
             }
         });
         let upstream: Upstream = BoxCloneSyncService::new(service);
@@ -79,9 +79,9 @@ impl Stubbed {
 }
 
 /// A message as it stands on the wire, with the trailers of a success.
-fn framed(message: Vec<u8>) -> Response<tonic::body::Body> {
+fn framed(message: &[u8]) -> Response<tonic::body::Body> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    let body = [&[0], length.as_slice(), &message].concat();
+    let body = [&[0], length.as_slice(), message].concat();
     let trailers =
         HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
     let body = Full::new(bytes::Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) });

@@ -51,7 +51,7 @@ pub fn remote(channel: Channel) -> Upstream {
 
 fn of_transport(error: &tonic::transport::Error) -> Status {
     let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    if causes().any(|cause| cause.is::<TimeoutExpired>()) {
+    if causes().any(<dyn std::error::Error>::is::<TimeoutExpired>) {
         return Status::deadline_exceeded("the deadline of the call passed");
     }
     let said: Vec<String> = causes().map(ToString::to_string).collect();

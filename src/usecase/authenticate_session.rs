@@ -100,7 +100,7 @@ pub async fn authenticate_session(
         // Held, so that of two changes to the claims none is lost.
         let session = tx.sessions().lock(project_id, proof.session_id()).await?;
         let mut session = proof.check(caller, session, true, now)?;
-        change(caller, &mut session, wishes, now)?;
+        change(caller, &mut session, &wishes, now)?;
         // Whoever disables or deletes the user ends the session, so asking the session alone is enough.
         if !tx.sessions().extend(&session, now).await? {
             return Err(Error::SessionNotActive);
@@ -172,11 +172,10 @@ impl Proof {
     ) -> Result<Session, Error> {
         let session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
         match self {
-            Self::Id(_) => {}
             Self::Refresh(grant) => check_presented(caller, &session, grant.generation, now)?,
             Self::Token(token) if token.user_id != session.user_id => return Err(Error::TokenInvalid),
             Self::Token(_) if gains => check_client(caller, &session)?,
-            Self::Token(_) => {}
+            Self::Id(_) | Self::Token(_) => {}
         }
         Ok(session)
     }
@@ -191,7 +190,7 @@ impl Proof {
     }
 }
 
-fn change(caller: &ClientCaller, session: &mut Session, wishes: SessionWishes, now: Timestamp) -> Result<(), Error> {
+fn change(caller: &ClientCaller, session: &mut Session, wishes: &SessionWishes, now: Timestamp) -> Result<(), Error> {
     check_may_claim(caller, session.token_profile, &wishes.custom_claims)?;
     if let Some(duration) = wishes.duration {
         session.state = session.extended(now, duration).map_err(|NotLive| Error::SessionNotActive)?;

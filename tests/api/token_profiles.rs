@@ -339,15 +339,20 @@ async fn custom_claims_that_do_not_fit_the_profile_are_refused(
 }
 
 fn sign_in_with_claims() -> SignInRequest {
-    SignInRequest { login_id: "ada".into(), password: PASSWORD.into(), options: with_claims(), ..Default::default() }
+    SignInRequest {
+        login_id: "ada".into(),
+        password: PASSWORD.into(),
+        options: Some(with_claims()),
+        ..Default::default()
+    }
 }
 
 fn plan() -> Option<prost_types::Struct> {
     json!({"plan": "pro"}).as_object().map(object)
 }
 
-fn with_claims() -> Option<SignInOptions> {
-    Some(SignInOptions { custom_claims: plan(), ..Default::default() })
+fn with_claims() -> SignInOptions {
+    SignInOptions { custom_claims: plan(), ..Default::default() }
 }
 
 #[rstest]
@@ -363,20 +368,20 @@ async fn an_application_gives_no_claims_where_they_would_pass_for_the_services_o
             password: Some(PASSWORD.into()),
             ..Default::default()
         }),
-        options: with_claims(),
+        options: Some(with_claims()),
         ..Default::default()
     };
     let replaced = ReplacePasswordRequest {
         login_id: "ada".into(),
         current_password: PASSWORD.into(),
         new_password: "another one of hers".into(),
-        options: with_claims(),
+        options: Some(with_claims()),
         ..Default::default()
     };
     let redeemed = AuthenticateEmailCodeRequest {
         login_id: "ada".into(),
         code: "123456".into(),
-        options: with_claims(),
+        options: Some(with_claims()),
         ..Default::default()
     };
     let reset = CompletePasswordResetRequest {

@@ -15,13 +15,16 @@ use crate::{
     process::{PATIENCE, Running, run, signet},
 };
 
+/// A request and its headers and body, and the status of its answer.
+type Call<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 /// Status, headers that do not differ from call to call, and body without the id of the request.
 type Answer = (u16, Vec<String>, Value);
 
 fn call(address: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
     let length = body.len();
     write!(
         connection,
@@ -72,7 +75,7 @@ fn a_gateway_answers_as_the_service_itself_and_heals() {
     let email = ready["user"]["email"].as_str().unwrap();
     let wrong = json!({"email": email, "password": "not the password"}).to_string();
     let jwks = format!("GET /projects/{}/.well-known/jwks.json", text("project_id"));
-    let calls: [(&str, &[(&str, &str)], &str, u16); 9] = [
+    let calls: [Call<'_>; 9] = [
         (&jwks, &[], "", 200),
         ("GET /api/v1/openapi.json", &[], "", 200),
         ("GET /api/v1/users", &authorization, "", 200),

@@ -67,11 +67,6 @@ impl Binding {
     pub(super) fn reasons(&self) -> impl Iterator<Item = proto::ErrorReason> {
         self.rpc.error_reasons.iter().chain(&proto::Rpc::COMMON_REASONS).copied()
     }
-
-    /// Whether it changes something, so that `idempotency-key` makes a difference.
-    pub(super) fn is_read_only(&self) -> bool {
-        self.method == Method::GET
-    }
 }
 
 #[cfg(test)]

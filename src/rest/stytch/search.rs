@@ -219,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    fn filter(operands: Value) -> Result<UserFilter, Refusal> {
+    fn filter(operands: &Value) -> Result<UserFilter, Refusal> {
         let head = Head::new(http::Request::new(()).into_parts().0, "a-request".to_owned());
         let query: Query = serde_json::from_value(json!({"operator": "AND", "operands": operands})).unwrap();
         query.into_filter(&head)
@@ -233,7 +233,7 @@ mod tests {
     fn conditions_on_ids_narrow_each_other_down() {
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let users = json!([id_form::stytch("user", one), id_form::stytch("user", two)]);
-        let found = filter(json!([
+        let found = filter(&json!([
             {"filter_name": "user_id", "filter_value": users},
             {"filter_name": "email_id", "filter_value": [id_form::stytch("email", two)]},
         ]));
@@ -249,7 +249,7 @@ mod tests {
             json!({"filter_name": "status", "filter_value": "pending"}),
             json!({"filter_name": "totp_verified", "filter_value": true}),
         ] {
-            assert_eq!(filter(json!([operand])).unwrap().user_ids, nobody(), "{operand}");
+            assert_eq!(filter(&json!([operand])).unwrap().user_ids, nobody(), "{operand}");
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
             json!({"filter_name": "user_id", "filter_value": "not a list"}),
             json!({"filter_name": "shoe_size", "filter_value": 42}),
         ] {
-            assert!(filter(json!([operand])).is_err(), "{operand}");
+            assert!(filter(&json!([operand])).is_err(), "{operand}");
         }
     }
 }

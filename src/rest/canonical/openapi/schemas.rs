@@ -52,7 +52,7 @@ impl Schemas {
         let mut description = comment(&file, message.path()).to_owned();
         for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
             let names: Vec<String> = oneof.fields().map(|field| format!("`{}`", field.json_name())).collect();
-            description.push_str(&format!(" At most one of {} is set.", names.join(", ")));
+            description.extend([" At most one of ", &names.join(", "), " is set."]);
         }
         json!({ "type": "object", "description": description, "properties": properties })
     }
