@@ -28,10 +28,11 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 10] = [
+const MAY_SUCCEED: [&str; 11] = [
     "CheckNewPassword",
     "CreateUser",
     "GetJsonWebKeySet",
+    "GetProviderMetadata",
     "GetSignInSettings",
     "GetUserInfo",
     "IssueClientToken",
@@ -253,7 +254,9 @@ impl Victim {
             "session_options" => {
                 let mut options = self.request(field.kind().as_message().unwrap(), variant);
                 // There is no session to join.
-                if ["CompletePasswordResetRequest", "SignUpRequest"].contains(&field.parent_message().name()) {
+                if ["AuthenticateEmailCodeRequest", "CompletePasswordResetRequest", "SignUpRequest"]
+                    .contains(&field.parent_message().name())
+                {
                     for name in ["session_id", "session_token", "refresh_token"] {
                         options.clear_field_by_name(name);
                     }

@@ -35,7 +35,10 @@ fn defaults() -> ProjectSettings {
         refresh_grace_period: Some(seconds(30)),
         key_rotation_interval: Some(seconds(0)),
         password_reset_urls: Vec::new(),
-        ..Default::default()
+        allowed_origins: Vec::new(),
+        allow_sign_up: Some(false),
+        sign_out_urls: Vec::new(),
+        application_sends_mail: Some(false),
     }
 }
 
@@ -56,11 +59,14 @@ fn wishes() -> ProjectSettings {
         refresh_grace_period: Some(seconds(0)),
         key_rotation_interval: Some(seconds(30 * 86_400)),
         password_reset_urls: vec!["https://app.example/reset".into()],
-        ..Default::default()
+        allowed_origins: vec!["https://app.example".into()],
+        allow_sign_up: Some(true),
+        sign_out_urls: vec!["https://app.example/bye".into()],
+        application_sends_mail: Some(true),
     }
 }
 
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 18] = [
     "signing_algorithm",
     "password_policy",
     "require_email_verification",
@@ -75,6 +81,10 @@ const SETTINGS: [&str; 14] = [
     "refresh_grace_period",
     "key_rotation_interval",
     "password_reset_urls",
+    "allowed_origins",
+    "allow_sign_up",
+    "sign_out_urls",
+    "application_sends_mail",
 ];
 
 /// `settings` with one setting taken from `other`.
@@ -95,6 +105,10 @@ fn with_one(settings: &ProjectSettings, name: &str, other: &ProjectSettings) -> 
         "refresh_grace_period" => settings.refresh_grace_period = other.refresh_grace_period,
         "key_rotation_interval" => settings.key_rotation_interval = other.key_rotation_interval,
         "password_reset_urls" => settings.password_reset_urls = other.password_reset_urls,
+        "allowed_origins" => settings.allowed_origins = other.allowed_origins,
+        "allow_sign_up" => settings.allow_sign_up = other.allow_sign_up,
+        "sign_out_urls" => settings.sign_out_urls = other.sign_out_urls,
+        "application_sends_mail" => settings.application_sends_mail = other.application_sends_mail,
         _ => panic!("{name} is no setting"),
     }
     settings

@@ -185,6 +185,7 @@ fn about_sign_in(reason: ErrorReason) -> Words {
         R::EmailMissing => plain(BAD, "email_missing", "This user has no email address."),
         R::PasswordAlreadySet => plain(S::CONFLICT, "password_already_set", "This user has a password."),
         R::PasswordMissing => plain(S::CONFLICT, "password_missing", "This user has no password."),
+        R::AuthenticationTooOld => plain(S::FORBIDDEN, "authentication_too_old", "Sign in again before this."),
         // Told by `anywhere`.
         _ => plain(S::INTERNAL_SERVER_ERROR, "internal_error", "Internal error."),
     }
