@@ -157,8 +157,7 @@ impl Credentials {
     pub(super) fn recipe(&self, server: &PublicUrl) -> String {
         match self {
             Self::Descope { project_id, management_key } => format!(
-                "\
-  node    DescopeClient({{ projectId: '{project_id}', managementKey: '{management_key}', baseUrl: '{server}' }})
+                "  node    DescopeClient({{ projectId: '{project_id}', managementKey: '{management_key}', baseUrl: '{server}' }})
   python  DescopeClient(project_id='{project_id}', management_key='{management_key}', base_url='{server}')
   web     createSdk({{ projectId: '{project_id}', baseUrl: '{server}' }})"
             ),
@@ -173,20 +172,17 @@ impl Credentials {
                     format!("{{ customBaseUrl: '{server}' }}")
                 };
                 format!(
-                    "\
-  node    new stytch.Client({{ project_id: '{project_id}', secret: '{secret}', {node}: '{server}/' }})
+                    "  node    new stytch.Client({{ project_id: '{project_id}', secret: '{secret}', {node}: '{server}/' }})
   python  stytch.Client(project_id='{project_id}', secret='{secret}', {python}='{server}/')
   web     new StytchClient('{public_token}', {app})"
                 )
             }
             Self::Transmit { client_id, client_secret } => format!(
-                "\
-  curl -s {server}/oidc/token -d grant_type=client_credentials \\
+                "  curl -s {server}/oidc/token -d grant_type=client_credentials \\
     -d client_id={client_id} -d client_secret={client_secret}"
             ),
             Self::WorkOs { client_id, api_key } => format!(
-                "\
-  node    new WorkOS({{ apiKey: '{api_key}', clientId: '{client_id}', {parts} }})
+                "  node    new WorkOS({{ apiKey: '{api_key}', clientId: '{client_id}', {parts} }})
   python  WorkOSClient(api_key='{api_key}', client_id='{client_id}', base_url='{server}')
   rust    Client::builder().api_key(\"{api_key}\").client_id(\"{client_id}\").base_url(\"{server}\").build()",
                 parts = parts(server),

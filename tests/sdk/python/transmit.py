@@ -1,12 +1,13 @@
 """A back end as its developers write one for Transmit Security: stock OAuth and JWT libraries, and the paths of the vendor's guides.
 
-Reads a task on standard input: {url, client_id, client_secret, user, unverified_user}. Fails by an assertion, or prints a JSON value.
+Reads a task on standard input: {part, url, client_id, client_secret, user, unverified_user}. Fails by an assertion, or prints a JSON value.
 """
 
 import json
 import os
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import requests
@@ -52,6 +53,25 @@ def post(path, body, **arguments):
 def sign_in(expect=200, **fields):
     return post("/v1/auth/password/authenticate", fields, expect=expect)
 
+
+# --- Too much at once: told so, with a time to come back in whole seconds, and the rest goes through.
+if task["part"] == "limit":
+
+    def one_of_many(_):
+        return requests.post(
+            base + "/v1/auth/password/authenticate",
+            headers={"Authorization": f"Bearer {granted['access_token']}"},
+            json={"username": user["username"], "password": user["password"]},
+            timeout=60,
+        )
+
+    with ThreadPoolExecutor(16) as crowd:
+        answers = list(crowd.map(one_of_many, range(16)))
+    assert {answer.status_code for answer in answers} == {200, 429}, [answer.status_code for answer in answers]
+    limited = next(answer for answer in answers if answer.status_code == 429)
+    assert int(limited.headers["Retry-After"]) >= 1 and limited.json()["message"] == "Too many requests", limited.text
+    print(json.dumps({"limited": sum(answer.status_code == 429 for answer in answers)}))
+    sys.exit(0)
 
 # --- Wrong client credentials.
 refused = requests.post(
