@@ -295,10 +295,9 @@ impl Victim {
 fn goes_with_the_rest(field: &FieldDescriptor, variant: usize) -> bool {
     let request = field.parent_message().name().to_owned();
     match (request.as_str(), field.name()) {
-        ("GetJsonWebKeySetRequest", "project_id") => variant.is_multiple_of(2),
-        ("GetJsonWebKeySetRequest", "client_id") => !variant.is_multiple_of(2),
-        ("ListUsersRequest", "filter") => variant.is_multiple_of(2),
-        ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => !variant.is_multiple_of(2),
+        ("GetJsonWebKeySetRequest", "project_id") | ("ListUsersRequest", "filter") => variant.is_multiple_of(2),
+        ("GetJsonWebKeySetRequest", "client_id")
+        | ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => !variant.is_multiple_of(2),
         (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => {
             variant.is_multiple_of(3)
         }
