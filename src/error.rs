@@ -1,4 +1,5 @@
-//! Every reason of the API with its gRPC code, HTTP status and text, side by side. The only file that names codes.
+//! Every reason of the API with its gRPC code, HTTP status and text, side by side. The dialects of `rest` have tables of their own for
+//! the words of their vendors.
 
 use tonic::Code;
 use tonic_types::StatusExt as _;
