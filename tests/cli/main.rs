@@ -8,6 +8,7 @@ mod engines;
 mod gateway;
 mod help;
 mod installation;
+mod master_key;
 mod process;
 mod refresh;
 mod serve;
