@@ -83,7 +83,7 @@ impl KeyConfig {
         let hint = "is needed to read and write the signing keys; make one with `openssl rand -base64 32` and keep it";
         let text = secret::read(MASTER_KEY, self.master_key.as_ref(), self.master_key_file.as_deref())?
             .ok_or(ConfigError::Missing { setting: MASTER_KEY, hint })?;
-        decode(MASTER_KEY, &text)
+        decode(&MASTER_KEY, &text)
     }
 
     /// The second master key, if there is one. Refuses one that is the master key itself: somebody believes to have exchanged it.
@@ -92,7 +92,7 @@ impl KeyConfig {
         let Some(text) = secret::read(PREVIOUS_MASTER_KEY, self.previous_master_key.as_ref(), file)? else {
             return Ok(None);
         };
-        let key = decode(PREVIOUS_MASTER_KEY, &text)?;
+        let key = decode(&PREVIOUS_MASTER_KEY, &text)?;
         if key.expose_secret() == self.bytes()?.expose_secret() {
             let problem = format!("is the same key as {MASTER_KEY}; give the other one, or none");
             return Err(ConfigError::malformed(PREVIOUS_MASTER_KEY, problem));
@@ -107,7 +107,7 @@ impl KeyConfig {
     }
 }
 
-fn decode(setting: Setting, text: &SecretString) -> Result<SecretBox<[u8; 32]>, ConfigError> {
+fn decode(setting: &Setting, text: &SecretString) -> Result<SecretBox<[u8; 32]>, ConfigError> {
     let malformed = || ConfigError::malformed(setting.clone(), FORM);
     let decoded = STANDARD.decode(text.expose_secret()).map(Zeroizing::new).map_err(|_| malformed())?;
     let mut bytes = <[u8; 32]>::try_from(decoded.as_slice()).map_err(|_| malformed())?;

@@ -42,8 +42,7 @@ async fn create_mary(app: &TestApp, routes: &Routes) -> Answer {
 
 /// Values in the database that bear the fingerprint of the master key of these services.
 async fn sealed_by(app: &TestApp, services: &Services) -> i64 {
-    let fingerprint: String =
-        services.master_key.fingerprint().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = format!("{:08x}", u32::from_be_bytes(*services.master_key.fingerprint().as_bytes()));
     let database = app.database().await;
     let mut count = 0;
     for table in ["signing_keys", "outbox", "challenges", "idempotent_calls"] {
