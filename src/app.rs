@@ -224,13 +224,12 @@ struct Parts {
 
 impl Parts {
     async fn connect(&self, database: &DatabaseConfig, keys: &KeyConfig) -> Result<Base, BuildError> {
-        let (settings, key) = (database_settings(database)?, keys.bytes()?);
+        let (settings, master_key) = (database_settings(database)?, master_key::of(keys)?);
         let store = Store::connect(&settings).await.map_err(BuildError::Connect)?;
         let pending = store.pending_migrations().await.map_err(BuildError::Connect)?;
         if !pending.is_empty() {
             return Err(BuildError::NotMigrated { pending });
         }
-        let master_key = MasterKey::new(&key);
         master_key::check(&store, &master_key).await?;
         Ok(Base { store, master_key })
     }

@@ -8,6 +8,7 @@ mod explain;
 mod gateway;
 mod healthcheck;
 mod key;
+mod master_key;
 mod migrate;
 mod output;
 mod project;
@@ -72,6 +73,8 @@ enum Command {
     Session(session::SessionCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -92,6 +95,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::User(command) => user::run(command).await.map(|()| 0),
         Command::Session(command) => session::run(command).await.map(|()| 0),
         Command::Key(command) => key::run(command).await.map(|()| 0),
+        Command::MasterKey(command) => master_key::run(command).await.map(|()| 0),
         Command::Healthcheck(args) => healthcheck::run(args).await.map(|()| 0),
     };
     match done {

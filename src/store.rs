@@ -16,6 +16,7 @@ mod outbox;
 mod pages;
 mod plans;
 mod projects;
+mod sealed_values;
 mod sessions;
 mod signing_keys;
 mod throttles;
@@ -37,6 +38,7 @@ pub use self::{
     operators::Operators,
     outbox::{NewMail, Outbox},
     projects::Projects,
+    sealed_values::{Resealed, SealedOtherwise, SealedTable, SealedValue, SealedValues},
     sessions::Sessions,
     signing_keys::SigningKeys,
     throttles::Throttles,
@@ -175,6 +177,11 @@ impl<C: ConnectionTrait> Scope<C> {
     /// Projects.
     pub const fn projects(&self) -> Projects<'_, C> {
         Projects(&self.connection)
+    }
+
+    /// What is encrypted under a master key, in whatever table.
+    pub const fn sealed_values(&self) -> SealedValues<'_, C> {
+        SealedValues(&self.connection)
     }
 
     /// Sessions.

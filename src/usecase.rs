@@ -35,6 +35,7 @@ pub mod projects;
 pub mod refresh_tokens;
 pub mod replace_own_password;
 mod replace_password;
+pub mod reseal;
 pub mod resume_session;
 pub mod send_email_verification;
 pub mod sessions;

@@ -49,8 +49,9 @@ pub enum BuildError {
     Threads(#[source] io::Error),
     /// A signing key cannot be decrypted.
     #[error(
-        "--master-key (SIGNET_MASTER_KEY): does not open signing key {key} of {project}: {source}; \
-         give the key with which this database was set up"
+        "--master-key (SIGNET_MASTER_KEY): does not open signing key {key} of {project}, nor does --previous-master-key \
+         (SIGNET_PREVIOUS_MASTER_KEY): {source}; give the key with which this database was set up, and while that is exchanged \
+         for another one, both"
     )]
     WrongMasterKey {
         /// The key that stays shut.

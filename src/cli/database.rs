@@ -7,7 +7,12 @@ use ulid::Ulid;
 use super::explain::explain;
 use crate::{
     app,
-    config::{self, database::DatabaseConfig, keys::KeyConfig, passwords::PasswordConfig},
+    config::{
+        self, ConfigError,
+        database::DatabaseConfig,
+        keys::{KeyConfig, PREVIOUS_MASTER_KEY},
+        passwords::PasswordConfig,
+    },
     domain::{
         caller::Caller,
         id::ProjectId,
@@ -32,6 +37,17 @@ impl DatabaseArgs {
     /// Opens the database. Refuses one that is not migrated or belongs to another master key, as `serve` does.
     pub(super) async fn open(&self) -> anyhow::Result<Services> {
         self.open_to_hash(&config::defaults()).await
+    }
+
+    /// Opens the database to encrypt anew what is in it. Refuses keys that everybody knows, as `serve` does.
+    pub(super) async fn open_to_reseal(&self) -> anyhow::Result<Services> {
+        self.keys.refuse_development_key()?;
+        if self.keys.previous_bytes()?.is_none() {
+            let hint = "is needed: the master key from before, which opens what it encrypted; \
+                        `signet master-key status` tells whether there is still something";
+            return Err(ConfigError::Missing { setting: PREVIOUS_MASTER_KEY, hint }.into());
+        }
+        self.open().await
     }
 
     /// Opens the database for a command that hashes a password.

@@ -21,6 +21,7 @@ mod key_rotation;
 mod keys;
 mod known_devices;
 mod layers;
+mod master_key;
 mod new_passwords;
 mod observed;
 mod operators;

@@ -43,6 +43,9 @@ pub(crate) use signet_test_support::Engine;
 /// Hashing in tests costs microseconds; what it costs in earnest is the lane's own test.
 pub(crate) const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
 
+/// Every byte of the master key.
+pub(crate) const MASTER_KEY: u8 = 7;
+
 /// Connections to the database.
 pub(crate) const CONNECTIONS: u32 = 4;
 
@@ -116,6 +119,18 @@ impl TestApp {
         answers::checked(Api::new(services, metrics, &SETTINGS).await.unwrap().routes)
     }
 
+    /// Another replica that has these master keys: the first seals, the second only opens.
+    pub(crate) async fn replica_under(&self, master_key: u8, previous: Option<u8>) -> (Arc<Services>, Routes) {
+        let key = |byte: u8| SecretBox::new(Box::new([byte; 32]));
+        let mut keys = MasterKey::new(&key(master_key));
+        if let Some(previous) = previous {
+            keys = keys.with_previous(&key(previous)).unwrap();
+        }
+        let services = services_of(self.database.url(), CHEAP, &Metrics::new(), &self.clock, (CONNECTIONS, keys)).await;
+        let api = Api::new(Arc::clone(&services), Metrics::new(), &SETTINGS).await.unwrap();
+        (services, answers::checked(api.routes))
+    }
+
     /// A back end of the project.
     pub(crate) fn back_end(&self) -> Caller {
         self.caller(Some(&self.fixture.confidential))
@@ -162,6 +177,12 @@ impl TestApp {
         self.mailbox.last_to(address).unwrap_or_else(|| panic!("no mail to {address}"))
     }
 
+    /// A replica sends what is due.
+    pub(crate) async fn send_mails_by(&self, replica: &Services) {
+        let worker = OutboxWorker { master_key: Arc::clone(&replica.master_key), ..self.mail.clone() };
+        while worker.run_once(self.services.clock.now()).await.unwrap() > 0 {}
+    }
+
     /// Every row of the database.
     pub(crate) async fn contents(&self) -> Vec<String> {
         contents::of(&self.database().await).await
@@ -206,9 +227,20 @@ pub(crate) async fn services_with(
     clock: &ManualClock,
     connections_max: u32,
 ) -> Arc<Services> {
+    let master_key = MasterKey::new(&SecretBox::new(Box::new([MASTER_KEY; 32])));
+    services_of(url, cost, metrics, clock, (connections_max, master_key)).await
+}
+
+async fn services_of(
+    url: &str,
+    cost: Argon2Cost,
+    metrics: &Metrics,
+    clock: &ManualClock,
+    (connections_max, master_key): (u32, MasterKey),
+) -> Arc<Services> {
     let settings = DatabaseSettings { url: url.into(), connections_max, acquire_timeout: Duration::from_secs(20) };
     let lane = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 64, cost };
-    let master_key = Arc::new(MasterKey::new(&SecretBox::new(Box::new([7; 32]))));
+    let master_key = Arc::new(master_key);
     let services = Services {
         store: Store::connect(&settings).await.unwrap(),
         lane: HashLane::start(&lane, Random::System, metrics.clone()).unwrap(),

@@ -11,9 +11,9 @@ use prost::Message as _;
 use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
-    AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, GetProviderMetadataRequest,
-    GetProviderMetadataResponse, ListProjectsRequest, PendingAuthentication, RefreshTokensRequest,
-    auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
+    AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, GetEmailVerificationRequest,
+    GetProviderMetadataRequest, GetProviderMetadataResponse, ListProjectsRequest, PendingAuthentication,
+    RefreshTokensRequest, auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
     authenticate_session_request::Credential, project_service_client::ProjectServiceClient,
     user_service_client::UserServiceClient,
 };
@@ -93,6 +93,20 @@ impl BackEnd {
         let credential = Some(Credential::SessionId(session_id.to_owned()));
         let request = AuthenticateSessionRequest { credential, ..AuthenticateSessionRequest::default() };
         self.client.authenticate_session(self.request(request)).await.is_ok()
+    }
+
+    /// Whether an access token is taken.
+    pub(crate) async fn token_is_good(&mut self, access_token: &str) -> bool {
+        let credential = Some(Credential::AccessToken(access_token.to_owned()));
+        let request = AuthenticateSessionRequest { credential, ..AuthenticateSessionRequest::default() };
+        self.client.authenticate_session(self.request(request)).await.is_ok()
+    }
+
+    /// A code that is on its way, as a back end that mails it itself reads it.
+    pub(crate) async fn code_on_its_way(&mut self, email_verification_id: &str) -> String {
+        let email_verification_id = email_verification_id.to_owned();
+        let request = self.request(GetEmailVerificationRequest { email_verification_id });
+        self.users.get_email_verification(request).await.unwrap().into_inner().email_verification.unwrap().code
     }
 
     /// How many projects there are, as an operator may know.

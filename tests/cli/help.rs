@@ -53,6 +53,8 @@ fn every_command_has_help_with_examples() {
         "session revoke",
         "key rotate",
         "key list",
+        "master-key reseal",
+        "master-key status",
         "healthcheck",
     ];
     assert_eq!(names, expected);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{
     FREE_PORTS, MASTER_KEY,
     calls::BackEnd,
-    process::{Running, run, run_with_input, signet},
+    process::{Finished, Running, run, run_with_input, signet},
 };
 
 /// How its user signs in.
@@ -21,6 +21,7 @@ pub(crate) const PASSWORD: &str = "analytical engine";
 pub(crate) struct Installation {
     database: TestDatabase,
     directory: TempDir,
+    project_id: String,
     client_id: String,
     client_secret: String,
 }
@@ -53,13 +54,33 @@ impl Installation {
         let user = ["user", "create", "--project", &project, "--email", EMAIL, "--email-verified", "--password-stdin"];
         run_with_input(command(&[&user[..], &["--json"]].concat()), PASSWORD).json();
         let (client_id, client_secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-        Some(Self { database, directory, client_id, client_secret })
+        Some(Self { database, directory, project_id: project, client_id, client_secret })
+    }
+
+    /// A command on its database.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        command(self.directory.path(), self.database.url(), args)
+    }
+
+    /// Its project.
+    pub(crate) fn project_id(&self) -> &str {
+        &self.project_id
+    }
+
+    /// Where its database is.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
     }
 
     /// Starts a replica, and waits until it is ready.
     pub(crate) fn start_replica(&self) -> Replica {
-        let mut serve = command(self.directory.path(), self.database.url(), &["serve", "--log-format", "json"]);
-        serve.args(FREE_PORTS);
+        self.start_replica_with(&[])
+    }
+
+    /// The same with some variables set.
+    pub(crate) fn start_replica_with(&self, variables: &[(&str, &str)]) -> Replica {
+        let mut serve = self.command(&["serve", "--log-format", "json"]);
+        serve.args(FREE_PORTS).envs(variables.iter().copied());
         let running = Running::start(serve);
         let ready: Value = serde_json::from_str(&running.log_line("\"message\":\"ready\"")).unwrap();
         Replica { running, address: ready["grpc"].as_str().unwrap().to_owned() }
@@ -105,6 +126,11 @@ impl Replica {
     /// Ends it in the middle of whatever it does.
     pub(crate) fn kill(self) {
         self.running.kill();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn terminate(self) -> Finished {
+        self.running.terminate()
     }
 }
 

@@ -8,6 +8,8 @@ mod engines;
 mod gateway;
 mod help;
 mod installation;
+mod lost_keys;
+mod master_key;
 mod process;
 mod refresh;
 mod serve;

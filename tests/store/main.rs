@@ -12,6 +12,7 @@ mod migrations;
 mod outbox;
 mod plans;
 mod round_trips;
+mod sealed_values;
 mod sessions;
 mod sqlite;
 mod support;
