@@ -10,6 +10,7 @@ mod chart;
 
 mod eyes;
 mod migrations;
+mod network;
 mod pods;
 mod refusals;
 mod running;

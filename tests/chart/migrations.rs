@@ -44,6 +44,9 @@ fn the_job_runs_before_anything_else_and_needs_nothing_of_the_release() {
         assert_eq!(pod["restartPolicy"], "Never", "{file}: each try leaves its log");
         assert!(job["spec"]["activeDeadlineSeconds"].as_u64().is_some_and(|seconds| seconds > 0), "{file}");
     }
+    let annotations = |kind| &all["production"].one(kind)["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations("Deployment"), &json!({ "example.com/inject": "true" }));
+    assert_eq!(annotations("Job"), &json!({ "example.com/inject": "false" }), "a sidecar would never let it end");
     let weight = |object: &serde_json::Value| -> i32 {
         object["metadata"]["annotations"]["helm.sh/hook-weight"].as_str().unwrap().parse().unwrap()
     };
