@@ -21,6 +21,7 @@ use std::{
 use tokio::sync::OnceCell;
 
 mod environment;
+pub mod go;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 pub mod mail_peer;
 pub mod node;
