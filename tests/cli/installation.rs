@@ -21,6 +21,8 @@ pub(crate) const PASSWORD: &str = "analytical engine";
 pub(crate) struct Installation {
     database: TestDatabase,
     directory: TempDir,
+    project_id: String,
+    user_id: String,
     client_id: String,
     client_secret: String,
 }
@@ -51,14 +53,46 @@ impl Installation {
         let client = ["client", "create", "--project", &project, "--name", "Back end", "--json"];
         let client = run(command(&client)).json();
         let user = ["user", "create", "--project", &project, "--email", EMAIL, "--email-verified", "--password-stdin"];
-        run_with_input(command(&[&user[..], &["--json"]].concat()), PASSWORD).json();
+        let user = run_with_input(command(&[&user[..], &["--json"]].concat()), PASSWORD).json();
         let (client_id, client_secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-        Some(Self { database, directory, client_id, client_secret })
+        let user_id = text(&user, "user_id");
+        Some(Self { database, directory, project_id: project, user_id, client_id, client_secret })
+    }
+
+    /// The same project, client and user in another database.
+    pub(crate) fn moved_to(self, database: TestDatabase) -> Self {
+        Self { database, ..self }
+    }
+
+    /// URL of its database.
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// A directory for whatever the test needs.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A command on its database.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        command(self.directory.path(), self.database.url(), args)
+    }
+
+    /// Ends all sessions of its user.
+    pub(crate) fn revoke_sessions(&self) {
+        let revoke = ["session", "revoke", "--project", &self.project_id, "--user", &self.user_id, "--json"];
+        run(self.command(&revoke)).json_lines();
     }
 
     /// Starts a replica, and waits until it is ready.
     pub(crate) fn start_replica(&self) -> Replica {
-        let mut serve = command(self.directory.path(), self.database.url(), &["serve", "--log-format", "json"]);
+        self.start_replica_on(self.database.url())
+    }
+
+    /// The same on another database.
+    pub(crate) fn start_replica_on(&self, url: &str) -> Replica {
+        let mut serve = command(self.directory.path(), url, &["serve", "--log-format", "json"]);
         serve.args(FREE_PORTS);
         let running = Running::start(serve);
         let ready: Value = serde_json::from_str(&running.log_line("\"message\":\"ready\"")).unwrap();
@@ -85,14 +119,8 @@ impl Installation {
         row.try_get("", "count").unwrap()
     }
 
-    /// The only row that a statement finds, past the service.
     async fn query(&self, sql: &str) -> QueryResult {
-        let connection = sea_orm::Database::connect(self.database.url()).await.unwrap();
-        let statement = Statement::from_string(connection.get_database_backend(), sql);
-        let mut rows = connection.query_all_raw(statement).await.unwrap();
-        connection.close().await.unwrap();
-        assert_eq!(rows.len(), 1, "rows of {sql}");
-        rows.remove(0)
+        query(self.database.url(), sql).await
     }
 }
 
@@ -106,6 +134,12 @@ impl Replica {
     pub(crate) fn kill(self) {
         self.running.kill();
     }
+
+    /// Ends it in good order.
+    pub(crate) fn stop(self) {
+        let ended = self.running.terminate();
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
 }
 
 /// A command on that database.
@@ -113,4 +147,14 @@ pub(crate) fn command(directory: &Path, url: &str, args: &[&str]) -> Command {
     let mut command = signet(directory, args);
     command.env("SIGNET_DATABASE_URL", url).env("SIGNET_MASTER_KEY", MASTER_KEY);
     command
+}
+
+/// The only row that a statement finds, past the service.
+pub(crate) async fn query(url: &str, sql: &str) -> QueryResult {
+    let connection = sea_orm::Database::connect(url).await.unwrap();
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let mut rows = connection.query_all_raw(statement).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(rows.len(), 1, "rows of {sql}");
+    rows.remove(0)
 }

@@ -1,6 +1,7 @@
 //! The real binary, from the outside: arguments in, exit code and output out, signals, and calls over TCP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backup;
 mod calls;
 mod commands;
 mod dev;
@@ -8,6 +9,7 @@ mod engines;
 mod gateway;
 mod help;
 mod installation;
+mod manual;
 mod process;
 mod refresh;
 mod serve;

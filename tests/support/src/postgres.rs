@@ -6,6 +6,7 @@
 use std::{
     env,
     io::{self, Write as _},
+    path::PathBuf,
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use url::Url;
 
+pub(crate) use self::cluster::client_programs;
 use self::cluster::Cluster;
 
 mod cluster;
