@@ -24,14 +24,14 @@ pub(super) fn is_service_link(name: &str, value: &str) -> bool {
 /// What follows on `SIGNET_PORT_`: `50051_TCP`, or `50051_TCP_ADDR`.
 fn is_port_link(link: &str, value: &str) -> bool {
     let mut parts = link.split('_');
-    let (Some(port), Some(protocol), part, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(port), Some(protocol), about, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return false;
     };
     if !is_port(port) || !["TCP", "UDP", "SCTP"].contains(&protocol) {
         return false;
     }
     let protocol = protocol.to_lowercase();
-    match part {
+    match about {
         None => url_port(&protocol, value).is_some_and(|of_url| of_url.to_string() == port),
         Some("ADDR") => is_address(value),
         Some("PORT") => value == port,

@@ -67,9 +67,9 @@ async fn a_copy_of_a_database_that_is_written_to_is_one_moment_of_it() {
     }
     writer.abort();
     replica.stop();
-    let left = fs::read_dir(installation.directory()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".partial")
-    });
+    let left = fs::read_dir(installation.directory())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".partial"));
     assert_eq!(left.count(), 0);
 
     let replica = installation.start_replica_on(&last);
@@ -111,7 +111,7 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
     let replica = installation.start_replica();
     let mut back_end = installation.connect(replica.address()).await;
     let token = first_token(&mut back_end).await;
-    shell(installation.command(&[]), &manual, backup);
+    shell(&installation.command(&[]), &manual, backup);
     let token = back_end.refresh(&token).await.unwrap();
     let token = back_end.refresh(&token).await.unwrap();
     back_end.create_user("late").await;
@@ -120,7 +120,7 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
     drop(back_end);
     replica.stop();
 
-    shell(installation.command(&[]), &manual, restore);
+    shell(&installation.command(&[]), &manual, restore);
     if let Some(database) = restored {
         installation = installation.moved_to(database);
     }

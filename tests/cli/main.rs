@@ -8,6 +8,7 @@ mod dev;
 mod engines;
 mod gateway;
 mod help;
+mod image;
 mod installation;
 mod manual;
 mod process;

@@ -44,7 +44,7 @@ impl Manual {
 }
 
 /// Runs a block with the directory and the variables of a command.
-pub(crate) fn shell(like: Command, manual: &Manual, block: &str) {
+pub(crate) fn shell(like: &Command, manual: &Manual, block: &str) {
     let mut command = Command::new("sh");
     command.args(["-euc", block]).current_dir(like.get_current_dir().unwrap()).env("PATH", &manual.path);
     for (name, value) in like.get_envs() {

@@ -6,7 +6,6 @@
 use std::{
     env,
     io::{self, Write as _},
-    path::PathBuf,
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -20,8 +19,8 @@ use anyhow::Context as _;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use url::Url;
 
-pub(crate) use self::cluster::client_programs;
 use self::cluster::Cluster;
+pub(crate) use self::cluster::client_programs;
 
 mod cluster;
 

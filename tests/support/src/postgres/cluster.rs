@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::Read as _,
     os::unix::{fs::chown, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
