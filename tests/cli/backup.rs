@@ -112,6 +112,9 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
     let mut back_end = installation.connect(replica.address()).await;
     let token = first_token(&mut back_end).await;
     shell(&installation.command(&[]), &manual, backup);
+    for file in fs::read_dir(backups).unwrap() {
+        assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600, "for its owner only");
+    }
     let token = back_end.refresh(&token).await.unwrap();
     let token = back_end.refresh(&token).await.unwrap();
     back_end.create_user("late").await;
