@@ -1,6 +1,7 @@
 //! The command line: what a person or a script types, and what they read back. Commands work on the database itself; over
 //! the network only a client can do such things.
 
+mod backup;
 mod client;
 mod database;
 mod dev;
@@ -63,6 +64,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     Gateway(Box<gateway::GatewayArgs>),
     Migrate(migrate::MigrateArgs),
+    Backup(backup::BackupArgs),
     #[command(subcommand)]
     Project(project::ProjectCommand),
     #[command(subcommand)]
@@ -90,6 +92,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(*args).await,
         Command::Gateway(args) => gateway::run(*args).await,
         Command::Migrate(args) => migrate::run(args).await.map(|()| 0),
+        Command::Backup(args) => backup::run(args).await.map(|()| 0),
         Command::Project(command) => project::run(command).await.map(|()| 0),
         Command::Client(command) => client::run(command).await.map(|()| 0),
         Command::User(command) => user::run(command).await.map(|()| 0),

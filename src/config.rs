@@ -26,6 +26,7 @@ mod reference;
 /// Settings of the REST listener.
 pub mod rest;
 mod secret;
+mod service_link;
 /// Logs and traces.
 pub mod telemetry;
 mod value;

@@ -2,6 +2,7 @@
 //!
 //! Every query is scoped by project. "Not there" is `Option`, not an error. Dropping a [`Tx`] without `commit` rolls back.
 
+mod backup;
 mod challenges;
 mod clients;
 mod connect;
@@ -28,6 +29,7 @@ use sea_orm::{
 use tracing::Instrument as _;
 
 pub use self::{
+    backup::BackupError,
     challenges::Challenges,
     clients::Clients,
     connect::DatabaseSettings,

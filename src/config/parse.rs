@@ -8,7 +8,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{ConfigError, ConfigErrors, Setting};
+use super::{ConfigError, ConfigErrors, Setting, service_link::is_service_link};
 
 /// Why the command line was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +23,7 @@ pub enum Refusal {
 
 /// Parses the command line and the environment of the process.
 pub fn parse<P: CommandFactory + FromArgMatches>() -> Result<P, Refusal> {
-    let variables = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    parse_from(P::command(), env::args_os(), variables)
+    parse_from(P::command(), env::args_os(), variables())
 }
 
 /// A section with the defaults of all its settings, whatever the environment says.
@@ -34,11 +33,16 @@ pub fn defaults<S: clap::Args>() -> S {
     S::from_arg_matches(&matches).expect("the defaults of settings are well-formed")
 }
 
-/// `variables` are names: the values are read by clap.
+/// The variables whose names are text. A value that is none is no link either, whatever stands for it.
+pub(super) fn variables() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+}
+
+/// `variables` are looked through for unknown ones: the values of settings are read by clap.
 pub(super) fn parse_from<P: FromArgMatches>(
     mut command: Command,
     args: impl IntoIterator<Item = impl Into<OsString>>,
-    variables: impl IntoIterator<Item = String>,
+    variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<P, Refusal> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let mut problems = unknown_variables(&command, variables);
@@ -97,11 +101,13 @@ fn settings(command: &Command) -> Box<dyn Iterator<Item = &Arg> + '_> {
 }
 
 /// A misspelt variable must not be passed over: `SIGNET_GRPC_CLIENT_CAS` would mean no mutual TLS.
-fn unknown_variables(command: &Command, variables: impl IntoIterator<Item = String>) -> Vec<ConfigError> {
+fn unknown_variables(command: &Command, variables: impl IntoIterator<Item = (String, String)>) -> Vec<ConfigError> {
     let known: BTreeSet<&str> = settings(command).filter_map(|arg| arg.get_env()?.to_str()).collect();
     let mut unknown: Vec<String> = variables
         .into_iter()
-        .filter(|name| name.starts_with("SIGNET_") && !known.contains(name.as_str()) && !is_service_link(name))
+        .filter(|(name, _)| name.starts_with("SIGNET_") && !known.contains(name.as_str()))
+        .filter(|(name, value)| !is_service_link(name, value))
+        .map(|(name, _)| name)
         .collect();
     unknown.sort();
     let nearest = |variable: &str| {
@@ -109,18 +115,6 @@ fn unknown_variables(command: &Command, variables: impl IntoIterator<Item = Stri
         (near.0 <= 3).then(|| near.1.to_owned())
     };
     unknown.into_iter().map(|variable| ConfigError::UnknownVariable { nearest: nearest(&variable), variable }).collect()
-}
-
-/// Kubernetes tells every container about a service called `signet` or `signet-...` by variables of this form.
-fn is_service_link(name: &str) -> bool {
-    name.ends_with("_PORT")
-        || name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT_")
-        || ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| {
-            name.contains("_PORT_")
-                && (name.ends_with(protocol)
-                    || ["_PROTO", "_PORT", "_ADDR"].iter().any(|end| name.ends_with(&format!("{protocol}{end}"))))
-        })
 }
 
 /// How many characters must be changed, added or removed to make one text of the other (Levenshtein).
@@ -146,22 +140,5 @@ mod tests {
         assert_eq!(distance("SIGNET_GRPC_ADDR", "SIGNET_GRPC_ADDR"), 0);
         assert_eq!(distance("SIGNET_GRPC_ADR", "SIGNET_GRPC_ADDR"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
-    }
-
-    #[test]
-    fn the_variables_of_kubernetes_are_told_from_settings() {
-        for name in [
-            "SIGNET_PORT",
-            "SIGNET_SERVICE_HOST",
-            "SIGNET_SERVICE_PORT",
-            "SIGNET_SERVICE_PORT_GRPC",
-            "SIGNET_PORT_50051_TCP",
-            "SIGNET_GRPC_PORT_50051_TCP_ADDR",
-        ] {
-            assert!(is_service_link(name), "{name}");
-        }
-        for name in ["SIGNET_GRPC_ADDR", "SIGNET_MASTER_KEY_FILE", "SIGNET_GRPC_CLIENT_CAS"] {
-            assert!(!is_service_link(name), "{name}");
-        }
     }
 }

@@ -17,7 +17,9 @@ is not part of the secret. Giving a secret both ways is refused.
 
 `signet gateway` takes the settings of Gateway, REST and Telemetry, and the addresses of its listeners.
 
-A variable that begins with `SIGNET_` but is no setting is refused too, so that a misspelt one is noticed. All settings
+A variable that begins with `SIGNET_` but is no setting is refused too, so that a misspelt one is noticed. Passed over are only
+the service links that Kubernetes and Docker set for a service called `signet` or `signet-...`, such as
+`SIGNET_SERVICE_HOST=10.96.0.7` or `SIGNET_PORT=tcp://10.96.0.7:50051`: name and value have to be of such a form. All settings
 are checked, and all problems told, before a port is opened; the exit code is then 64.
 
 This page is made from the code: `SIGNET_UPDATE_DOCS=1 cargo test --lib configuration_page` writes it.
@@ -85,7 +87,8 @@ mod tests {
             let setting = Setting::of_flag(arg.get_long().unwrap());
             assert_eq!(arg.get_env().unwrap().to_str(), Some(setting.variable().as_str()));
             assert!(arg.get_help().is_some() && arg.get_help_heading().is_some(), "{setting}");
-            assert!(!setting.variable().ends_with("_PORT"), "{setting}: Kubernetes sets variables of this form");
+            let of_link = ["_PORT", "_SERVICE_HOST"].iter().any(|end| setting.variable().ends_with(end));
+            assert!(!of_link && !setting.variable().contains("_PORT_"), "{setting}: a service link has such a name");
         }
     }
 }

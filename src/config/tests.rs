@@ -153,15 +153,22 @@ fn a_secret_can_come_from_a_file_but_not_twice() {
 #[test]
 fn an_unknown_flag_is_named_and_help_is_not_hidden_by_problems() {
     assert!(problems(&["--grpc-adr=127.0.0.1:1"]).contains("--grpc-adr"));
-    let unknown = || vec!["SIGNET_NONSENSE".to_owned()];
+    let unknown = || vec![("SIGNET_NONSENSE".to_owned(), String::new())];
     let help = parse::parse_from::<Cli>(command(), ["signet", "--help"], unknown()).err().unwrap();
     assert!(matches!(help, Refusal::Usage(_)), "{help}");
 }
 
 #[test]
 fn an_unknown_variable_is_named_with_the_nearest_that_exists() {
-    let variables = ["SIGNET_GRPC_CLIENT_CAS", "SIGNET_NONSENSE", "SIGNET_SERVICE_HOST", "SIGNET_LOG", "PATH"];
-    let refusal = parse::parse_from::<Cli>(command(), ["signet", "serve"], variables.map(str::to_owned));
+    let variables = [
+        ("SIGNET_GRPC_CLIENT_CAS", "ca.pem"),
+        ("SIGNET_NONSENSE", ""),
+        ("SIGNET_SERVICE_HOST", "10.96.0.7"),
+        ("SIGNET_LOG", "info"),
+        ("PATH", "/bin"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let refusal = parse::parse_from::<Cli>(command(), ["signet", "serve"], variables);
     let text = refusal.err().unwrap().to_string();
     assert!(text.contains("SIGNET_GRPC_CLIENT_CAS: there is no such setting; did you mean SIGNET_GRPC_CLIENT_CA?"));
     assert!(
@@ -187,8 +194,7 @@ fn serve_with_variables(variables: &[(&str, &str)]) -> String {
 #[ignore = "run by other tests, in a process of its own"]
 #[expect(clippy::print_stdout, reason = "read by the test that started this process")]
 fn serve_in_a_process_of_its_own() {
-    let variables = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let parsed = parse::parse_from::<Cli>(command(), ["signet", "serve"], variables);
+    let parsed = parse::parse_from::<Cli>(command(), ["signet", "serve"], parse::variables());
     match parsed.and_then(|Cli(config)| config.validate().map(|()| config).map_err(Refusal::from)) {
         Ok(config) => println!("accepted {config:?}"),
         Err(refusal) => println!("refused {refusal}"),

@@ -36,7 +36,7 @@ impl DatabaseSettings {
 
     /// `create`: whether a SQLite file that is not there is made. Only migrating does: a misspelt path must not look like an
     /// empty database.
-    fn options(&self, connections_max: u32, create: bool) -> ConnectOptions {
+    pub(super) fn options(&self, connections_max: u32, create: bool) -> ConnectOptions {
         let mut options = ConnectOptions::new(self.url.expose_secret());
         options
             .max_connections(connections_max)

@@ -27,14 +27,11 @@ fn default_port(listener: &str) -> u64 {
     address.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
-/// Not yet a setting of the binary in every version that the chart is tested with.
-const COMING: &str = "SIGNET_PREVIOUS_MASTER_KEY_FILE";
-
 #[test]
 fn every_variable_that_the_chart_sets_is_a_setting_of_the_binary() {
     let Some(all) = chart::all() else { return };
     let known = settings();
-    let is_setting = |name: &str| name == COMING || known.iter().any(|arg| variable(arg) == name);
+    let is_setting = |name: &str| known.iter().any(|arg| variable(arg) == name);
     let mut seen = 0;
     for (file, rendered) in all {
         for (owner, pod) in rendered.pods() {

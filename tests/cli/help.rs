@@ -40,6 +40,7 @@ fn every_command_has_help_with_examples() {
         "serve",
         "gateway",
         "migrate",
+        "backup",
         "project create",
         "project list",
         "client create",

@@ -22,6 +22,7 @@ pub(crate) struct Installation {
     database: TestDatabase,
     directory: TempDir,
     project_id: String,
+    user_id: String,
     client_id: String,
     client_secret: String,
 }
@@ -52,9 +53,25 @@ impl Installation {
         let client = ["client", "create", "--project", &project, "--name", "Back end", "--json"];
         let client = run(command(&client)).json();
         let user = ["user", "create", "--project", &project, "--email", EMAIL, "--email-verified", "--password-stdin"];
-        run_with_input(command(&[&user[..], &["--json"]].concat()), PASSWORD).json();
+        let user = run_with_input(command(&[&user[..], &["--json"]].concat()), PASSWORD).json();
         let (client_id, client_secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-        Some(Self { database, directory, project_id: project, client_id, client_secret })
+        let user_id = text(&user, "user_id");
+        Some(Self { database, directory, project_id: project, user_id, client_id, client_secret })
+    }
+
+    /// The same project, client and user in another database.
+    pub(crate) fn moved_to(self, database: TestDatabase) -> Self {
+        Self { database, ..self }
+    }
+
+    /// URL of its database.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// A directory for whatever the test needs.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A command on its database.
@@ -67,19 +84,29 @@ impl Installation {
         &self.project_id
     }
 
-    /// Where its database is.
-    pub(crate) fn database_url(&self) -> &str {
-        self.database.url()
+    /// Ends all sessions of its user.
+    pub(crate) fn revoke_sessions(&self) {
+        let revoke = ["session", "revoke", "--project", &self.project_id, "--user", &self.user_id, "--json"];
+        run(self.command(&revoke)).json_lines();
     }
 
     /// Starts a replica, and waits until it is ready.
     pub(crate) fn start_replica(&self) -> Replica {
-        self.start_replica_with(&[])
+        self.start(self.database_url(), &[])
     }
 
     /// The same with some variables set.
     pub(crate) fn start_replica_with(&self, variables: &[(&str, &str)]) -> Replica {
-        let mut serve = self.command(&["serve", "--log-format", "json"]);
+        self.start(self.database_url(), variables)
+    }
+
+    /// The same on another database.
+    pub(crate) fn start_replica_on(&self, url: &str) -> Replica {
+        self.start(url, &[])
+    }
+
+    fn start(&self, url: &str, variables: &[(&str, &str)]) -> Replica {
+        let mut serve = command(self.directory.path(), url, &["serve", "--log-format", "json"]);
         serve.args(FREE_PORTS).envs(variables.iter().copied());
         let running = Running::start(serve);
         let ready: Value = serde_json::from_str(&running.log_line("\"message\":\"ready\"")).unwrap();
@@ -106,14 +133,8 @@ impl Installation {
         row.try_get("", "count").unwrap()
     }
 
-    /// The only row that a statement finds, past the service.
     async fn query(&self, sql: &str) -> QueryResult {
-        let connection = sea_orm::Database::connect(self.database.url()).await.unwrap();
-        let statement = Statement::from_string(connection.get_database_backend(), sql);
-        let mut rows = connection.query_all_raw(statement).await.unwrap();
-        connection.close().await.unwrap();
-        assert_eq!(rows.len(), 1, "rows of {sql}");
-        rows.remove(0)
+        query(self.database.url(), sql).await
     }
 }
 
@@ -132,6 +153,12 @@ impl Replica {
     pub(crate) fn terminate(self) -> Finished {
         self.running.terminate()
     }
+
+    /// Ends it in good order.
+    pub(crate) fn stop(self) {
+        let ended = self.terminate();
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
 }
 
 /// A command on that database.
@@ -139,4 +166,14 @@ pub(crate) fn command(directory: &Path, url: &str, args: &[&str]) -> Command {
     let mut command = signet(directory, args);
     command.env("SIGNET_DATABASE_URL", url).env("SIGNET_MASTER_KEY", MASTER_KEY);
     command
+}
+
+/// The only row that a statement finds, past the service.
+pub(crate) async fn query(url: &str, sql: &str) -> QueryResult {
+    let connection = sea_orm::Database::connect(url).await.unwrap();
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let mut rows = connection.query_all_raw(statement).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(rows.len(), 1, "rows of {sql}");
+    rows.remove(0)
 }

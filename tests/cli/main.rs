@@ -1,15 +1,18 @@
 //! The real binary, from the outside: arguments in, exit code and output out, signals, and calls over TCP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backup;
 mod calls;
 mod commands;
 mod dev;
 mod engines;
 mod gateway;
 mod help;
+mod image;
 mod installation;
 mod lost_keys;
 mod master_key;
+mod manual;
 mod process;
 mod refresh;
 mod serve;

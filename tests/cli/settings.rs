@@ -24,6 +24,19 @@ fn a_wrong_setting_is_named_whether_it_is_a_flag_or_a_variable() {
 }
 
 #[test]
+fn service_links_are_passed_over_and_what_looks_like_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = signet(directory.path(), &["migrate"]);
+    command.env("SIGNET_SERVICE_HOST", "10.96.0.7").env("SIGNET_SERVICE_PORT_GRPC", "50051");
+    command.env("SIGNET_GRPC_PORT", "tcp://10.96.0.7:50051").env("SIGNET_GRPC_PORT_50051_TCP_ADDR", "10.96.0.7");
+    let migrated = run(command);
+    assert_eq!(migrated.code, 0, "{migrated:?}");
+    let mut command = signet(directory.path(), &["migrate"]);
+    command.env("SIGNET_GRPC_PORT", "50051");
+    run(command).refused(64, &["SIGNET_GRPC_PORT: there is no such setting"]);
+}
+
+#[test]
 fn serve_refuses_a_missing_master_key_and_that_of_dev() {
     let directory = tempfile::tempdir().unwrap();
     run(signet(directory.path(), &["serve"])).refused(64, &["SIGNET_MASTER_KEY", "openssl rand -base64 32"]);

@@ -15,6 +15,7 @@
 use std::{
     any::TypeId,
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
@@ -92,6 +93,17 @@ impl TestDatabase {
             Database::Sqlite(database) => database.url(),
         }
     }
+}
+
+/// The directory of PostgreSQL's programs, `pg_dump` and `pg_restore` among them. `None`, after saying so, where they are
+/// missing; with `CI=true` that is a failure instead.
+///
+/// # Panics
+/// If they are missing and `CI=true`.
+pub fn postgres_programs() -> Option<PathBuf> {
+    environment::once("pg_dump and pg_restore", || {
+        postgres::client_programs().ok_or_else(|| "neither PATH nor /usr/lib/postgresql/*/bin has them".to_owned())
+    })
 }
 
 impl Template {

@@ -20,6 +20,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, St
 use url::Url;
 
 use self::cluster::Cluster;
+pub(crate) use self::cluster::client_programs;
 
 mod cluster;
 

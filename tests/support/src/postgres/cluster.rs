@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::Read as _,
     os::unix::{fs::chown, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -71,9 +71,19 @@ impl Cluster {
 
 /// The directory of the server programs: where `initdb` of the `PATH` really is, else Debian's newest version.
 fn programs() -> Option<PathBuf> {
+    directory_with(&["initdb", "postgres"])
+}
+
+/// The directory of the programs that copy a database.
+pub(crate) fn client_programs() -> Option<PathBuf> {
+    directory_with(&["pg_dump", "pg_restore"])
+}
+
+/// Where the first of these programs in the `PATH` really is, else Debian's newest version; only with all of them.
+fn directory_with(programs: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let in_path = env::split_paths(&path)
-        .filter_map(|directory| Some(fs::canonicalize(directory.join("initdb")).ok()?.parent()?.to_owned()));
+        .filter_map(|directory| Some(fs::canonicalize(directory.join(programs[0])).ok()?.parent()?.to_owned()));
 
     let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -85,11 +95,8 @@ fn programs() -> Option<PathBuf> {
         .collect();
     debian.sort();
 
-    in_path.chain(debian.into_iter().rev().map(|(_, directory)| directory)).find(|directory| is_complete(directory))
-}
-
-fn is_complete(directory: &Path) -> bool {
-    ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
+    let has_all = |directory: &PathBuf| programs.iter().all(|program| directory.join(program).is_file());
+    in_path.chain(debian.into_iter().rev().map(|(_, directory)| directory)).find(has_all)
 }
 
 /// User and group id of the first of `UNPRIVILEGED_USERS` that the system has.
