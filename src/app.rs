@@ -35,6 +35,7 @@ use crate::{
     domain::limits::Limits,
     grpc::{self, Api, ApiSettings},
     lifecycle::{Ended, Shutdown},
+    listener,
     mail::{
         mailbox::Mailbox,
         smtp::{SmtpSettings, SmtpTransport},
@@ -174,7 +175,7 @@ impl App {
         let router = rest::router(upstream, random, gateway::rest_settings(&self.rest));
         shutdown.spawn(
             "the REST listener",
-            rest::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone()),
+            listener::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone()),
         );
 
         let (api, config, token) = (self.api, self.grpc, stop.clone());

@@ -15,10 +15,11 @@ use crate::{
         rest::RestConfig,
     },
     lifecycle::{Ended, Shutdown},
+    listener::{self, ListenerSettings},
     metrics::Metrics,
     ops::{self, Readiness},
     random::Random,
-    rest::{self, ListenerSettings, RestSettings},
+    rest::{self, RestSettings},
 };
 
 /// The gateway, ready to run.
@@ -52,7 +53,7 @@ impl Gateway {
         let router = ops::router(Metrics::new(), readiness, Router::new());
         shutdown.spawn_last("the operations listener", ops::serve(self.ops, router, shutdown.last_token()));
         let router = rest::router(rest::upstream::remote(self.upstream), Random::System, rest_settings(&self.config));
-        shutdown.spawn("the REST listener", rest::serve(self.rest, router, listener_settings(&self.config), stop));
+        shutdown.spawn("the REST listener", listener::serve(self.rest, router, listener_settings(&self.config), stop));
         shutdown.finish(self.drain_timeout).await
     }
 }

@@ -1,7 +1,7 @@
-//! The REST listener: its bounds, and its stop.
+//! A listener of HTTP: its bounds, and its stop.
 //!
 //! What cannot be read as HTTP at all, and headers beyond the bounds, are answered by hyper itself with a status of 4xx (431, 414 or
-//! 400), without a body and without a request id. Everything else is answered by [`super::router`].
+//! 400), without a body and without a request id. Everything else is answered by the router.
 
 use std::{
     io,
@@ -96,7 +96,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection to the REST listener cannot be accepted");
+                tracing::warn!(%error, "a connection cannot be accepted");
                 time::sleep(ACCEPT_PAUSE).await;
             }
         }
