@@ -9,8 +9,8 @@ use prost::Message as _;
 use serde_json::Value;
 use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticatePasswordRequest, AuthenticatePasswordResponse,
-    AuthenticateSessionRequest, CreateUserRequest, PendingAuthentication, RefreshTokensRequest,
-    RevokeSessionRequest, auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
+    AuthenticateSessionRequest, CreateUserRequest, PendingAuthentication, RefreshTokensRequest, RevokeSessionRequest,
+    auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
     authenticate_session_request::Credential, session_service_client::SessionServiceClient,
     user_service_client::UserServiceClient,
 };

@@ -125,7 +125,7 @@ async fn bodies_and_headers_that_are_too_large_are_refused() {
         (&rest, format!("{head}transfer-encoding: chunked\r\n\r\n800000\r\n{large}\r\n0\r\n\r\n"), &["413"]),
         (&rest, format!("GET / HTTP/1.1\r\nhost: x\r\nx-large: {large}\r\n\r\n"), &["431"]),
         (&siege.replica.ops, format!("GET /livez HTTP/1.1\r\nhost: x\r\nx-large: {large}\r\n\r\n"), &["431"]),
-        (&siege.replica.ops, format!("POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n"), &["405"]),
+        (&siege.replica.ops, "POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n".to_owned(), &["405"]),
     ] {
         let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
         // The service may hang up before it has all of it.

@@ -23,11 +23,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     callers: [Caller; 4],
-    /// Whoever sign in gets these.
-    pub(crate) sessions: Arc<Mutex<Vec<String>>>,
-    /// Names of users, and whether their creation was answered with success.
-    pub(crate) users: Arc<Mutex<Vec<(String, bool)>>>,
+    sessions: Arc<Mutex<Vec<String>>>,
+    users: Arc<Mutex<Vec<(String, bool)>>>,
     refreshed: SignedIn,
+}
+
+/// What the callers were answered.
+pub(crate) struct Done {
+    /// What was refreshed all the time.
+    pub(crate) refreshed: SignedIn,
+    /// Ids of all sessions that were opened.
+    pub(crate) sessions: Vec<String>,
+    /// Names of users, and whether their creation was answered with success.
+    pub(crate) users: Vec<(String, bool)>,
 }
 
 struct Caller {
@@ -114,13 +122,14 @@ impl Load {
         }
     }
 
-    /// Lets the callers finish; fails if one of them had reason to. Gives what was refreshed all the time.
-    pub(crate) async fn finish(self) -> SignedIn {
+    /// Lets the callers finish; fails if one of them had reason to.
+    pub(crate) async fn finish(self) -> Done {
         self.stop.store(true, Ordering::SeqCst);
         for caller in self.callers {
             caller.task.await.unwrap();
         }
-        self.refreshed
+        let (sessions, users) = (self.sessions.lock().unwrap().clone(), self.users.lock().unwrap().clone());
+        Done { refreshed: self.refreshed, sessions, users }
     }
 }
 

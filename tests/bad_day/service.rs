@@ -34,8 +34,8 @@ pub(crate) struct Service {
     project_id: String,
     client_id: String,
     client_secret: String,
-    /// Deletes the database, where it is not the server's only one.
-    _database: Option<TestDatabase>,
+    #[expect(dead_code, reason = "deletes the database when dropped, where it is not the server's only one")]
+    database: Option<TestDatabase>,
 }
 
 /// A replica of the service. It is killed when dropped.
@@ -51,9 +51,7 @@ impl Service {
     pub(crate) async fn on(engine: Engine) -> Option<Self> {
         let database = TestDatabase::from_template(engine, async |_| {}).await?;
         let url = database.url().to_owned();
-        let mut service = Self::at(&url, this_version());
-        service._database = Some(database);
-        Some(service)
+        Some(Self { database: Some(database), ..Self::at(&url, this_version()) })
     }
 
     /// On the empty database at `url`, set up by that binary.
@@ -67,7 +65,7 @@ impl Service {
         let client = ["client", "create", "--project", &project_id, "--name", "Back end", "--json"];
         let client = run(command(&client)).json();
         let (client_id, client_secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-        let service = Self { url: url.to_owned(), directory, project_id, client_id, client_secret, _database: None };
+        let service = Self { url: url.to_owned(), directory, project_id, client_id, client_secret, database: None };
         service.create_user(binary, EMAIL, true);
         service
     }

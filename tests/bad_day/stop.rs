@@ -87,14 +87,14 @@ struct KeepAlive {
 impl KeepAlive {
     /// Creates a user; gives the status, or `None` if there is no answer.
     async fn create_user(&mut self, name: &str) -> Option<u16> {
-        let mut sender = match self.connection.take().filter(|sender| !sender.is_closed()) {
-            Some(sender) => sender,
-            None => {
-                let stream = TcpStream::connect(&self.address).await.ok()?;
-                let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-                tokio::spawn(connection);
-                sender
-            }
+        let kept = self.connection.take().filter(|sender| !sender.is_closed());
+        let mut sender = if let Some(sender) = kept {
+            sender
+        } else {
+            let stream = TcpStream::connect(&self.address).await.ok()?;
+            let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+            tokio::spawn(connection);
+            sender
         };
         sender.ready().await.ok()?;
         let request = Request::post("/api/v1/users")
@@ -120,16 +120,12 @@ async fn call_rest(day: Day, manner: Manner, prefix: String, mut first: KeepAliv
         let name = format!("{prefix}{number}");
         moved |= day.leaves(manner);
         if !moved {
-            match first.create_user(&name).await {
-                Some(status) => {
-                    assert_eq!(status, 200, "{name}");
-                    continue;
-                }
-                None => {
-                    assert!(manner == Manner::Stubborn, "{name} was not answered");
-                    moved = true;
-                }
+            if let Some(status) = first.create_user(&name).await {
+                assert_eq!(status, 200, "{name}");
+                continue;
             }
+            assert!(manner == Manner::Stubborn, "{name} was not answered");
+            moved = true;
         }
         assert_eq!(second.create_user(&name).await, Some(200), "{name} was not taken before");
     }

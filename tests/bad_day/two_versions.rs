@@ -6,16 +6,12 @@ use std::{
     path::PathBuf,
 };
 
-use signet_test_support::{
-    Engine, TestDatabase,
-    mail_peer::Peer,
-    process::run,
-};
+use signet_test_support::{Engine, TestDatabase, mail_peer::Peer, process::run};
 use tonic::Code;
 
 use crate::{
     calls::{BackEnd, pending_token},
-    load::{Load, nothing},
+    load::{Done, Load, nothing},
     service::{EMAIL, PASSWORD, Service, this_version},
 };
 
@@ -66,8 +62,8 @@ async fn an_upgrade_under_load_is_noticed_by_nobody() {
     let Some(database) = TestDatabase::from_template(Engine::Postgres, async |_| {}).await else { return };
     let Some(peer) = Peer::start([] as [&str; 0]) else { return };
     let service = Service::at(database.url(), &before);
-    let smtp = format!("--smtp-url=smtp://127.0.0.1:{}?tls=none", peer.port);
-    let settings = [smtp.as_str(), "--mail-from=no-reply@example.com"];
+    let smtp = format!("--smtp-url=smtp://127.0.0.1:{}", peer.port);
+    let settings = [smtp.as_str(), "--mail-from=no-reply@example.com", "--public-url=https://auth.example.com"];
 
     let old = service.replica_of(&before, &settings);
     let at_old = service.back_end(&old.grpc);
@@ -86,11 +82,10 @@ async fn an_upgrade_under_load_is_noticed_by_nobody() {
     code_of_one_at_the_other(&service, &peer, "two@example.com", &at_new, &at_old).await;
     load_at_old.successes(2).await;
 
-    let sessions = load_at_old.sessions.clone();
-    let signed_in = load_at_old.finish().await;
+    let Done { refreshed, sessions, .. } = load_at_old.finish().await;
     assert_eq!(old.running.terminate().code, 0);
-    at_new.check(&signed_in.access_token).await.unwrap();
-    for session in &*sessions.lock().unwrap().clone() {
+    at_new.check(&refreshed.access_token).await.unwrap();
+    for session in &sessions {
         at_new.check_session(session).await.unwrap();
     }
     assert_eq!(new.running.terminate().code, 0);
