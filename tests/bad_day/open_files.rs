@@ -56,7 +56,8 @@ async fn a_listener_that_cannot_accept_waits() {
     let replica = service.replica(&[]);
     let busy = service.back_end(&replica.grpc);
     busy.sign_in(EMAIL).await.unwrap();
-    let most = Some(u64::try_from(replica.open_files()).unwrap());
+    // What is open stays open, and no number below is free.
+    let most = Some(3);
     prlimit(Some(replica.running.pid()), Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let mut waiting = Vec::new();
     for address in [&replica.grpc, &replica.rest, &replica.ops] {
@@ -65,7 +66,7 @@ async fn a_listener_that_cannot_accept_waits() {
     let before = ticks(&replica);
     sleep(WATCHED).await;
     let used = ticks(&replica) - before;
-    assert!(used < WATCHED.as_secs() * TICKS_PER_SECOND / 3, "{used} ticks of doing nothing");
+    assert!(used < WATCHED.as_secs() * TICKS_PER_SECOND / 10, "{used} ticks of doing nothing");
     drop(waiting);
     assert_eq!(replica.running.terminate().code, 0);
 }
