@@ -160,12 +160,17 @@ pub(crate) fn assert_try_again(status: &Status) {
 
 /// The status and the JSON body of a GET, over a connection of its own; `None` if there is none.
 pub(crate) async fn get(address: &str, path: &str) -> Option<(u16, Value)> {
+    get_as("", address, path).await
+}
+
+/// The same with an `authorization`.
+pub(crate) async fn get_as(authorization: &str, address: &str, path: &str) -> Option<(u16, Value)> {
     let answered = async {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(TcpStream::connect(address).await.ok()?)).await.ok()?;
         tokio::spawn(connection);
-        let request = hyper::Request::get(path).header("host", address).body(Empty::<bytes::Bytes>::new()).unwrap();
-        let response = sender.send_request(request).await.ok()?;
+        let request = hyper::Request::get(path).header("host", address).header("authorization", authorization);
+        let response = sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap()).await.ok()?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, serde_json::from_slice(&body).unwrap_or_default()))

@@ -7,7 +7,7 @@ use signet_test_support::Engine;
 use tonic::Code;
 
 use crate::{
-    calls::{assert_try_again, get},
+    calls::{assert_try_again, get, get_as},
     service::{EMAIL, Service, eventually},
 };
 
@@ -39,8 +39,8 @@ async fn no_free_connection_is_said_in_time_and_mends_itself() {
         assert_try_again(&back_end.refresh(&session.refresh_token).await.unwrap_err());
         assert!(started.elapsed() < Duration::from_secs(9), "each within the time to wait for a connection");
     }
-    let (status, _) = get(&replica.rest, "/api/v1/users").await.unwrap();
-    assert!([401, 503].contains(&status), "{status}");
+    let (status, refusal) = get_as(back_end.authorization(), &replica.rest, "/api/v1/users").await.unwrap();
+    assert_eq!((status, &refusal["details"][0]["reason"]), (503, &"UNAVAILABLE".into()), "{refusal}");
     assert_eq!(get(&replica.ops, "/readyz").await.unwrap().0, 503);
     assert_eq!(get(&replica.ops, "/livez").await.unwrap().0, 200);
     back_end.health().await.unwrap();
