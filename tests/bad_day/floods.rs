@@ -37,19 +37,18 @@ async fn flood(address: String, first: Vec<u8>, mut next: impl FnMut(u32) -> Vec
     written <= FLOOD_BYTES
 }
 
-async fn besieged() -> Option<(Siege, BackEnd)> {
+/// A service, which owns its database, a siege of one replica, and an honest caller.
+async fn besieged() -> Option<(Service, Siege, BackEnd)> {
     let service = Service::on(Engine::Sqlite).await?;
     let siege = Siege::of(&service, &[]).await;
     let back_end = service.back_end(&siege.replica.grpc);
-    // The database is needed as long as the service runs.
-    std::mem::forget(service);
-    Some((siege, back_end))
+    Some((service, siege, back_end))
 }
 
 /// CVE-2023-44487.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_are_reset_at_once_cost_little() {
-    let Some((siege, back_end)) = besieged().await else { return };
+    let Some((_service, siege, back_end)) = besieged().await else { return };
     let (address, block) = (siege.replica.grpc.clone(), http2::call(PATH, back_end.authorization()));
     let attack = Attack::start(ATTACKERS, move |_| {
         let (address, block) = (address.clone(), block.clone());
@@ -70,7 +69,7 @@ async fn streams_that_are_reset_at_once_cost_little() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_without_end_cost_little() {
-    let Some((siege, back_end)) = besieged().await else { return };
+    let Some((_service, siege, back_end)) = besieged().await else { return };
     let block = http2::call(PATH, back_end.authorization());
     // Headers that never end are hung up on; the others are answered as fast as the caller reads the answers.
     for (first, next, is_hung_up_on) in [
@@ -98,7 +97,7 @@ async fn frames_without_end_cost_little() {
 /// As many calls as a connection may have, each with as much of its message as it may have and no end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_large_messages_that_do_not_end_cost_what_they_may() {
-    let Some((siege, back_end)) = besieged().await else { return };
+    let Some((_service, siege, back_end)) = besieged().await else { return };
     // Who shows no credentials is refused before its message is read.
     for (authorization, connections) in [("Basic bm9ib2R5Om5vYm9keQ==", 20), (back_end.authorization(), 40)] {
         let block = http2::call(PATH, authorization);
@@ -123,7 +122,7 @@ async fn many_large_messages_that_do_not_end_cost_what_they_may() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_and_headers_that_are_too_large_are_refused() {
-    let Some((siege, back_end)) = besieged().await else { return };
+    let Some((_service, siege, back_end)) = besieged().await else { return };
     let authorization = back_end.authorization();
     let large = "x".repeat(8 * 1024 * 1024);
     let head = format!("POST /api/v1/users HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n");
