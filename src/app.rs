@@ -7,6 +7,7 @@ mod gateway;
 mod limits;
 mod listeners;
 mod master_key;
+mod open_files;
 mod upkeep;
 
 use std::{fmt, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
@@ -35,6 +36,7 @@ use crate::{
     domain::limits::Limits,
     grpc::{self, Api, ApiSettings},
     lifecycle::{Ended, Shutdown},
+    listener::{self, Stop},
     mail::{
         mailbox::Mailbox,
         smtp::{SmtpSettings, SmtpTransport},
@@ -98,6 +100,7 @@ impl App {
         let metrics = Metrics::new();
         let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
         let (transport, dev_routes) = mail_route(config, mail)?;
+        open_files::allow(connections(config));
         let base = parts.connect(&config.database, &config.keys).await?;
         let listeners = Listeners::bind(&config.listen).await?;
         let public_url = config.listen.public_url(listeners.addresses().rest);
@@ -158,29 +161,29 @@ impl App {
 
     /// Serves until `shutdown` says stop; tells how that went.
     pub async fn run(self, shutdown: Shutdown) -> Ended {
-        let stop = shutdown.token();
+        let stop = Stop { leaving: shutdown.leaving(), stop: shutdown.token() };
         let (grpc, rest, operations) = self.listeners.into_parts();
 
         let store = self.services.store.clone();
-        let readiness = Readiness::new(stop.clone(), move || {
+        let readiness = Readiness::new(shutdown.leaving(), move || {
             let store = store.clone();
             async move { store.ping().await }
         });
         let router = ops::router(self.metrics, readiness, self.dev_routes);
-        shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
+        shutdown.spawn_last("the operations listener", endless(ops::serve(operations, router, shutdown.last_token())));
 
         let random = self.services.random.clone();
         let upstream = rest::upstream::in_process(self.api.routes.clone());
         let router = rest::router(upstream, random, gateway::rest_settings(&self.rest));
         shutdown.spawn(
             "the REST listener",
-            rest::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone()),
+            endless(listener::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone())),
         );
 
-        let (api, config, token) = (self.api, self.grpc, stop.clone());
-        shutdown.spawn("the gRPC listener", async move { grpc::serve(grpc, api, &config, token).await });
-        shutdown.spawn("the outbox worker", endless(self.worker.run(stop.clone())));
-        shutdown.spawn("the upkeep", endless(self.upkeep.run(stop)));
+        let (api, config) = (self.api, self.grpc);
+        shutdown.spawn("the gRPC listener", async move { grpc::serve(grpc, api, &config, stop).await });
+        shutdown.spawn("the outbox worker", endless(self.worker.run(shutdown.token())));
+        shutdown.spawn("the upkeep", endless(self.upkeep.run(shutdown.token())));
 
         let store = self.services.store.clone();
         drop(self.services);
@@ -275,6 +278,14 @@ fn lane_settings(config: &PasswordConfig) -> LaneSettings {
         cgroup::workers_that_fit(processors, cost.memory_kib, cgroup::memory_max(Path::new("/")))
     });
     LaneSettings { workers, queue_length_max: usize::try_from(config.queue).unwrap_or(usize::MAX), cost }
+}
+
+/// How many connections there may be at the same time, in all.
+fn connections(config: &ServeConfig) -> u64 {
+    [config.grpc.connections, config.rest.connections, config.database.connections, ops::CONNECTIONS_MAX]
+        .into_iter()
+        .map(u64::from)
+        .sum()
 }
 
 /// How mails go out, and the page that shows them if they go to a terminal.

@@ -25,6 +25,8 @@ pub mod id_form;
 pub mod json_struct;
 /// Starting and stopping.
 pub mod lifecycle;
+/// A listener of HTTP: its bounds and its stop.
+pub mod listener;
 /// Mails: their words, their way out, and the worker that sends what the outbox holds.
 pub mod mail;
 /// What the service counts.

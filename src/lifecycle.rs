@@ -1,6 +1,7 @@
 //! Starting and stopping: when the parts are told to stop, how long they are waited for, and what a crash means.
 //!
-//! A stop has two rounds. Parts that serve others finish first; then those that watch over them, such as the operations
+//! A stop may be announced some time before it begins, so that requests are sent elsewhere: nobody is told in the same moment. It
+//! has two rounds. Parts that serve others finish first; then those that watch over them, such as the operations
 //! listener, which says "not ready" until the end. A part that ends before it is told to, or panics, stops the process.
 
 use std::{
@@ -26,6 +27,8 @@ const LAST_ROUND: Duration = Duration::from_secs(1);
 /// The parts of the process and the way to stop them.
 #[derive(Debug)]
 pub struct Shutdown {
+    /// A child of the first round's token.
+    leaving: CancellationToken,
     first: Round,
     last: Round,
     /// Cuts off what is still running when the drain is over.
@@ -95,37 +98,48 @@ impl Ended {
 impl Shutdown {
     /// Nothing runs yet, and no signal is listened to.
     pub fn new() -> Self {
+        let first = Round::default();
         Self {
-            first: Round::default(),
+            leaving: first.stop.child_token(),
+            first,
             last: Round::default(),
             abort: CancellationToken::new(),
             failure: Arc::default(),
         }
     }
 
-    /// Stops on the first SIGTERM or SIGINT, and ends the process on the second one, whatever it is doing.
-    pub fn listen_to_signals(&self) -> io::Result<()> {
+    /// Stops on the first SIGTERM or SIGINT, `delay` after saying so, and ends the process on the second one, whatever it is doing.
+    pub fn listen_to_signals(&self, delay: Duration) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = self.token();
-        tokio::spawn(async move {
-            let mut asked = false;
-            loop {
-                let number = tokio::select! {
-                    _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
-                    _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-                };
-                if asked {
-                    tracing::warn!("stopping at once");
-                    // Whoever sends a second signal does not want to wait for anything, destructors included.
-                    std::process::exit(128 + number);
-                }
-                tracing::info!("stopping; a second signal stops at once");
-                asked = true;
-                stop.cancel();
+        let mut next = async move || {
+            tokio::select! {
+                _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+                _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
             }
+        };
+        let (leaving, stop) = (self.leaving(), self.token());
+        tokio::spawn(async move {
+            next().await;
+            tracing::info!(delay_seconds = delay.as_secs_f64(), "stopping; a second signal stops at once");
+            leaving.cancel();
+            let stopping = async {
+                time::sleep(delay).await;
+                stop.cancel();
+                std::future::pending().await
+            };
+            let number = tokio::select! { number = next() => number, number = stopping => number };
+            tracing::warn!("stopping at once");
+            // Whoever sends a second signal does not want to wait for anything, destructors included.
+            std::process::exit(128 + number);
         });
         Ok(())
+    }
+
+    /// Cancelled when the process was told to stop: at the latest with [`Self::token`], and before it where there is a delay. What
+    /// is asked for meanwhile is still done.
+    pub fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
     }
 
     /// Cancelled when the process is to stop. Cancel it to stop the process.

@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     future::Future,
-    io,
     pin::Pin,
     sync::{
         Arc,
@@ -25,10 +24,21 @@ use serde::Serialize;
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{
+    listener::{self, ListenerSettings},
+    metrics::Metrics,
+};
 
 /// How long what the service needs has to answer before it counts as gone.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to come to its first request.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to send the headers of a request, and lie idle between two: longer than Prometheus' default
+/// interval, so that it need not connect anew each time.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+/// Most connections at the same time. Probes, a few collectors and a person with a browser are meant to come here.
+pub const CONNECTIONS_MAX: u32 = 256;
 
 type CheckResult = Result<(), String>;
 type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
@@ -125,8 +135,15 @@ pub fn router(metrics: Metrics, readiness: Readiness, extra: Router) -> Router {
 }
 
 /// Serves until `stop` is cancelled and the requests that are running then are answered.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let settings = ListenerSettings {
+        name: "operations",
+        start_timeout: START_TIMEOUT,
+        header_timeout: HEADER_TIMEOUT,
+        connections_max: usize::try_from(CONNECTIONS_MAX).unwrap_or(usize::MAX),
+        ..ListenerSettings::default()
+    };
+    listener::serve(listener, router, settings, stop).await;
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
@@ -241,7 +258,7 @@ mod tests {
 
         stop.cancel();
         // The connection is still open, and idle: it must not hold the stop up.
-        time::timeout(Duration::from_secs(5), server).await.expect("stops").unwrap().unwrap();
+        time::timeout(Duration::from_secs(5), server).await.expect("stops").unwrap();
         assert!(TcpStream::connect(address).await.is_err());
     }
 }

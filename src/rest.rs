@@ -15,7 +15,6 @@ mod dialect;
 mod failure;
 mod incoming;
 mod keys;
-mod listener;
 mod reading;
 mod reply;
 mod route;
@@ -42,7 +41,6 @@ use futures_util::FutureExt as _;
 use http_body_util::LengthLimitError;
 use tokio::time;
 
-pub use self::listener::{ListenerSettings, serve};
 use self::{
     api::Api,
     dialect::{DIALECTS, Dialect, dialect_of},

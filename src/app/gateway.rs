@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::{BuildError, listeners::bind_edge};
+use super::{BuildError, endless, listeners::bind_edge, open_files};
 use crate::{
     config::{
         ConfigError, Setting,
@@ -15,10 +15,11 @@ use crate::{
         rest::RestConfig,
     },
     lifecycle::{Ended, Shutdown},
+    listener::{self, ListenerSettings, Stop},
     metrics::Metrics,
     ops::{self, Readiness},
     random::Random,
-    rest::{self, ListenerSettings, RestSettings},
+    rest::{self, RestSettings},
 };
 
 /// The gateway, ready to run.
@@ -34,6 +35,7 @@ impl Gateway {
     /// Binds the ports. The upstream is connected when it is first called, and again whenever it has to be. The settings have been
     /// validated.
     pub async fn build(config: &GatewayConfig) -> Result<Self, BuildError> {
+        open_files::allow(u64::from(config.rest.connections) + u64::from(ops::CONNECTIONS_MAX));
         let upstream = rest::upstream::channel(endpoint(&config.upstream.target()?)?);
         let (rest, ops) = bind_edge(&config.edge).await?;
         Ok(Self { upstream, rest, ops, config: config.rest.clone(), drain_timeout: config.edge.drain_timeout })
@@ -46,13 +48,16 @@ impl Gateway {
 
     /// Serves until `shutdown` says stop; tells how that went.
     pub async fn run(self, shutdown: Shutdown) -> Ended {
-        let stop = shutdown.token();
+        let stop = Stop { leaving: shutdown.leaving(), stop: shutdown.token() };
         let upstream = self.upstream.clone();
-        let readiness = Readiness::needing("upstream", stop.clone(), move || is_serving(upstream.clone()));
+        let readiness = Readiness::needing("upstream", shutdown.leaving(), move || is_serving(upstream.clone()));
         let router = ops::router(Metrics::new(), readiness, Router::new());
-        shutdown.spawn_last("the operations listener", ops::serve(self.ops, router, shutdown.last_token()));
+        shutdown.spawn_last("the operations listener", endless(ops::serve(self.ops, router, shutdown.last_token())));
         let router = rest::router(rest::upstream::remote(self.upstream), Random::System, rest_settings(&self.config));
-        shutdown.spawn("the REST listener", rest::serve(self.rest, router, listener_settings(&self.config), stop));
+        shutdown.spawn(
+            "the REST listener",
+            endless(listener::serve(self.rest, router, listener_settings(&self.config), stop)),
+        );
         shutdown.finish(self.drain_timeout).await
     }
 }
@@ -103,11 +108,13 @@ pub(super) fn rest_settings(config: &RestConfig) -> RestSettings {
 pub(super) fn listener_settings(config: &RestConfig) -> ListenerSettings {
     ListenerSettings {
         header_bytes_max: config.header_bytes,
+        start_timeout: config.header_timeout,
         header_timeout: config.header_timeout,
         connection_age: config.connection_age,
         // What was begun before may take its whole time, and be read by a slow caller.
         connection_grace: config.deadline.saturating_mul(2),
         connections_max: usize::try_from(config.connections).unwrap_or(usize::MAX),
+        ..ListenerSettings::default()
     }
 }
 

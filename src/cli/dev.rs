@@ -73,7 +73,7 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<u8> {
     let app = App::build(&config, surroundings).await?;
     let demo = demo::prepare(app.services()).await.context("cannot set up the demo project")?;
     let shutdown = Shutdown::new();
-    shutdown.listen_to_signals()?;
+    shutdown.listen_to_signals(config.listen.edge.stop_delay)?;
 
     // The ports are bound: calls that come before the first line of `run` wait in the system's queue.
     let welcome = Welcome::new(app.addresses(), demo, &config.listen.public_url(app.addresses().rest));

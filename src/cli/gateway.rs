@@ -31,7 +31,7 @@ pub(super) async fn run(args: GatewayArgs) -> anyhow::Result<u8> {
     }
     let gateway = Gateway::build(&config).await?;
     let shutdown = Shutdown::new();
-    shutdown.listen_to_signals()?;
+    shutdown.listen_to_signals(config.edge.stop_delay)?;
     let (rest, ops) = gateway.addresses()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %rest, %ops, "ready");
     let ended = gateway.run(shutdown).await;

@@ -32,7 +32,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<u8> {
     }
     let app = App::build(&config, Surroundings::default()).await?;
     let shutdown = Shutdown::new();
-    shutdown.listen_to_signals()?;
+    shutdown.listen_to_signals(config.listen.edge.stop_delay)?;
     let addresses = app.addresses();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

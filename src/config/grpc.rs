@@ -76,6 +76,28 @@ pub struct GrpcConfig {
     )]
     pub streams: u32,
 
+    /// Most connections at the same time; beyond it the one idle longest makes room
+    #[arg(
+        id = "grpc-connections",
+        long = "grpc-connections",
+        env = "SIGNET_GRPC_CONNECTIONS",
+        value_name = "COUNT",
+        default_value = "4096",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub connections: u32,
+
+    /// How long a new connection may take for its TLS handshake and the beginning of HTTP/2
+    #[arg(
+        id = "grpc-handshake-timeout",
+        long = "grpc-handshake-timeout",
+        env = "SIGNET_GRPC_HANDSHAKE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = value::duration(1..=600)
+    )]
+    pub handshake_timeout: Duration,
+
     /// How long a request may take, also when its caller would wait longer
     #[arg(
         id = "grpc-deadline",

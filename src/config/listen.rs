@@ -54,7 +54,18 @@ pub struct EdgeConfig {
     )]
     pub ops_addr: SocketAddr,
 
-    /// How long a stop waits for requests that are still running
+    /// How long a service that was told to stop takes requests on, while it says that it is not ready: as long as whoever sends it requests may take to notice
+    #[arg(
+        id = "stop-delay",
+        long = "stop-delay",
+        env = "SIGNET_STOP_DELAY",
+        value_name = "DURATION",
+        default_value = "0s",
+        value_parser = value::duration(0..=600)
+    )]
+    pub stop_delay: Duration,
+
+    /// How long a stop waits after that for requests that are still running
     #[arg(
         id = "drain-timeout",
         long = "drain-timeout",

@@ -51,7 +51,7 @@ pub struct RestConfig {
     )]
     pub deadline: Duration,
 
-    /// Most connections at the same time
+    /// Most connections at the same time; beyond it the one idle longest makes room
     #[arg(
         id = "rest-connections",
         long = "rest-connections",

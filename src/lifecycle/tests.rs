@@ -99,7 +99,7 @@ async fn a_process_with_a_part_that_does_not_stop() {
         return;
     }
     let shutdown = Shutdown::new();
-    shutdown.listen_to_signals().unwrap();
+    shutdown.listen_to_signals(Duration::ZERO).unwrap();
     shutdown.spawn("stubborn", std::future::pending::<Result<(), Infallible>>());
     let stop = shutdown.token();
     println!("\nready");

@@ -247,6 +247,20 @@ async fn a_stop_says_so_first_and_lets_running_calls_finish(
     running.stopped().await;
 }
 
+/// Watching lasts for ever; it does not hold up a stop until its deadline.
+#[tokio::test]
+async fn a_stop_ends_what_watches_after_telling_it() {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    let running = run(&app, defaults()).await;
+    let mut health = HealthClient::new(running.plain().await);
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    running.stop.cancel();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    tokio::time::timeout(Duration::from_secs(15), running.ended).await.expect("it stops").unwrap().unwrap();
+    assert!(watch.message().await.is_err());
+}
+
 #[tokio::test]
 async fn a_connection_that_is_too_old_is_ended_though_its_caller_does_nothing() {
     let Some(app) = TestApp::start(Engine::Sqlite).await else { return };

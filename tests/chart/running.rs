@@ -8,13 +8,15 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::Value;
-use signet_test_support::{Engine, TestDatabase, go};
+use signet_test_support::{
+    Engine, TestDatabase, go,
+    process::{PATIENCE, Running, run, signet},
+};
 use tempfile::TempDir;
 
 use crate::{
     api_server,
     chart::{self, NAMESPACE, Rendered, variables},
-    process::{PATIENCE, Running, run, signet},
 };
 
 /// A machine on which the containers of a release run as processes.
@@ -69,7 +71,7 @@ impl Node {
         let arguments = container["args"].as_array().unwrap().iter();
         let arguments: Vec<String> = arguments.map(|argument| here(argument.as_str().unwrap())).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut command = signet(self.root.path(), &arguments);
+        let mut command = signet(env!("CARGO_BIN_EXE_signet").as_ref(), self.root.path(), &arguments);
         for (name, value) in variables(container) {
             // The ports of a pod are its own; those of this machine are not.
             let value = if name.ends_with("_ADDR") { "127.0.0.1:0".to_owned() } else { here(value) };

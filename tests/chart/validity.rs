@@ -7,12 +7,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use signet_test_support::go;
+use signet_test_support::{go, process::PATIENCE};
 
 use crate::{
     api_server::{self, ApiServer, collection},
     chart::{self, NAMESPACE},
-    process::PATIENCE,
 };
 
 const JOB: &str = "/apis/batch/v1/namespaces/auth/jobs/signet-migrate";

@@ -99,7 +99,8 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
             (manual.with("postgres://signet@db/signet", &quoted(installation.database_url())), Some(restored))
         }
         Engine::Sqlite => {
-            let file = installation.database_url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
+            let file =
+                installation.database_url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
             let programs = Path::new(env!("CARGO_BIN_EXE_signet")).parent().unwrap();
             let manual = Manual::read("### SQLite").with_programs(programs);
             (manual.with("/var/lib/signet/signet.db", &file), None)

@@ -8,8 +8,18 @@ use crate::{
 };
 
 /// What anything may be built on. They may name each other and nothing else of ours.
-const BASE: [&str; 9] =
-    ["clock", "error", "id_form", "json_struct", "metrics", "proto", "random", "request_id", "trace_context"];
+const BASE: [&str; 10] = [
+    "clock",
+    "error",
+    "id_form",
+    "json_struct",
+    "listener",
+    "metrics",
+    "proto",
+    "random",
+    "request_id",
+    "trace_context",
+];
 /// What carries the process rather than the business. They may name the base and each other.
 const INFRASTRUCTURE: [&str; 4] = ["config", "lifecycle", "ops", "telemetry"];
 /// Each may name those before it, and the base.

@@ -32,7 +32,7 @@ const BEGIN: &str = "<!-- limits: begin -->\n";
 const END: &str = "<!-- limits: end -->\n";
 
 /// The settings that bound something, and what happens at the bound. What they bound is their help.
-const SETTINGS: [(&str, &str); 26] = [
+const SETTINGS: [(&str, &str); 28] = [
     (
         "free-failures",
         "the usual refusal, after the same work, until the delay is over; for a code `CODE_ATTEMPTS_EXHAUSTED` with the time to come back, for one by name `CODE_INCORRECT`",
@@ -62,13 +62,15 @@ const SETTINGS: [(&str, &str); 26] = [
     ("grpc-message-bytes", "`INVALID_FIELD` without a name"),
     ("grpc-deadline", "`DEADLINE_EXCEEDED`"),
     ("grpc-streams", "further calls of the connection wait"),
+    ("grpc-connections", "the connection idle longest is closed; if none is idle, the new one"),
+    ("grpc-handshake-timeout", "the connection is closed"),
     ("grpc-connection-age", "the connection is asked to go; calls on it are finished"),
     ("rest-body-bytes", "`INVALID_FIELD` without a name, with 413"),
     ("rest-header-bytes", "431 without a body"),
     ("rest-header-timeout", "the connection is closed"),
     ("rest-deadline", "`DEADLINE_EXCEEDED`"),
     ("rest-connection-age", "the connection is asked to go; requests on it are finished"),
-    ("rest-connections", "further connections wait"),
+    ("rest-connections", "the connection idle longest is closed; if none is idle, the new one"),
     ("database-connections", "requests wait for one"),
     ("database-acquire-timeout", "`UNAVAILABLE` with the time to come back"),
 ];

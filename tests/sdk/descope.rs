@@ -10,12 +10,15 @@ use signet::{
         project_service_client::ProjectServiceClient,
     },
 };
-use signet_test_support::node::chromium;
+use signet_test_support::{
+    node::chromium,
+    process::{PATIENCE, run},
+};
 use tonic::transport::Channel;
 
 use crate::{
-    process::{PATIENCE, run, signet},
     service::{Service, run_node, run_python},
+    signet,
 };
 
 /// What the scripts need to know of the service.

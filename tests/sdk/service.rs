@@ -8,9 +8,9 @@ use std::{
 };
 
 use serde_json::Value;
-use signet_test_support::{node, python, rust};
+use signet_test_support::{node, process::Running, python, rust};
 
-use crate::process::{Running, signet};
+use crate::signet;
 
 /// `signet dev` on free ports. It is killed with this value.
 pub(crate) struct Service {

@@ -7,8 +7,9 @@ use chrono::Duration;
 use super::Outcome;
 use crate::{clock::Timestamp, domain::message::DueMail, random::Random};
 
-/// How often a mail is tried.
-pub(super) const ATTEMPTS_MAX: i32 = 12;
+/// How often a mail is tried: more often than fits into the longest life of a mail, a day, so that a mail server may be away for as
+/// long as the mail is good. What it ends are mails over which the process dies.
+pub(super) const ATTEMPTS_MAX: i32 = 600;
 /// Shortest pause before a mail is tried again.
 const PAUSE_MIN: Duration = Duration::seconds(5);
 /// Longest pause.
@@ -188,8 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn the_twelfth_failure_is_the_last() {
+    fn tries_end_but_not_before_the_longest_life_of_a_mail() {
         let day = Duration::days(1);
+        let tries = day.num_seconds() / (PAUSE_MAX / 2).num_seconds();
+        assert!(i64::from(ATTEMPTS_MAX) > tries + 10, "the first pauses are shorter");
         assert!(matches!(after_failure(&mail(ATTEMPTS_MAX - 1, day)), Verdict::Postponed { .. }));
         assert!(matches!(
             after_failure(&mail(ATTEMPTS_MAX, day)),

@@ -30,7 +30,7 @@ pub(crate) fn once(name: &str, make: impl FnOnce() -> Result<PathBuf, String>) -
     entry.clone()
 }
 
-fn report_skip(name: &str, reason: &str) {
+pub(crate) fn report_skip(name: &str, reason: &str) {
     assert_ne!(env::var("CI").as_deref(), Ok("true"), "the tests that need {name} must run in CI, but {reason}");
     // Not by a macro, whose output is shown of failed tests only.
     let message = format!("\n*** SKIPPED: the tests that need {name} did not run: {reason}\n\n");

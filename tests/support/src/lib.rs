@@ -21,12 +21,16 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+pub use self::postgres::own_server::{OwnServer, StopKind};
+
 mod environment;
 pub mod go;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 pub mod mail_peer;
 pub mod node;
 mod postgres;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+pub mod process;
 pub mod python;
 pub mod rust;
 mod sqlite;

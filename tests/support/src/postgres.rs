@@ -23,6 +23,7 @@ use self::cluster::Cluster;
 pub(crate) use self::cluster::client_programs;
 
 mod cluster;
+pub(crate) mod own_server;
 
 /// Names the server to use instead of a private cluster. Its role must be allowed to create databases.
 const SERVER_URL_VARIABLE: &str = "TEST_DATABASE_URL";
@@ -86,7 +87,7 @@ impl Server {
             let url = url.parse().with_context(|| format!("{SERVER_URL_VARIABLE} is not a URL"))?;
             return Self::connect(url, None).context(SERVER_URL_VARIABLE).map(Some);
         }
-        if let Some(cluster) = Cluster::start()? {
+        if let Some(cluster) = Cluster::start(&[])? {
             return Self::connect(cluster.url(), Some(cluster)).map(Some);
         }
         let missing = format!(

@@ -2,10 +2,10 @@
 
 use std::{
     env, fs,
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{fs::chown, process::CommandExt as _},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::Context as _;
@@ -13,27 +13,31 @@ use url::Url;
 
 /// Runs the cluster until its standard input is closed; see there.
 const SCRIPT: &str = include_str!("cluster.sh");
+/// What the script answers when the server runs, and when it does not.
+const READY: &[u8] = b"ready\n";
+const DONE: &[u8] = b"done.\n";
 /// Short, because the path of a Unix socket has 107 bytes at most, and open to every user, unlike some `TMPDIR`.
 const PARENT_DIRECTORY: &str = "/tmp";
 /// Whom to be instead of root, which PostgreSQL refuses.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// A running cluster. It stops, and its directory goes, when the standard input of `_keeper` is closed: at the latest
+/// A running cluster. It stops, and its directory goes, when the standard input of `keeper` is closed: at the latest
 /// when the system closes the files of this process.
 #[derive(Debug)]
 pub(super) struct Cluster {
     directory: PathBuf,
-    _keeper: Child,
+    keeper: Child,
+    answers: BufReader<ChildStdout>,
 }
 
 impl Cluster {
-    /// Starts a cluster; `None` if the system has no PostgreSQL server programs.
-    pub(super) fn start() -> anyhow::Result<Option<Self>> {
+    /// Starts a cluster, with options of the server; `None` if the system has no PostgreSQL server programs.
+    pub(super) fn start(options: &[&str]) -> anyhow::Result<Option<Self>> {
         let Some(programs) = programs() else { return Ok(None) };
         let temporary = tempfile::Builder::new().prefix("signet-pg-").tempdir_in(PARENT_DIRECTORY)?;
 
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "cluster.sh"]).arg(&programs).arg(temporary.path());
+        command.args(["-c", SCRIPT, "cluster.sh"]).arg(&programs).arg(temporary.path()).args(options);
         // A group of its own, so that Ctrl-C reaches the tests only and the script can clean up after them.
         command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         if rustix::process::geteuid().is_root() {
@@ -45,19 +49,29 @@ impl Cluster {
         // From here on the script removes the directory.
         let directory = temporary.keep();
 
-        let mut answer = [0; 6];
-        let mut output = keeper.stdout.take().context("the output of the script is a pipe")?;
-        if output.read_exact(&mut answer).is_ok() && &answer == b"ready\n" {
-            return Ok(Some(Self { directory, _keeper: keeper }));
+        let mut answers = BufReader::new(keeper.stdout.take().context("the output of the script is a pipe")?);
+        let mut log = Vec::new();
+        if answers.read_until(b'\n', &mut log).is_ok() && log == READY {
+            return Ok(Some(Self { directory, keeper, answers }));
         }
-        let mut log = answer.to_vec();
-        output.read_to_end(&mut log)?;
+        answers.read_to_end(&mut log)?;
         keeper.wait()?;
         anyhow::bail!(
             "cannot start a cluster with the programs in {}:\n{}",
             programs.display(),
             String::from_utf8_lossy(&log)
         )
+    }
+
+    /// Gives the script a command, and waits until it is done.
+    pub(super) fn command(&mut self, command: &str) -> anyhow::Result<()> {
+        let input = self.keeper.stdin.as_mut().context("the input of the script is a pipe")?;
+        writeln!(input, "{command}")?;
+        let mut answer = Vec::new();
+        self.answers.read_until(b'\n', &mut answer)?;
+        let is_done = answer == READY || answer == DONE;
+        anyhow::ensure!(is_done, "{command}: {}", String::from_utf8_lossy(&answer));
+        Ok(())
     }
 
     /// URL of the database that every cluster has.

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Served {
     address: SocketAddr,
     stop: CancellationToken,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
     /// A message for each request to `/held` that has begun; it is answered when told to.
     begun: mpsc::UnboundedReceiver<mpsc::UnboundedSender<()>>,
 }
@@ -54,7 +54,8 @@ async fn read(connection: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn whoever_sends_no_request_in_time_is_dropped() {
-    let settings = ListenerSettings { header_timeout: Duration::from_millis(50), ..ListenerSettings::default() };
+    let soon = Duration::from_millis(50);
+    let settings = ListenerSettings { start_timeout: soon, header_timeout: soon, ..ListenerSettings::default() };
     let served = served(settings).await;
     // The beginning of HTTP/2 is known by its first bytes: until then neither of hyper's clocks runs.
     for request in ["", "P", "PRI * HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
@@ -78,18 +79,40 @@ async fn headers_are_bounded() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_bound_wait() {
+async fn at_the_bound_an_idle_connection_makes_room_and_a_busy_one_does_not() {
     let settings = ListenerSettings { connections_max: 1, ..ListenerSettings::default() };
     let mut served = served(settings).await;
-    let request = "GET /held HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let first = tokio::spawn(send(served.address, request));
+    let request = "GET /held HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut first = TcpStream::connect(served.address).await.unwrap();
+    first.write_all(request.as_bytes()).await.unwrap();
     let release = served.begun.recv().await.unwrap();
-    let second = tokio::spawn(send(served.address, request));
-    assert!(timeout(Duration::from_millis(100), served.begun.recv()).await.is_err(), "the second has not begun");
+    assert_eq!(send(served.address, request).await, "", "closed at once");
+
     release.send(()).unwrap();
-    assert!(first.await.unwrap().ends_with("held"));
-    served.begun.recv().await.unwrap().send(()).unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let second = tokio::spawn(send(served.address, request));
+    let release = timeout(PATIENCE, served.begun.recv()).await.expect("the second has room").unwrap();
+    read(&mut first).await;
+    release.send(()).unwrap();
+    served.stop.cancel();
     assert!(second.await.unwrap().ends_with("held"));
+}
+
+#[tokio::test]
+async fn who_has_shown_nothing_yet_makes_room_before_who_has() {
+    let settings = ListenerSettings { connections_max: 2, ..ListenerSettings::default() };
+    let served = served(settings).await;
+    let mut known = TcpStream::connect(served.address).await.unwrap();
+    known.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    known.read_exact(&mut [0; 12]).await.unwrap();
+    let mut silent = TcpStream::connect(served.address).await.unwrap();
+    let answer = send(served.address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(read(&mut silent).await, "", "though it came later");
+    known.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(read(&mut known).await.contains("HTTP/1.1 200"));
 }
 
 /// The beginning of a connection of HTTP/2 (RFC 9113, section 3.4), and a request: `GET /`.
@@ -135,6 +158,73 @@ async fn a_stop_lets_running_requests_finish_and_waits_for_no_idle_connection() 
     assert!(!served.server.is_finished());
     release.send(()).unwrap();
     assert!(running.await.unwrap().ends_with("held"));
-    timeout(PATIENCE, served.server).await.expect("stops").unwrap().unwrap();
+    timeout(PATIENCE, served.server).await.expect("stops").unwrap();
     assert!(TcpStream::connect(served.address).await.is_err());
+}
+
+/// The same without a request.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+
+fn http2_only() -> ListenerSettings {
+    let start_timeout = Duration::from_millis(100);
+    ListenerSettings { versions: Versions::Http2, start_timeout, ..ListenerSettings::default() }
+}
+
+#[tokio::test]
+async fn where_only_http2_is_spoken_its_beginning_has_to_come_in_time_and_nothing_else() {
+    let served = served(http2_only()).await;
+    for beginning in [&b""[..], &HTTP2_PREFACE[..20], &HTTP2_PREFACE[..32]] {
+        let mut connection = TcpStream::connect(served.address).await.unwrap();
+        connection.write_all(beginning).await.unwrap();
+        read(&mut connection).await;
+    }
+    let mut idle = TcpStream::connect(served.address).await.unwrap();
+    idle.write_all(HTTP2_PREFACE).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = timeout(Duration::from_millis(500), idle.read_to_end(&mut answer)).await;
+    assert!(ended.is_err() && !answer.is_empty(), "a caller may connect long before it calls");
+    assert!(send(served.address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.find("HTTP/1.1 200").is_none());
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_finished_in_time_is_dropped() {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_no_client_auth().with_single_cert(vec![issued.cert.der().clone()], key.into()).unwrap();
+    let served = served(ListenerSettings { tls: Some(Arc::new(tls)), ..http2_only() }).await;
+    // Half of a record that says it is longer.
+    for beginning in [&b""[..], &b"\x16\x03\x01\x02\x00\x01\x00\x01"[..]] {
+        let mut connection = TcpStream::connect(served.address).await.unwrap();
+        connection.write_all(beginning).await.unwrap();
+        assert_eq!(read(&mut connection).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_caller_that_is_frozen() {
+    let served = served(http2_only()).await;
+    let mut frozen = TcpStream::connect(served.address).await.unwrap();
+    frozen.write_all(HTTP2_REQUEST).await.unwrap();
+    frozen.read_exact(&mut [0; 9]).await.unwrap();
+    served.stop.cancel();
+    // It never answers the PING with which h2 finds out that its GOAWAY has arrived (RFC 9113, section 6.8).
+    timeout(PATIENCE, served.server).await.expect("stops").unwrap();
+}
+
+#[tokio::test]
+async fn before_a_stop_callers_of_http1_are_sent_elsewhere_and_still_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), Stop::default());
+    let router = Router::new().route("/", get(async || "here"));
+    let server = tokio::spawn(serve(listener, router, ListenerSettings::default(), stop.clone()));
+    stop.leaving.cancel();
+    for _ in 0..2 {
+        let answer = send(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    }
+    assert!(!server.is_finished());
+    stop.stop.cancel();
+    timeout(PATIENCE, server).await.expect("stops").unwrap();
 }
