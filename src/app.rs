@@ -254,6 +254,7 @@ impl Parts {
             mail_waits: Arc::new(Notify::new()),
             limits,
             gates: Gates::default(),
+            watches: Arc::default(),
             public_url: public_url.to_owned(),
         })
     }

@@ -29,9 +29,11 @@ pub mod key_ring;
 pub mod key_rotation;
 mod mint_tokens;
 mod new_password_reset;
+pub mod number_events;
 pub mod operators;
 mod post_mail;
 pub mod projects;
+pub mod read_events;
 pub mod refresh_tokens;
 pub mod replace_own_password;
 mod replace_password;
@@ -53,6 +55,7 @@ mod token_forms;
 pub mod update_user;
 pub mod user_info;
 pub mod users;
+pub mod watch_events;
 
 use std::{sync::Arc, time::Instant};
 
@@ -100,6 +103,8 @@ pub struct Services {
     pub limits: Limits,
     /// Where attempts wait for their turn.
     pub gates: gates::Gates,
+    /// Who follows the audit trail.
+    pub watches: Arc<watch_events::Watches>,
     /// Base of the issuers, without a slash at the end.
     pub public_url: String,
 }
@@ -189,17 +194,11 @@ async fn record(
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), Error> {
     let recorded = events.into_iter().map(|mut event| {
-        let actor = match &call.caller {
-            Caller::Client(caller) => Some(caller.client.id),
-            Caller::Operator(id) => *id,
-            Caller::Anonymous | Caller::OperatorOf(_) => None,
-        };
-        if let (Some(actor), Some(client)) = (actor, event.client_id) {
-            // The row has room for one client, the one it is about: the request id leads from there to this line.
-            let (kind, request_id) = (event.kind.as_str(), &call.request_id);
-            tracing::info!(%actor, %client, kind, request_id, "a client was managed");
+        match &call.caller {
+            Caller::Client(caller) => event.client_id = event.client_id.or(Some(caller.client.id)),
+            Caller::Operator(id) => event.operator_id = *id,
+            Caller::Anonymous | Caller::OperatorOf(_) => {}
         }
-        event.client_id = event.client_id.or(actor);
         let id = EventId::generate(now, random);
         (event, RecordedBy { id, request_id: Some(&call.request_id), now })
     });

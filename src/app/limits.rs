@@ -41,6 +41,9 @@ pub(super) fn limits(config: &ServeConfig) -> Limits {
         pending_authentication_lifetime: time(pending_authentication_lifetime),
         password_reset_lifetime: time(password_reset_lifetime),
         device_lifetime: time(device_lifetime),
+        event_retention: config.events.retention().map(time),
+        event_watches: config.events.watches,
+        event_watches_per_client: config.events.watches_per_client,
     }
 }
 
@@ -78,6 +81,9 @@ mod tests {
             "--password-reset-lifetime=121s",
             "--device-lifetime=3622s",
             "--grpc-deadline=23s",
+            "--event-retention=124h",
+            "--event-watches=25",
+            "--event-watches-per-client=26",
         ];
         let matches = command.try_get_matches_from(flags).unwrap();
         let config = ServeConfig::from_arg_matches(&matches).unwrap();
@@ -97,6 +103,9 @@ mod tests {
             pending_authentication_lifetime: seconds(120),
             password_reset_lifetime: seconds(121),
             device_lifetime: seconds(3622),
+            event_retention: Some(chrono::Duration::hours(124)),
+            event_watches: 25,
+            event_watches_per_client: 26,
         };
         assert_eq!(limits(&config), expected);
     }

@@ -20,7 +20,7 @@ use crate::{
         challenge::{Challenge, EmailChange, SignInWishes},
         client_context::EndUser,
         code::Code,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ChallengeId, DeviceId, SessionId},
         identifier::{Identifier, IdentifierKind},
         session::AuthenticationMethod,
@@ -133,7 +133,7 @@ async fn refuse(
     };
     if matches!(claimant.target, Target::User(_)) {
         let failed = event_of(EventKind::EmailCodeFailed, stand_in.project_id(), claimant);
-        let failed = if is_admitted { failed } else { failed.cause("throttled") };
+        let failed = if is_admitted { failed } else { failed.cause(Cause::Throttled) };
         services.record(tx, call, now, [failed].into_iter().chain(tripped)).await
     } else if tripped.is_empty() {
         // A name that was made up leaves no event: anybody could fill the audit trail with them.
