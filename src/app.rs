@@ -19,6 +19,7 @@ use self::upkeep::Upkeep;
 pub use self::{
     error::BuildError,
     gateway::Gateway,
+    limits::delays,
     listeners::{Addresses, Listeners},
 };
 use crate::{

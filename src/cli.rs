@@ -5,6 +5,7 @@ mod client;
 mod database;
 mod dev;
 mod explain;
+mod explain_request;
 mod gateway;
 mod healthcheck;
 mod key;
@@ -72,6 +73,7 @@ enum Command {
     Session(session::SessionCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    Explain(explain_request::ExplainArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -92,6 +94,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::User(command) => user::run(command).await.map(|()| 0),
         Command::Session(command) => session::run(command).await.map(|()| 0),
         Command::Key(command) => key::run(command).await.map(|()| 0),
+        Command::Explain(args) => explain_request::run(args).await.map(|()| 0),
         Command::Healthcheck(args) => healthcheck::run(args).await.map(|()| 0),
     };
     match done {

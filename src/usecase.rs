@@ -19,6 +19,7 @@ mod email_code;
 pub mod end_session_by_link;
 mod end_sessions;
 mod error;
+pub mod explain_request;
 mod finish_sign_in;
 pub mod gates;
 pub mod idempotency;
@@ -171,6 +172,13 @@ impl Services {
     /// Reads a project that an operator named.
     async fn project(&self, id: ProjectId) -> Result<Project, Error> {
         self.store.view().projects().find(id).await?.ok_or(Error::ProjectNotFound)
+    }
+
+    /// Records an event that stands for itself: of a call that is refused, whose unit of work is given up.
+    async fn record_alone(&self, call: &Call, event: Event) -> Result<(), Error> {
+        let tx = self.store.begin().await?;
+        self.record(&tx, call, self.clock.now(), [event]).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Records events in the transaction of what they tell about.
