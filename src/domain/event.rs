@@ -26,11 +26,6 @@ macro_rules! words {
                     $(Self::$value => concat!($($meaning),+).trim_ascii(),)+
                 }
             }
-
-            /// Reads the word; none for one of another version.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == word)
-            }
         }
     };
 }
@@ -108,9 +103,10 @@ impl Event {
         self
     }
 
-    /// Gives the cause.
+    /// Gives the cause, one of its kind.
     #[must_use]
-    pub const fn cause(mut self, cause: Cause) -> Self {
+    pub fn cause(mut self, cause: Cause) -> Self {
+        debug_assert!(self.kind.causes().contains(&cause), "{:?} is no cause of {:?}", cause, self.kind);
         self.cause = Some(cause);
         self
     }

@@ -59,8 +59,8 @@ pub async fn explain_request(services: &Services, call: &Call, request_id: &str)
 
 /// The delays that hold now, of those that the event may be about.
 async fn delays(services: &Services, event: &RecordedEvent) -> Result<Vec<(Cause, Timestamp)>, Error> {
-    let (kind, cause) = (EventKind::parse(&event.kind), event.cause.as_deref().and_then(Cause::parse));
-    let is_about_one = kind == Some(EventKind::ThrottleTripped) || cause == Some(Cause::Throttled);
+    let is_about_one =
+        event.kind == EventKind::ThrottleTripped.as_str() || event.cause.as_deref() == Some(Cause::Throttled.as_str());
     let address = event.ip_address.as_deref().and_then(|address| address.parse::<IpAddr>().ok());
     let subjects = [event.user_id.map(Subject::User), address.map(Subject::ip)];
     let mut delays = Vec::new();

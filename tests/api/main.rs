@@ -12,6 +12,8 @@ mod counters;
 mod duplicates;
 mod email_changes;
 mod email_verification;
+mod event_streams;
+mod events;
 mod forgery;
 mod garbage;
 mod guessing;

@@ -53,6 +53,7 @@ fn every_command_has_help_with_examples() {
         "session revoke",
         "key rotate",
         "key list",
+        "explain",
         "healthcheck",
     ];
     assert_eq!(names, expected);

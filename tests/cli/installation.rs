@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{
     FREE_PORTS, MASTER_KEY,
     calls::BackEnd,
-    process::{Running, run, run_with_input, signet},
+    process::{Finished, Running, run, run_with_input, signet},
 };
 
 /// How its user signs in.
@@ -65,6 +65,11 @@ impl Installation {
         Replica { running, address: ready["grpc"].as_str().unwrap().to_owned() }
     }
 
+    /// Runs a command on its database.
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        run(command(self.directory.path(), self.database.url(), args))
+    }
+
     /// Its client, connected to that address.
     pub(crate) async fn connect(&self, address: &str) -> BackEnd {
         BackEnd::connect(address, &self.client_id, &self.client_secret).await
@@ -100,6 +105,11 @@ impl Replica {
     /// Where it answers.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn terminate(self) -> Finished {
+        self.running.terminate()
     }
 
     /// Ends it in the middle of whatever it does.

@@ -5,6 +5,7 @@ mod calls;
 mod commands;
 mod dev;
 mod engines;
+mod explain;
 mod gateway;
 mod help;
 mod installation;

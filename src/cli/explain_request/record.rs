@@ -81,7 +81,8 @@ struct Mail {
 
 impl From<ExplainedEvent> for EventRecord {
     fn from(ExplainedEvent { event, user, delays, mail }: ExplainedEvent) -> Self {
-        let (kind, cause) = (EventKind::parse(&event.kind), event.cause.as_deref().and_then(Cause::parse));
+        let kind = EventKind::parse(&event.kind);
+        let cause = kind.zip(event.cause.as_deref()).and_then(|(kind, word)| kind.parse_cause(word));
         let unknown = "This version does not know what that is; a newer one recorded it.";
         Self {
             event_id: event.id.to_string(),

@@ -67,6 +67,16 @@ words! {
 }
 
 impl EventKind {
+    /// Reads the word; none for one of another version.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
+    /// Reads the word of a cause, which may mean something else at another kind; none for one of another version.
+    pub fn parse_cause(self, word: &str) -> Option<Cause> {
+        self.causes().iter().copied().find(|cause| cause.as_str() == word)
+    }
+
     /// What can stand as its cause; an event of a kind without any has none.
     pub const fn causes(self) -> &'static [Cause] {
         use Cause as C;
