@@ -70,8 +70,10 @@ pub struct Watch {
     reader: Reader,
     /// Read, but not told yet.
     pending: VecDeque<ListedEvent>,
-    /// The newest event of the stream when everything had been read; none before that.
-    seen: Option<Option<EventPlace>>,
+    /// Whether there was more to read than was read.
+    is_behind: bool,
+    /// The newest event of the stream when the watcher read last.
+    seen: Option<EventPlace>,
     /// When the watcher was last told something.
     told_at: Option<Instant>,
 }
@@ -105,7 +107,7 @@ pub async fn watch_events(
     }
     let place = Place { services: Arc::clone(services), client_id };
     let reader = Reader::open(services, call, project_id, start).await?;
-    Ok(Watch { place, reader, pending: VecDeque::new(), seen: None, told_at: None })
+    Ok(Watch { place, reader, pending: VecDeque::new(), is_behind: true, seen: None, told_at: None })
 }
 
 impl Watches {
@@ -165,11 +167,9 @@ impl Watch {
                 return Ok(Told::Event(Box::new(event)));
             }
             let newest = watches.newest(&services).await?;
-            if self.seen != Some(newest) {
+            if self.is_behind || self.seen != newest {
                 let page = self.reader.read(&services, newest, PAGE).await?;
-                if !page.more {
-                    self.seen = Some(newest);
-                }
+                (self.is_behind, self.seen) = (page.more, newest);
                 if !page.events.is_empty() {
                     self.pending = page.events.into();
                     continue;

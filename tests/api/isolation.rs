@@ -304,12 +304,13 @@ impl Victim {
 fn goes_with_the_rest(field: &FieldDescriptor, variant: usize) -> bool {
     let request = field.parent_message().name().to_owned();
     match (request.as_str(), field.name()) {
-        ("GetJsonWebKeySetRequest", "project_id") | ("ListUsersRequest", "filter") => variant.is_multiple_of(2),
+        ("GetJsonWebKeySetRequest", "project_id")
+        | ("ListUsersRequest", "filter")
+        | ("WatchEventsRequest", "cursor") => variant.is_multiple_of(2),
         ("GetJsonWebKeySetRequest", "client_id")
+        | ("WatchEventsRequest", "only_new")
         | ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => !variant.is_multiple_of(2),
         ("ListEventsRequest" | "WatchEventsRequest", "project_id") => !variant.is_multiple_of(3),
-        ("WatchEventsRequest", "cursor") => variant.is_multiple_of(2),
-        ("WatchEventsRequest", "only_new") => !variant.is_multiple_of(2),
         (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => {
             variant.is_multiple_of(3)
         }

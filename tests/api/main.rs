@@ -14,6 +14,7 @@ mod email_changes;
 mod email_verification;
 mod event_streams;
 mod events;
+mod explanations;
 mod forgery;
 mod garbage;
 mod guessing;

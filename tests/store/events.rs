@@ -138,7 +138,7 @@ async fn a_backlog_is_numbered_in_the_order_of_ids_batch_by_batch(
         assert_eq!(number(&test.store, 1000).await, 1000);
     }
     assert_eq!(number(&test.store, 1000).await, 0);
-    let expected: Vec<_> = (1..=10_000).map(|number| (i64::from(number), id(u128::from(number as u32)))).collect();
+    let expected: Vec<_> = (1..=10_000_u32).map(|number| (i64::from(number), id(number.into()))).collect();
     assert_eq!(behind(&test.store, 0).await, expected);
 }
 

@@ -18,7 +18,7 @@ pub(super) fn advice(kind: EventKind, cause: Option<Cause>, event: &RecordedEven
         (EventKind::PasswordFailed, Some(Cause::NoPassword)) => {
             format!(
                 "Give the user a password: `signet user set-password --project {project} --user {}`.",
-                event.user_id.map(|id| id.to_string()).unwrap_or_else(|| "USER".to_owned())
+                event.user_id.map_or_else(|| "USER".to_owned(), |id| id.to_string())
             )
         }
         (EventKind::PasswordFailed, Some(Cause::WrongPassword | Cause::CallerLeft)) => {
