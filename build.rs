@@ -6,9 +6,10 @@ use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 
 const PACKAGE: &str = "auth.v1";
 /// The last two are for reflection only: with them a client can print the details of an error.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "auth.proto",
     "errors.proto",
+    "events.proto",
     "options.proto",
     "projects.proto",
     "sessions.proto",
@@ -35,14 +36,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The table of RPCs that `src/proto.rs` includes: path, least caller, whether it is a POST, reasons of failure.
+/// The table of RPCs that `src/proto.rs` includes: path, least caller, whether it is a POST or a stream, reasons of failure.
 fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
     let mut rows = Vec::new();
     for service in pool.services().filter(|service| service.package_name() == PACKAGE) {
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
             let http = extension(pool, "google.api.http");
-            if !method.options().has_extension(&http) {
+            let is_stream = method.is_server_streaming();
+            if !method.options().has_extension(&http) && !is_stream {
                 return Err(missing(&path, "(google.api.http)"));
             }
             let is_post =
@@ -54,7 +56,7 @@ fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
                 .map(|reason| format!("ErrorReason::{}", variant("ERROR_REASON_", reason)))
                 .collect();
             rows.push(format!(
-                "Rpc {{ path: {path:?}, caller: CallerKind::{}, is_post: {is_post}, error_reasons: &[{}] }}",
+                "Rpc {{ path: {path:?}, caller: CallerKind::{}, is_post: {is_post}, is_stream: {is_stream}, error_reasons: &[{}] }}",
                 variant("CALLER_KIND_", caller),
                 reasons.join(", "),
             ));

@@ -20,6 +20,7 @@ use self::upkeep::Upkeep;
 pub use self::{
     error::BuildError,
     gateway::Gateway,
+    limits::delays,
     listeners::{Addresses, Listeners},
 };
 use crate::{
@@ -256,6 +257,7 @@ impl Parts {
             mail_waits: Arc::new(Notify::new()),
             limits,
             gates: Gates::default(),
+            watches: Arc::default(),
             public_url: public_url.to_owned(),
         })
     }

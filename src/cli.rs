@@ -6,6 +6,7 @@ mod client;
 mod database;
 mod dev;
 mod explain;
+mod explain_request;
 mod gateway;
 mod healthcheck;
 mod key;
@@ -77,6 +78,7 @@ enum Command {
     Key(key::KeyCommand),
     #[command(subcommand)]
     MasterKey(master_key::MasterKeyCommand),
+    Explain(explain_request::ExplainArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -99,6 +101,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Session(command) => session::run(command).await.map(|()| 0),
         Command::Key(command) => key::run(command).await.map(|()| 0),
         Command::MasterKey(command) => master_key::run(command).await.map(|()| 0),
+        Command::Explain(args) => explain_request::run(args).await.map(|()| 0),
         Command::Healthcheck(args) => healthcheck::run(args).await.map(|()| 0),
     };
     match done {

@@ -7,6 +7,8 @@
 pub mod database;
 /// What can be wrong with the settings.
 pub mod error;
+/// The audit trail.
+pub mod events;
 /// Settings of `signet gateway`.
 pub mod gateway;
 /// Settings of the gRPC listener.
@@ -36,6 +38,7 @@ pub use parse::{Refusal, defaults, parse};
 pub use reference::reference_markdown;
 
 use database::DatabaseConfig;
+use events::EventConfig;
 use grpc::GrpcConfig;
 use keys::KeyConfig;
 use limits::LimitConfig;
@@ -69,6 +72,9 @@ pub struct ServeConfig {
     /// Bounds.
     #[command(flatten)]
     pub limits: LimitConfig,
+    /// The audit trail.
+    #[command(flatten)]
+    pub events: EventConfig,
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,

@@ -2,6 +2,7 @@
 
 pub mod argon2_kernel;
 pub mod device_token;
+pub mod event_cursor;
 pub mod hash_lane;
 pub mod json_web_key;
 pub mod jwt;

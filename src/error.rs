@@ -84,11 +84,12 @@ pub const fn wire(reason: ErrorReason) -> WireError {
         R::EmailVerificationNotFound => (Code::NotFound, 404, "no code with that id"),
         R::PasswordResetNotFound => (Code::NotFound, 404, "no password reset with that id"),
         R::SignOutUrlNotAllowed => (Code::InvalidArgument, 400, "the page is not one of the project's sign_out_urls"),
-        R::Overloaded => {
-            (Code::ResourceExhausted, 429, "too many passwords are waiting to be checked; come back a little later")
+        R::EventCursorExpired => {
+            (Code::OutOfRange, 410, "what follows the cursor is not kept any more; begin again without one")
         }
+        R::Overloaded => (Code::ResourceExhausted, 429, "the server has too much to do; come back a little later"),
         R::DeadlineExceeded => (Code::DeadlineExceeded, 504, "the deadline of the call passed"),
-        R::Unavailable => (Code::Unavailable, 503, "the database does not answer; try again"),
+        R::Unavailable => (Code::Unavailable, 503, "the database does not answer, or the server stops; try again"),
         R::Internal | R::Unspecified => {
             (Code::Internal, 500, "internal error; the log has the cause under the request id")
         }

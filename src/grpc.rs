@@ -4,6 +4,7 @@ mod auth;
 mod caller;
 mod convert;
 mod deadline;
+mod events;
 mod idempotency;
 pub mod layers;
 mod projects;
@@ -15,6 +16,7 @@ mod users;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
@@ -22,8 +24,9 @@ pub use self::server::{ServeError, serve};
 use crate::{
     metrics::Metrics,
     proto::{
-        DESCRIPTORS, auth_service_server::AuthServiceServer, project_service_server::ProjectServiceServer,
-        session_service_server::SessionServiceServer, user_service_server::UserServiceServer,
+        DESCRIPTORS, auth_service_server::AuthServiceServer, event_service_server::EventServiceServer,
+        project_service_server::ProjectServiceServer, session_service_server::SessionServiceServer,
+        user_service_server::UserServiceServer,
     },
     usecase::Services,
 };
@@ -46,6 +49,8 @@ pub struct Api {
     pub routes: Routes,
     /// Says per service whether it takes calls.
     pub health: HealthReporter,
+    /// Ends the streams that would go on for ever.
+    stop: CancellationToken,
 }
 
 impl Api {
@@ -60,7 +65,10 @@ impl Api {
         health.set_serving::<UserServiceServer<users::UserApi>>().await;
         health.set_serving::<SessionServiceServer<sessions::SessionApi>>().await;
         health.set_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
+        health.set_serving::<EventServiceServer<events::EventApi>>().await;
 
+        let stop = CancellationToken::new();
+        let events = events::EventApi { services: services.clone(), stop: stop.clone() };
         let bytes = settings.message_bytes_max;
         let mut routes = Routes::builder();
         routes
@@ -69,6 +77,7 @@ impl Api {
             .add_service(
                 SessionServiceServer::new(sessions::SessionApi(services.clone())).max_decoding_message_size(bytes),
             )
+            .add_service(EventServiceServer::new(events).max_decoding_message_size(bytes))
             .add_service(UserServiceServer::new(users::UserApi(services.clone())).max_decoding_message_size(bytes))
             .add_service(
                 ProjectServiceServer::new(projects::ProjectApi(services.clone())).max_decoding_message_size(bytes),
@@ -84,15 +93,17 @@ impl Api {
             routes.add_service(reflection().build_v1alpha()?);
         }
         let routes = layers::apply(routes.routes(), services, metrics, settings);
-        Ok(Self { routes, health })
+        Ok(Self { routes, health, stop })
     }
 
-    /// Tells every health check that no more calls are taken.
+    /// Tells every health check that no more calls are taken, and ends the streams of events.
     pub async fn stop_serving(&self) {
+        self.stop.cancel();
         self.health.set_not_serving::<AuthServiceServer<auth::AuthApi>>().await;
         self.health.set_not_serving::<UserServiceServer<users::UserApi>>().await;
         self.health.set_not_serving::<SessionServiceServer<sessions::SessionApi>>().await;
         self.health.set_not_serving::<ProjectServiceServer<projects::ProjectApi>>().await;
+        self.health.set_not_serving::<EventServiceServer<events::EventApi>>().await;
         self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     }
 }

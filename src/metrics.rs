@@ -32,6 +32,7 @@ struct Inner {
     refreshes: Mutex<Vec<Refresh>>,
     clock_offset: Seconds,
     connections: Family<State, Gauge>,
+    event_watches: Gauge,
     hash_duration: Timed<Scheme>,
     key_age: Seconds,
     lane_queued: Gauge,
@@ -85,6 +86,7 @@ impl Metrics {
             refreshes: Mutex::default(),
             clock_offset: Gauge::default(),
             connections: Family::default(),
+            event_watches: Gauge::default(),
             hash_duration: Family::new_with_constructor(durations),
             key_age: Gauge::default(),
             lane_queued: Gauge::default(),
@@ -144,6 +146,11 @@ impl Metrics {
         self.0.connections.get_or_create(&State { state: "used" }).set((i64::from(open) - idle).max(0));
     }
 
+    /// So many watch the audit trail now.
+    pub fn event_watches(&self, watches: u32) {
+        self.0.event_watches.set(watches.into());
+    }
+
     /// The newest signing key was made so long ago.
     pub fn newest_key_age(&self, seconds: f64) {
         self.0.key_age.set(seconds);
@@ -196,6 +203,7 @@ impl Inner {
             self.clock_offset.clone(),
         );
         registry.register("database_connections", "Connections to the database, by state", self.connections.clone());
+        registry.register("event_watches", "Streams of events that are open", self.event_watches.clone());
         registry.register_with_unit(
             "hash_duration",
             "Time a worker spends on one password hash, by scheme",
@@ -254,6 +262,7 @@ mod tests {
         metrics.hash_finished("argon2id", 0.03);
         metrics.mail_finished("given_up");
         metrics.pool(10, 4);
+        metrics.event_watches(3);
         metrics.newest_key_age(86_400.5);
         metrics.clock_offset(-1.5);
 
@@ -269,6 +278,7 @@ mod tests {
             "signet_hash_duration_seconds_bucket{le=\"0.032\",scheme=\"argon2id\"} 1",
             "signet_mails_total{outcome=\"given_up\"} 1",
             "signet_database_connections{state=\"idle\"} 4",
+            "signet_event_watches 3",
             "signet_database_connections{state=\"used\"} 6",
             "signet_signing_key_age_seconds 86400.5",
             "signet_clock_offset_seconds -1.5",

@@ -22,6 +22,8 @@ pub struct Rpc {
     pub caller: CallerKind,
     /// Whether it is a POST in REST: twice is not the same as once.
     pub is_post: bool,
+    /// Whether it answers with a stream, which REST has not.
+    pub is_stream: bool,
     /// The reasons it can fail for, beyond those common to all.
     pub error_reasons: &'static [ErrorReason],
 }

@@ -10,6 +10,7 @@ mod credentials;
 #[expect(unreachable_pub, reason = "sea-orm derives public items")]
 mod entity;
 mod error;
+mod event_stream;
 mod events;
 mod idempotent_calls;
 mod operators;
@@ -35,6 +36,7 @@ pub use self::{
     connect::DatabaseSettings,
     credentials::{Account, Credential, Credentials},
     error::StoreError,
+    event_stream::EventStream,
     events::{Events, RecordedBy},
     idempotent_calls::{CallKey, IdempotentCalls, KnownCall},
     operators::Operators,
@@ -159,6 +161,11 @@ impl<C: ConnectionTrait> Scope<C> {
     /// The audit trail.
     pub const fn events(&self) -> Events<'_, C> {
         Events(&self.connection)
+    }
+
+    /// The audit trail as a stream.
+    pub const fn event_stream(&self) -> EventStream<'_, C> {
+        EventStream(&self.connection)
     }
 
     /// Calls with a key, and their answers.

@@ -19,6 +19,7 @@ mod email_code;
 pub mod end_session_by_link;
 mod end_sessions;
 mod error;
+pub mod explain_request;
 mod finish_sign_in;
 pub mod gates;
 pub mod idempotency;
@@ -29,9 +30,11 @@ pub mod key_ring;
 pub mod key_rotation;
 mod mint_tokens;
 mod new_password_reset;
+pub mod number_events;
 pub mod operators;
 mod post_mail;
 pub mod projects;
+pub mod read_events;
 pub mod refresh_tokens;
 pub mod replace_own_password;
 mod replace_password;
@@ -54,6 +57,7 @@ mod token_forms;
 pub mod update_user;
 pub mod user_info;
 pub mod users;
+pub mod watch_events;
 
 use std::{sync::Arc, time::Instant};
 
@@ -101,6 +105,8 @@ pub struct Services {
     pub limits: Limits,
     /// Where attempts wait for their turn.
     pub gates: gates::Gates,
+    /// Who follows the audit trail.
+    pub watches: Arc<watch_events::Watches>,
     /// Base of the issuers, without a slash at the end.
     pub public_url: String,
 }
@@ -169,6 +175,13 @@ impl Services {
         self.store.view().projects().find(id).await?.ok_or(Error::ProjectNotFound)
     }
 
+    /// Records an event that stands for itself: of a call that is refused, whose unit of work is given up.
+    async fn record_alone(&self, call: &Call, event: Event) -> Result<(), Error> {
+        let tx = self.store.begin().await?;
+        self.record(&tx, call, self.clock.now(), [event]).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Records events in the transaction of what they tell about.
     async fn record(
         &self,
@@ -190,17 +203,11 @@ async fn record(
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), Error> {
     let recorded = events.into_iter().map(|mut event| {
-        let actor = match &call.caller {
-            Caller::Client(caller) => Some(caller.client.id),
-            Caller::Operator(id) => *id,
-            Caller::Anonymous | Caller::OperatorOf(_) => None,
-        };
-        if let (Some(actor), Some(client)) = (actor, event.client_id) {
-            // The row has room for one client, the one it is about: the request id leads from there to this line.
-            let (kind, request_id) = (event.kind.as_str(), &call.request_id);
-            tracing::info!(%actor, %client, kind, request_id, "a client was managed");
+        match &call.caller {
+            Caller::Client(caller) => event.client_id = event.client_id.or(Some(caller.client.id)),
+            Caller::Operator(id) => event.operator_id = *id,
+            Caller::Anonymous | Caller::OperatorOf(_) => {}
         }
-        event.client_id = event.client_id.or(actor);
         let id = EventId::generate(now, random);
         (event, RecordedBy { id, request_id: Some(&call.request_id), now })
     });

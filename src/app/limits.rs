@@ -9,7 +9,18 @@ use crate::{
 
 /// The bounds as the settings say.
 pub(super) fn limits(config: &ServeConfig) -> Limits {
-    let time = |time: Duration| chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
+    Limits {
+        // Twice what a call may take, so that none is still at work when its reservation lapses.
+        reservation_lease: time(config.grpc.deadline * 2),
+        event_retention: config.events.retention().map(time),
+        event_watches: config.events.watches,
+        event_watches_per_client: config.events.watches_per_client,
+        ..delays(&config.limits, Limits::default())
+    }
+}
+
+/// Those of guessing, codes and mails as the settings say, the others as given.
+pub fn delays(config: &LimitConfig, others: Limits) -> Limits {
     let LimitConfig {
         free_failures,
         free_failures_per_ip,
@@ -24,7 +35,7 @@ pub(super) fn limits(config: &ServeConfig) -> Limits {
         pending_authentication_lifetime,
         password_reset_lifetime,
         device_lifetime,
-    } = config.limits;
+    } = *config;
     Limits {
         free_failures,
         free_failures_per_ip,
@@ -33,15 +44,18 @@ pub(super) fn limits(config: &ServeConfig) -> Limits {
         first_delay: time(first_delay),
         longest_delay: time(longest_delay),
         memory: time(failure_memory),
-        // Twice what a call may take, so that none is still at work when its reservation lapses.
-        reservation_lease: time(config.grpc.deadline * 2),
         code_attempts,
         code_lifetime: time(code_lifetime),
         code_resend_interval: time(code_resend_interval),
         pending_authentication_lifetime: time(pending_authentication_lifetime),
         password_reset_lifetime: time(password_reset_lifetime),
         device_lifetime: time(device_lifetime),
+        ..others
     }
+}
+
+fn time(time: Duration) -> chrono::Duration {
+    chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX)
 }
 
 #[cfg(test)]
@@ -78,6 +92,9 @@ mod tests {
             "--password-reset-lifetime=121s",
             "--device-lifetime=3622s",
             "--grpc-deadline=23s",
+            "--event-retention=124h",
+            "--event-watches=25",
+            "--event-watches-per-client=26",
         ];
         let matches = command.try_get_matches_from(flags).unwrap();
         let config = ServeConfig::from_arg_matches(&matches).unwrap();
@@ -97,6 +114,9 @@ mod tests {
             pending_authentication_lifetime: seconds(120),
             password_reset_lifetime: seconds(121),
             device_lifetime: seconds(3622),
+            event_retention: Some(chrono::Duration::hours(124)),
+            event_watches: 25,
+            event_watches_per_client: 26,
         };
         assert_eq!(limits(&config), expected);
     }

@@ -40,10 +40,11 @@ impl Upkeep {
     pub(super) fn refresh_metrics(&self, metrics: &Metrics) {
         let (store, clock) = (self.services.store.clone(), self.services.clock.clone());
         let newest_key = Arc::clone(&self.newest_key);
-        let clock_check = self.clock_check.clone();
+        let (clock_check, watches) = (self.clock_check.clone(), Arc::clone(&self.services.watches));
         metrics.refresh_with(move |metrics| {
             let (open, idle) = store.pool();
             metrics.pool(open, idle);
+            metrics.event_watches(watches.open());
             clock_check.show(metrics);
             if let Some(made_at) = *newest_key.lock().unwrap_or_else(PoisonError::into_inner) {
                 metrics.newest_key_age((clock.now() - made_at).as_seconds_f64());

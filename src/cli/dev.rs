@@ -112,6 +112,7 @@ impl DevArgs {
             rest: config::defaults(),
             passwords: self.passwords,
             limits: config::defaults(),
+            events: config::defaults(),
             mail: config::defaults(),
             telemetry: self.telemetry,
         })

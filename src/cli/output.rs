@@ -51,6 +51,17 @@ impl Output {
         out.flush()
     }
 
+    /// Prints several things one below the other, as [`Self::record`] prints one.
+    pub(super) fn records<R: Record>(self, records: &[R]) -> io::Result<()> {
+        for (index, record) in records.iter().enumerate() {
+            if index > 0 && !self.json {
+                writeln!(io::stdout().lock())?;
+            }
+            self.record(record, "")?;
+        }
+        Ok(())
+    }
+
     /// Starts a list.
     pub(super) const fn table(self) -> Table {
         Table { output: self, has_head: false }

@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use super::{
+    event::Cause,
     id::{DeviceId, UserId},
     identifier::{Identifier, IdentifierKind},
 };
@@ -103,22 +104,35 @@ pub struct Bucket {
 impl Bucket {
     /// The word for its kind in the database and in the audit trail.
     pub const fn kind(&self) -> &'static str {
+        self.name().as_str()
+    }
+
+    /// What it is called in the audit trail.
+    pub const fn name(&self) -> Cause {
         match (&self.subject, self.guarded) {
-            (Subject::Unknown(_) | Subject::User(_), guarded) => guarded.as_str(),
-            (Subject::Device(..), Guarded::AuthenticatePassword) => "authenticate_password_device",
-            (Subject::Device(..), Guarded::CodeMail) => "code_mail_device",
-            (Subject::Device(..), Guarded::EmailChange) => "email_change_device",
-            (Subject::Device(..), Guarded::EmailCode) => "email_code_device",
-            (Subject::Device(..), Guarded::PasswordReset) => "password_reset_device",
-            (Subject::Device(..), Guarded::PasswordResetMail) => "password_reset_mail_device",
-            (Subject::Device(..), Guarded::SignIn) => "sign_in_device",
-            (Subject::Ip(_), Guarded::AuthenticatePassword) => "authenticate_password_ip",
-            (Subject::Ip(_), Guarded::CodeMail) => "code_mail_ip",
-            (Subject::Ip(_), Guarded::EmailChange) => "email_change_ip",
-            (Subject::Ip(_), Guarded::EmailCode) => "email_code_ip",
-            (Subject::Ip(_), Guarded::PasswordReset) => "password_reset_ip",
-            (Subject::Ip(_), Guarded::PasswordResetMail) => "password_reset_mail_ip",
-            (Subject::Ip(_), Guarded::SignIn) => "sign_in_ip",
+            (Subject::Unknown(_) | Subject::User(_), Guarded::AuthenticatePassword) => {
+                Cause::SlowedAuthenticatePassword
+            }
+            (Subject::Unknown(_) | Subject::User(_), Guarded::CodeMail) => Cause::SlowedCodeMail,
+            (Subject::Unknown(_) | Subject::User(_), Guarded::EmailChange) => Cause::SlowedEmailChange,
+            (Subject::Unknown(_) | Subject::User(_), Guarded::EmailCode) => Cause::SlowedEmailCode,
+            (Subject::Unknown(_) | Subject::User(_), Guarded::PasswordReset) => Cause::SlowedPasswordReset,
+            (Subject::Unknown(_) | Subject::User(_), Guarded::PasswordResetMail) => Cause::SlowedPasswordResetMail,
+            (Subject::Unknown(_) | Subject::User(_), Guarded::SignIn) => Cause::SlowedSignIn,
+            (Subject::Device(..), Guarded::AuthenticatePassword) => Cause::SlowedAuthenticatePasswordDevice,
+            (Subject::Device(..), Guarded::CodeMail) => Cause::SlowedCodeMailDevice,
+            (Subject::Device(..), Guarded::EmailChange) => Cause::SlowedEmailChangeDevice,
+            (Subject::Device(..), Guarded::EmailCode) => Cause::SlowedEmailCodeDevice,
+            (Subject::Device(..), Guarded::PasswordReset) => Cause::SlowedPasswordResetDevice,
+            (Subject::Device(..), Guarded::PasswordResetMail) => Cause::SlowedPasswordResetMailDevice,
+            (Subject::Device(..), Guarded::SignIn) => Cause::SlowedSignInDevice,
+            (Subject::Ip(_), Guarded::AuthenticatePassword) => Cause::SlowedAuthenticatePasswordIp,
+            (Subject::Ip(_), Guarded::CodeMail) => Cause::SlowedCodeMailIp,
+            (Subject::Ip(_), Guarded::EmailChange) => Cause::SlowedEmailChangeIp,
+            (Subject::Ip(_), Guarded::EmailCode) => Cause::SlowedEmailCodeIp,
+            (Subject::Ip(_), Guarded::PasswordReset) => Cause::SlowedPasswordResetIp,
+            (Subject::Ip(_), Guarded::PasswordResetMail) => Cause::SlowedPasswordResetMailIp,
+            (Subject::Ip(_), Guarded::SignIn) => Cause::SlowedSignInIp,
         }
     }
 

@@ -38,6 +38,12 @@ pub struct Limits {
     pub password_reset_lifetime: Duration,
     /// How long a device is known after a sign-in.
     pub device_lifetime: Duration,
+    /// How long events are kept; none for ever.
+    pub event_retention: Option<Duration>,
+    /// Who may watch events at once, in one process.
+    pub event_watches: u32,
+    /// Of one client.
+    pub event_watches_per_client: u32,
 }
 
 impl Default for Limits {
@@ -58,6 +64,9 @@ impl Default for Limits {
             pending_authentication_lifetime: Duration::minutes(10),
             password_reset_lifetime: Duration::minutes(30),
             device_lifetime: Duration::days(365),
+            event_retention: Some(Duration::days(90)),
+            event_watches: 100,
+            event_watches_per_client: 5,
         }
     }
 }

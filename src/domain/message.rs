@@ -54,6 +54,23 @@ impl std::fmt::Debug for Message {
     }
 }
 
+/// What became of a mail.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PostedMail {
+    /// Where it goes.
+    pub recipient: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried next; none once it is finished.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When the mail server took it.
+    pub sent_at: Option<Timestamp>,
+    /// When it was given up.
+    pub given_up_at: Option<Timestamp>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
 /// A mail in the outbox that is due.
 #[derive(Clone, Debug)]
 pub struct DueMail {

@@ -5,7 +5,10 @@
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::id::{ProjectId, SigningKeyId};
+use super::{
+    event::Cause,
+    id::{ProjectId, SigningKeyId},
+};
 use crate::clock::Timestamp;
 
 /// How long a new key is published before it signs: longer than verifiers keep a key set.
@@ -50,6 +53,16 @@ pub enum KeyUse {
 }
 
 impl KeyUse {
+    /// The word for it in the audit trail.
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::RefreshTokenMac => Cause::Hs256,
+            Self::Jwt(SigningAlgorithm::EdDsa) => Cause::EdDsa,
+            Self::Jwt(SigningAlgorithm::Es256) => Cause::Es256,
+            Self::Jwt(SigningAlgorithm::Rs256) => Cause::Rs256,
+        }
+    }
+
     /// The word for it in the database: the JOSE name of the algorithm, which also tells the use.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -39,8 +39,8 @@ fn is_open_to(kind: CallerKind, caller: &Caller) -> bool {
     match (kind, caller) {
         (CallerKind::Anyone, _)
         | (CallerKind::PublicClient, Caller::Client(_))
-        | (CallerKind::Operator, Caller::Operator(_)) => true,
-        (CallerKind::ConfidentialClient, Caller::Client(caller)) => {
+        | (CallerKind::Operator | CallerKind::ConfidentialClientOrOperator, Caller::Operator(_)) => true,
+        (CallerKind::ConfidentialClient | CallerKind::ConfidentialClientOrOperator, Caller::Client(caller)) => {
             caller.client.client_type == ClientType::Confidential
         }
         _ => false,

@@ -1,5 +1,6 @@
 //! Between the messages of the API and the types of the domain.
 
+mod event;
 mod list;
 mod password_reset;
 mod project;
@@ -10,6 +11,7 @@ mod value;
 use prost_types::{Duration, Timestamp};
 
 pub(super) use self::{
+    event::event_message,
     list::{Edges, ordered_page, time_from},
     password_reset::{complete_password_reset_from, start_password_reset_from},
     project::{client_message, delivery_message, project_message, secret_message, set_setting, settings_from},

@@ -35,7 +35,7 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         | Error::CodeSentRecently { retry_after }
         | Error::IdempotentCallRunning { retry_after }
         | Error::Overloaded { retry_after } => details.push(retry(*retry_after)),
-        Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
+        Error::Stopping | Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
         Error::EmailVerificationRequired(pending) => {
             let pending = convert::pending_authentication(pending, PendingStep::EmailVerification);
             details.push(any("auth.v1.PendingAuthentication", &pending));
@@ -100,6 +100,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::CodeSentRecently { .. } => ErrorReason::CodeSentRecently,
         Error::EmailAlreadyVerified => ErrorReason::EmailAlreadyVerified,
         Error::EmailMissing => ErrorReason::EmailMissing,
+        Error::EventCursorExpired => ErrorReason::EventCursorExpired,
         Error::EmailVerificationRequired(_) => ErrorReason::EmailVerificationRequired,
         Error::IdentifierTaken { .. } => ErrorReason::IdentifierTaken,
         Error::Internal(_) => ErrorReason::Internal,
@@ -118,7 +119,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::SessionNotActive => ErrorReason::SessionNotActive,
         Error::AuthenticationTooOld => ErrorReason::AuthenticationTooOld,
         Error::TokenInvalid => ErrorReason::TokenInvalid,
-        Error::Unavailable(_) => ErrorReason::Unavailable,
+        Error::Stopping | Error::Unavailable(_) => ErrorReason::Unavailable,
         Error::OriginNotAllowed => ErrorReason::OriginNotAllowed,
         Error::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
         Error::InvitationInvalid => ErrorReason::InvitationInvalid,

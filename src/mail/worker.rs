@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::verdict::{Cause, Failure, Verdict};
+use self::verdict::{Failure, Verdict};
 use super::{
     template,
     transport::{OutgoingMail, Transport},
@@ -22,7 +22,7 @@ use crate::{
     clock::{Clock, Timestamp},
     crypto::master_key::{MasterKey, OpenError, Purpose},
     domain::{
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::EventId,
         message::{DueMail, Message},
     },
@@ -207,7 +207,7 @@ impl OutboxWorker {
             Verdict::Postponed { until, error } => tx.outbox().retry_at(mail.id, *until, error).await?,
             Verdict::GivenUp { cause, error } => {
                 tx.outbox().give_up(mail.id, now, error).await?;
-                let event = Event::new(EventKind::MailGivenUp, mail.project_id).cause(cause.as_str());
+                let event = Event::new(EventKind::MailGivenUp, mail.project_id).cause(*cause);
                 let id = EventId::generate(now, &self.random);
                 tx.events().push(&event, RecordedBy { id, request_id: None, now }).await?;
             }

@@ -5,6 +5,7 @@ pub(super) mod client;
 pub(super) mod client_secret;
 pub(super) mod credential;
 pub(super) mod event;
+pub(super) mod event_stream;
 pub(super) mod idempotent_call;
 pub(super) mod identifier;
 pub(super) mod mail;

@@ -62,10 +62,13 @@ fn row(event: &Event, by: RecordedBy<'_>) -> event::ActiveModel {
         kind: Set(event.kind.as_str().to_owned()),
         user_id: Set(event.user_id.map(Into::into)),
         client_id: Set(event.client_id.map(Into::into)),
+        operator_id: Set(event.operator_id.map(Into::into)),
         session_id: Set(event.session_id.map(Into::into)),
         request_id: Set(by.request_id.map(str::to_owned)),
-        cause: Set(event.cause.map(str::to_owned)),
+        cause: Set(event.cause.map(|cause| cause.as_str().to_owned())),
         ip_address: Set(event.ip_address.map(|address| address.to_string())),
         created_at: Set(by.now),
+        // It is given later: nobody knows yet in which order the units of work that run now are committed.
+        position: Set(None),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         id::{MailId, ProjectId, UserId},
-        message::DueMail,
+        message::{DueMail, PostedMail},
     },
 };
 
@@ -123,6 +123,20 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
         let row =
             mail::ActiveModel { given_up_at: Set(Some(now)), last_error: Set(Some(error.to_owned())), ..finished() };
         self.change(id, row).await
+    }
+
+    /// The mail to a user that was written at that moment; none if there was none, or it is long finished.
+    pub async fn posted_at(&self, user_id: UserId, at: Timestamp) -> Result<Option<PostedMail>, StoreError> {
+        let query = mail::Entity::find().filter(mail::Column::UserId.eq(Uuid::from(user_id)));
+        let row = query.filter(mail::Column::CreatedAt.eq(at)).order_by_asc(mail::Column::Id).one(self.0).await?;
+        Ok(row.map(|row| PostedMail {
+            recipient: row.recipient,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at,
+            sent_at: row.sent_at,
+            given_up_at: row.given_up_at,
+            last_error: row.last_error,
+        }))
     }
 
     /// How many mails wait to be sent.

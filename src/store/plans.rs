@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, challenges, clients, credentials, idempotent_calls, outbox, sessions, signing_keys,
-    throttles, users,
+    Scope, Store, StoreError, challenges, clients, credentials, event_stream, idempotent_calls, outbox, sessions,
+    signing_keys, throttles, users,
 };
 use crate::{
     clock::Timestamp,
@@ -51,6 +51,11 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("failures of a subject", throttles::by_bucket(id.into(), &bucket).build(backend)),
         ("idempotent call by key", idempotent_calls::by_key(&call).build(backend)),
         ("answers to clear away", idempotent_calls::expired(now, 10).build(backend)),
+        ("events without a place", event_stream::unnumbered(10).build(backend)),
+        ("event at a place", event_stream::at(7).build(backend)),
+        ("events of all projects", event_stream::behind(None, 7, 10).build(backend)),
+        ("events of a project", event_stream::behind(Some(id.into()), 7, 10).build(backend)),
+        ("events of a request", event_stream::of_request("request", 10).build(backend)),
         ("mails that are due", outbox::due(now, 10).build(backend)),
     ]
 }

@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Timestamp},
     domain::{
         bucket::{Claimant, Guarded},
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::ProjectId,
         limits::Limits,
         throttle::{Admission, Outcome},
@@ -165,7 +165,7 @@ impl Place {
         let now = self.clock.now();
         let mut events = self.settle(&tx, outcome, now).await?;
         if outcome == Outcome::Failed {
-            let failed = event_of(EventKind::PasswordFailed, self.project_id, &self.claimant).cause("caller_left");
+            let failed = event_of(EventKind::PasswordFailed, self.project_id, &self.claimant).cause(Cause::CallerLeft);
             events.insert(0, failed);
         }
         record(&self.random, &tx, &self.call, now, events).await?;

@@ -20,7 +20,7 @@ use crate::{
         challenge::{Challenge, EmailChange, SignInWishes},
         client_context::EndUser,
         code::Code,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ChallengeId, DeviceId, SessionId},
         identifier::{Identifier, IdentifierKind},
         session::AuthenticationMethod,
@@ -78,7 +78,7 @@ pub async fn authenticate_email_code(
     // While guesses are slowed down none is compared, and none costs a try.
     let compared = candidate.change.as_ref().filter(|_| is_admitted);
     let is_right = is_right(services, &tx, compared, &request.code).await?;
-    let is_alive = is_alive(caller, &tx, &candidate, now).await?;
+    let fault = fault(caller, &tx, &candidate, now).await?;
     let (Some(change), Some(user), true) = (candidate.change, candidate.user, is_right) else {
         let refused = Refused { counters, claimant: &candidate.claimant, is_admitted };
         refuse(services, call, &tx, refused, &stand_in, now).await?;
@@ -86,7 +86,11 @@ pub async fn authenticate_email_code(
         tx.commit().await?;
         return Err(Error::CodeIncorrect { attempts_left: None });
     };
-    if !is_alive {
+    if let Some(cause) = fault {
+        // Of the code's tries none is used up.
+        drop(tx);
+        let failed = event_of(EventKind::EmailCodeFailed, caller.project_id(), &candidate.claimant).cause(cause);
+        services.record_alone(call, failed).await?;
         return Err(Error::CodeExpired);
     }
     counters.succeed(&tx, now).await?;
@@ -133,7 +137,7 @@ async fn refuse(
     };
     if matches!(claimant.target, Target::User(_)) {
         let failed = event_of(EventKind::EmailCodeFailed, stand_in.project_id(), claimant);
-        let failed = if is_admitted { failed } else { failed.cause("throttled") };
+        let failed = if is_admitted { failed } else { failed.cause(Cause::Throttled) };
         services.record(tx, call, now, [failed].into_iter().chain(tripped)).await
     } else if tripped.is_empty() {
         // A name that was made up leaves no event: anybody could fill the audit trail with them.
@@ -194,21 +198,23 @@ async fn is_right(
     Ok(services.master_key.code_matches(id.into(), typed.expose(), &code_hash) && is_taken)
 }
 
-/// Whether nothing happened since the code was made that makes it worthless: time, a new password or one that has to be changed, a
+/// What happened since the code was made that makes it worthless, if anything: time, a new password or one that has to be changed, a
 /// disabled user, the end of the session it was asked from.
-async fn is_alive(caller: &ClientCaller, tx: &Tx, candidate: &Candidate, now: Timestamp) -> Result<bool, Error> {
+async fn fault(caller: &ClientCaller, tx: &Tx, candidate: &Candidate, now: Timestamp) -> Result<Option<Cause>, Error> {
     let change = candidate.change.as_ref();
     let session_id = change.map_or(SessionId::from(Uuid::nil()), |change| change.detail.session_id);
     let session = tx.sessions().find(caller.project_id(), session_id).await?;
     let is_live = session.is_some_and(|session| session.is_live_at(now));
-    let is_same =
-        |change: &Challenge<EmailChange>| change.is_live_at(now) && change.credential_version == candidate.version;
-    Ok(is_live && change.is_some_and(is_same) && candidate.user.as_ref().is_some_and(may_sign_in))
-}
-
-/// True if the user is active, and has no password that has to be changed first: that opens its own change and nothing else.
-fn may_sign_in(user: &User) -> bool {
-    user.is_active() && !user.password.is_some_and(|password| password.must_change)
+    let (Some(change), Some(user)) = (change, &candidate.user) else { return Ok(Some(Cause::Expired)) };
+    let faults = [
+        (!change.is_live_at(now), Cause::Expired),
+        (!is_live, Cause::SessionEnded),
+        (!user.is_active(), Cause::UserDisabled),
+        // Which includes one that has to be changed first: that opens its own change and nothing else.
+        (change.credential_version != candidate.version, Cause::PasswordChanged),
+        (user.password.is_some_and(|password| password.must_change), Cause::PasswordChanged),
+    ];
+    Ok(faults.into_iter().find_map(|(applies, cause)| applies.then_some(cause)))
 }
 
 /// A user who has shown that an address is theirs.

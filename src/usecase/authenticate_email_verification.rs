@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Call, Error, Services, SignedIn,
     complete_sign_in::{Completion, complete_sign_in},
-    counters, email_code,
+    counters::{self, event_of},
+    email_code,
 };
 use crate::{
     clock::Timestamp,
@@ -19,7 +20,7 @@ use crate::{
         challenge::{Challenge, CountedAs, PendingAuthentication},
         client_context::EndUser,
         code::Code,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         identifier::IdentifierKind,
         session::AuthenticationMethod,
         user::User,
@@ -53,8 +54,17 @@ pub async fn authenticate_email_verification(
     let tx = services.store.begin().await?;
     let pending = tx.challenges().find_pending(caller.project_id(), &token.hash()).await?;
     let pending = pending.ok_or(Error::PendingAuthenticationInvalid)?;
-    let user = still_valid(services, &tx, caller, &pending, now).await?.ok_or(Error::PendingAuthenticationInvalid)?;
     let claimant = claimant(services, caller, &keys, &pending, &request.end_user, now);
+    let user = match still_valid(services, &tx, caller, &pending, now).await? {
+        Ok(user) => user,
+        Err(cause) => {
+            // Whoever comes with such a token has known the password: no stranger fills the audit trail like that.
+            let failed = event_of(EventKind::PendingAuthenticationFailed, caller.project_id(), &claimant).cause(cause);
+            services.record(&tx, call, now, [failed]).await?;
+            tx.commit().await?;
+            return Err(Error::PendingAuthenticationInvalid);
+        }
+    };
     let code = tx.challenges().code(pending.detail.code_id).await?.ok_or(Error::PendingAuthenticationInvalid)?;
     if let Err(error) = email_code::check(services, call, &tx, (&code, &claimant), &request.code, now).await {
         // A wrong guess is written down, or it would be free.
@@ -114,20 +124,26 @@ fn claimant(
     Claimant { device, ip_address, reported_address, ..now_known }
 }
 
-/// The user, if nothing happened since the first step that makes it worthless: time, another client, a new password, a disabled
-/// or slowed-down user.
+/// The user, if nothing happened since the first step that makes it worthless, which is told else: time, another client, a new
+/// password, a disabled or slowed-down user.
 async fn still_valid(
     services: &Services,
     tx: &Tx,
     caller: &ClientCaller,
     pending: &Challenge<PendingAuthentication>,
     now: Timestamp,
-) -> Result<Option<User>, Error> {
-    if !pending.is_live_at(now) || pending.detail.client_id != caller.client.id {
-        return Ok(None);
+) -> Result<Result<User, Cause>, Error> {
+    if !pending.is_live_at(now) {
+        return Ok(Err(Cause::Expired));
+    }
+    if pending.detail.client_id != caller.client.id {
+        return Ok(Err(Cause::OtherClient));
     }
     let project_id = caller.project_id();
-    let Some(user) = tx.users().lock(project_id, pending.user_id).await? else { return Ok(None) };
+    let Some(user) = tx.users().lock(project_id, pending.user_id).await? else {
+        // Deleted a moment ago, and the pending authentication with them.
+        return Err(Error::PendingAuthenticationInvalid);
+    };
     let credential = tx.credentials().find(project_id, user.id).await?;
     let version = credential.as_ref().map_or(0, |known| known.version);
     // One that has to be changed signs nobody in, by whatever way.
@@ -135,8 +151,13 @@ async fn still_valid(
     let CountedAs { guarded, device } = pending.detail.counted;
     let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
     let slowed_down = counters::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;
-    let valid = user.is_active() && version == pending.credential_version && !must_change && !slowed_down;
-    Ok(valid.then_some(user))
+    let faults = [
+        (!user.is_active(), Cause::UserDisabled),
+        (version != pending.credential_version, Cause::PasswordChanged),
+        (must_change, Cause::PasswordChange),
+        (slowed_down, Cause::Throttled),
+    ];
+    Ok(faults.into_iter().find(|(applies, _)| *applies).map_or(Ok(user), |(_, cause)| Err(cause)))
 }
 
 #[cfg(test)]

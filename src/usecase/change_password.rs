@@ -13,7 +13,7 @@ use crate::{
     crypto::refresh_token::RefreshGrant,
     domain::{
         caller::ClientCaller,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         identifier::Identifier,
         password::Password,
         session::Session,
@@ -58,8 +58,8 @@ pub async fn change_password(services: &Services, call: &Call, request: Password
     let session = tx.sessions().lock(project_id, grant.session_id).await?;
     let now = services.clock.now();
     let session = stands_for(caller, session, grant, now)?;
-    let event = Event::new(EventKind::PasswordSet, project_id).user(user.id).session(session.id).cause("changed");
-    let occasion = Occasion { event, sessions_end: "password_changed", except: Some(session.id) };
+    let event = Event::new(EventKind::PasswordSet, project_id).user(user.id).session(session.id).cause(Cause::Changed);
+    let occasion = Occasion { event, sessions_end: Cause::PasswordChanged, except: Some(session.id) };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     tx.commit().await?;
     Ok(user)

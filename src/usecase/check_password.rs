@@ -14,7 +14,7 @@ use crate::{
         bucket::{Claimant, Guarded, Nobody, Target},
         caller::ClientCaller,
         client_context::EndUser,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ProjectId, UserId},
         identifier::Identifier,
         password::Password,
@@ -157,18 +157,18 @@ async fn check(
 }
 
 /// Why the password does not do, for the audit trail only: callers get one answer for all of these.
-fn refusal(candidate: &Candidate, attempt: Option<&Attempt>, verdict: &Verdict) -> Option<&'static str> {
-    let Some(account) = &candidate.account else { return Some("unknown_user") };
+fn refusal(candidate: &Candidate, attempt: Option<&Attempt>, verdict: &Verdict) -> Option<Cause> {
+    let Some(account) = &candidate.account else { return Some(Cause::UnknownUser) };
     if attempt.is_none() {
-        return Some("throttled");
+        return Some(Cause::Throttled);
     }
     if account.credential.is_none() {
-        return Some("no_password");
+        return Some(Cause::NoPassword);
     }
     if !verdict.matches {
-        return Some("wrong_password");
+        return Some(Cause::WrongPassword);
     }
-    (account.status != UserStatus::Active).then_some("user_disabled")
+    (account.status != UserStatus::Active).then_some(Cause::UserDisabled)
 }
 
 async fn record_failure(
@@ -177,7 +177,7 @@ async fn record_failure(
     caller: &ClientCaller,
     candidate: &Candidate,
     attempt: Option<Attempt>,
-    cause: &'static str,
+    cause: Cause,
 ) -> Result<(), Error> {
     let now = services.clock.now();
     let failed = event_of(EventKind::PasswordFailed, caller.project_id(), &candidate.claimant).cause(cause);

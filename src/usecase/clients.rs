@@ -8,7 +8,7 @@ use crate::{
     crypto::secret_token::{PlainSecret, SecretKind},
     domain::{
         client::{Client, ClientSecret, ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ClientId, ClientSecretId, ProjectId},
         page::{Listed, Page},
         project::Project,
@@ -190,7 +190,7 @@ pub async fn replace_client_secrets(
     let client = confidential_client(&tx, project_id, id).await?;
     for secret in tx.clients().secrets(std::slice::from_ref(&client)).await? {
         tx.clients().delete_secret(id, secret.id).await?;
-        let event = Event::new(EventKind::ClientSecretDeleted, project_id).client(id).cause("replaced");
+        let event = Event::new(EventKind::ClientSecretDeleted, project_id).client(id).cause(Cause::Replaced);
         services.record(&tx, call, now, [event]).await?;
     }
     let secret = insert_secret(services, call, &tx, &client).await?;

@@ -26,7 +26,7 @@ use crate::{
         challenge::{Challenge, PasswordReset, SignInWishes},
         client_context::EndUser,
         code::Code,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ProjectId, UserId},
         identifier::IdentifierKind,
         password::Password,
@@ -63,15 +63,15 @@ pub enum PasswordResetDone {
 
 /// Why a reset is refused, for the audit trail only: callers get one answer for all of these.
 struct Refusal {
-    cause: &'static str,
-    user_id: Option<UserId>,
+    /// Whose reset it is and what is wrong with it; none of a token that is not one.
+    known: Option<(UserId, Cause)>,
     /// Of the delays that begin with it.
     tripped: Vec<Event>,
 }
 
 impl Refusal {
-    const fn new(cause: &'static str, user_id: Option<UserId>) -> Self {
-        Self { cause, user_id, tripped: Vec::new() }
+    const fn of(user_id: UserId, cause: Cause) -> Self {
+        Self { known: Some((user_id, cause)), tripped: Vec::new() }
     }
 }
 
@@ -120,12 +120,12 @@ pub async fn complete_password_reset(
         return Err(Error::PasswordResetInvalid);
     }
     let event = Event::new(EventKind::PasswordSet, project.id).user(user.id).ip_address(step.address());
-    let cause = if reset.detail.email.is_some() { "reset" } else { "change_required" };
+    let cause = if reset.detail.email.is_some() { Cause::Reset } else { Cause::ChangeRequired };
     if reset.detail.email.is_some() {
         step.verify_email(&tx, &mut user, now).await?;
     }
     let claimant = step.claimant(user.id, reset.credential_version, now);
-    let occasion = Occasion { event: event.cause(cause), sessions_end: "password_reset", except: None };
+    let occasion = Occasion { event: event.cause(cause), sessions_end: Cause::PasswordReset, except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     let done = match request.sign_in {
         None => Ok(PasswordResetDone::PasswordSet(Box::new(user))),
@@ -187,7 +187,7 @@ impl Step<'_> {
             Err(refusal) => {
                 // As long as a wrong code takes: a start answers with a token for an address that nobody has, too.
                 let stand_in = StandIn::of(project_id, self.services, now);
-                if refusal.user_id.is_none() {
+                if refusal.known.is_none() {
                     stand_in.look_for(&tx).await?;
                 }
                 let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), 0, now), now).await?;
@@ -211,41 +211,42 @@ impl Step<'_> {
         typed: Option<&Code>,
         now: Timestamp,
     ) -> Result<Checked<()>, Error> {
-        let refused = |cause| Ok(Err(Refusal::new(cause, Some(reset.user_id))));
+        let refused = |cause| Ok(Err(Refusal::of(reset.user_id, cause)));
         let (code_hash, typed) = match (&reset.detail.code_hash, typed) {
             (None, None) => return Ok(Ok(())),
-            (None, Some(_)) => return refused("code_not_expected"),
-            (Some(_), None) => return refused("code_missing"),
+            (None, Some(_)) => return refused(Cause::CodeNotExpected),
+            (Some(_), None) => return refused(Cause::CodeMissing),
             (Some(code_hash), Some(typed)) => (code_hash, typed),
         };
         // The resets of one user share this counter, or each new one would bring five more guesses.
         let counters = self.counters(tx, &self.claimant(reset.user_id, reset.credential_version, now), now).await?;
         if counters.admission(now) != Admission::Admitted {
-            return refused("throttled");
+            return refused(Cause::Throttled);
         }
         // Before comparing, so that guesses in flight together cannot share a try.
         if !tx.challenges().take_attempt(reset.id).await? {
             counters.withdraw(tx, now).await?;
-            return refused("attempts_exhausted");
+            return refused(Cause::AttemptsExhausted);
         }
         if self.services.master_key.code_matches(reset.id.into(), typed.expose(), code_hash) {
             return Ok(Ok(()));
         }
         let tripped = counters.fail(tx, now).await?;
-        Ok(Err(Refusal { tripped, ..Refusal::new("wrong_code", Some(reset.user_id)) }))
+        Ok(Err(Refusal { tripped, ..Refusal::of(reset.user_id, Cause::WrongCode) }))
     }
 
     /// Writes down why, and gives the one answer.
     async fn refuse(&self, tx: Tx, refusal: Refusal, now: Timestamp) -> Error {
-        let failed = Event::new(EventKind::PasswordResetFailed, self.caller.project_id()).cause(refusal.cause);
-        let failed = Event { user_id: refusal.user_id, ..failed.ip_address(self.address()) };
+        let project_id = self.caller.project_id();
         let written = async {
-            if failed.user_id.is_some() {
+            if let Some((user_id, cause)) = refusal.known {
+                let failed = Event::new(EventKind::PasswordResetFailed, project_id).user(user_id).cause(cause);
+                let failed = failed.ip_address(self.address());
                 let events = std::iter::once(failed).chain(refusal.tripped);
                 self.services.record(&tx, self.call, now, events).await?;
             } else {
                 // A token that was made up leaves no event: anybody could fill the audit trail with them.
-                StandIn::of(failed.project_id, self.services, now).tell(&tx).await?;
+                StandIn::of(project_id, self.services, now).tell(&tx).await?;
             }
             Ok(tx.commit().await?)
         };
@@ -275,22 +276,22 @@ async fn find(
     token: &SecretHash,
     now: Timestamp,
 ) -> Result<Checked<(Challenge<PasswordReset>, User)>, Error> {
-    let unknown = || Ok(Err(Refusal::new("unknown_token", None)));
+    let unknown = || Ok(Err(Refusal { known: None, tripped: Vec::new() }));
     let Some(reset) = tx.challenges().find_reset(project_id, token).await? else { return unknown() };
     let Some(user) = tx.users().lock(project_id, reset.user_id).await? else { return unknown() };
     let version = tx.credentials().version(project_id, user.id).await?;
     let cause = if !reset.is_live_at(now) {
-        "expired"
+        Cause::Expired
     } else if !user.is_active() {
-        "user_disabled"
+        Cause::UserDisabled
     } else if version != reset.credential_version {
-        "password_changed"
+        Cause::PasswordChanged
     } else if reset.detail.email.as_ref().is_some_and(|email| !has_email(&user, email)) {
-        "address_changed"
+        Cause::AddressChanged
     } else {
         return Ok(Ok((reset, user)));
     };
-    Ok(Err(Refusal::new(cause, Some(user.id))))
+    Ok(Err(Refusal::of(user.id, cause)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
         challenge::SignInWishes,
         claims::CustomClaims,
         client_context::ClientContext,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{DeviceId, SessionId},
         refresh::RefreshState,
         session::{AuthenticationMethod, Session, SessionChoice, SessionDuration},
@@ -75,10 +75,10 @@ pub(super) async fn complete_sign_in(
     let project = &caller.project;
     let (revoke_others, token_wishes, choice) = (wishes.revoke_other_sessions, wishes.tokens, wishes.session);
     let (session, cause) = match choice {
-        SessionChoice::None => (None, Some("without_session")),
+        SessionChoice::None => (None, Some(Cause::WithoutSession)),
         SessionChoice::Join { session_id: id, duration } => {
             let joining = Joining { id, duration, methods, custom_claims: wishes.custom_claims };
-            (Some(join(tx, caller, &user, joining, now).await?), Some("joined"))
+            (Some(join(tx, caller, &user, joining, now).await?), Some(Cause::Joined))
         }
         SessionChoice::New { duration } => {
             let session = Session {
@@ -98,7 +98,7 @@ pub(super) async fn complete_sign_in(
     let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id);
     services.record(tx, call, now, [Event { session_id, cause, ..signed_in }]).await?;
     if revoke_others {
-        end_sessions_of(services, call, tx, &user, session_id, "other_sessions", now).await?;
+        end_sessions_of(services, call, tx, &user, session_id, Cause::OtherSessions, now).await?;
     }
     let first_seen = user.last_signed_in_at.is_none();
     tx.users().signed_in(user.id, now).await?;

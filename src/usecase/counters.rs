@@ -172,7 +172,7 @@ impl Counters {
             throttle.blocked_until(now, &self.limits.policy(bucket)).is_some()
         };
         let event = |(bucket, _): &(Bucket, Throttle)| {
-            event_of(EventKind::ThrottleTripped, self.project_id, &self.claimant).cause(bucket.kind())
+            event_of(EventKind::ThrottleTripped, self.project_id, &self.claimant).cause(bucket.name())
         };
         self.rows.iter().filter(blocked).map(event).collect()
     }

@@ -13,7 +13,7 @@ use crate::{
         bucket::{Claimant, Guarded},
         challenge::{Challenge, EmailCode},
         code::{Code, VERIFICATION_DIGITS},
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::ChallengeId,
         identifier::Identifier,
         message::Message,
@@ -177,7 +177,8 @@ async fn count_mail(
     }
 }
 
-/// Compares the code, and counts a wrong one against the code's own budget and the user's.
+/// Compares the code, and counts a wrong one against the code's own budget and the user's. Whatever is refused leaves an event: the caller
+/// commits. A code is found by a token of the first step, or named by a back end: no stranger comes this far.
 pub(super) async fn check(
     services: &Services,
     call: &Call,
@@ -186,7 +187,9 @@ pub(super) async fn check(
     typed: &Code,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
     if !code.is_live_at(now) {
+        services.record(tx, call, now, [failed.cause(Cause::Expired)]).await?;
         return Err(Error::CodeExpired);
     }
     // Codes of many pending authentications of one user share this counter, or each new one would bring five more guesses.
@@ -194,18 +197,19 @@ pub(super) async fn check(
     match counters.admission(now) {
         Admission::Admitted => {}
         Admission::Blocked { until } => {
+            services.record(tx, call, now, [failed.cause(Cause::Throttled)]).await?;
             return Err(Error::CodeAttemptsExhausted { retry_after: (until - now).to_std().ok() });
         }
         // Nobody reserves a place for a code: it is compared while the counters are locked.
         Admission::Wait => return Err(Error::Overloaded { retry_after: RETRY_AFTER }),
     }
     if !tx.challenges().take_attempt(code.id).await? {
+        services.record(tx, call, now, [failed.cause(Cause::AttemptsExhausted)]).await?;
         return Err(Error::CodeAttemptsExhausted { retry_after: None });
     }
     if services.master_key.code_matches(code.id.into(), typed.expose(), &code.detail.code_hash) {
         return Ok(counters.succeed(tx, now).await?);
     }
-    let failed = event_of(EventKind::EmailCodeFailed, code.project_id, claimant);
     let tripped = counters.fail(tx, now).await?;
     services.record(tx, call, now, [failed].into_iter().chain(tripped)).await?;
     match code.attempts_left.saturating_sub(1) {

@@ -1,7 +1,7 @@
 //! Ending a session by a link that a browser follows.
 
 use super::{Call, Error, Services, end_sessions::end_one};
-use crate::domain::{client::TokenProfile, id::SessionId};
+use crate::domain::{client::TokenProfile, event::Cause, id::SessionId};
 
 /// Ends the session and says where the browser goes: to one of the project's pages and no other, or this would send people wherever a
 /// link says. A session that has ended already sends them on likewise, so that the link can be followed twice.
@@ -23,7 +23,7 @@ pub async fn end_session_by_link(
         Some(asked) => Some(pages.iter().find(|page| *page == asked).ok_or(Error::SignOutUrlNotAllowed)?),
     };
     let tx = services.store.begin().await?;
-    end_one(services, call, &tx, (project.id, id), "link", services.clock.now()).await?;
+    end_one(services, call, &tx, (project.id, id), Cause::Link, services.clock.now()).await?;
     tx.commit().await?;
     Ok(page.cloned())
 }

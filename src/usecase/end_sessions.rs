@@ -4,7 +4,7 @@ use super::{Call, Error, Services};
 use crate::{
     clock::Timestamp,
     domain::{
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ProjectId, SessionId},
         session::Session,
         user::User,
@@ -19,7 +19,7 @@ pub(super) async fn end_session(
     call: &Call,
     tx: &Tx,
     id: SessionId,
-    cause: &'static str,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<Option<Session>, Error> {
     Ok(end_one(services, call, tx, (call.project()?.id, id), cause, now).await?.0)
@@ -31,7 +31,7 @@ pub(super) async fn end_one(
     call: &Call,
     tx: &Tx,
     (project_id, id): (ProjectId, SessionId),
-    cause: &'static str,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<(Option<Session>, bool), Error> {
     let was_live = tx.sessions().revoke(project_id, id, now).await?;
@@ -52,7 +52,7 @@ pub(super) async fn end_sessions_of(
     tx: &Tx,
     user: &User,
     except: Option<SessionId>,
-    cause: &'static str,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<usize, Error> {
     if let Some(id) = except {

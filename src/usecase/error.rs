@@ -77,6 +77,9 @@ pub enum Error {
         /// Where it stands in the request.
         field: String,
     },
+    /// The cursor cannot be gone on from: what follows it may be incomplete.
+    #[error("the cursor has expired")]
+    EventCursorExpired,
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -135,6 +138,9 @@ pub enum Error {
     /// The token is not valid.
     #[error("the token is not valid")]
     TokenInvalid,
+    /// The server stops.
+    #[error("the server stops")]
+    Stopping,
     /// The database does not answer.
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),

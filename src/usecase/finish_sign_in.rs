@@ -23,7 +23,7 @@ use crate::{
             SignInWishes,
         },
         client_context::ClientContext,
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::ChallengeId,
         identifier::Identifier,
         session::AuthenticationMethod,
@@ -157,6 +157,6 @@ pub(super) async fn password_change(
     tx.challenges().keep_newest_resets(user.id, RESETS_MAX - 1, now).await?;
     tx.challenges().insert_reset(&reset, &token.hash()).await?;
     let event = Event::new(EventKind::PendingAuthenticationStarted, user.project_id).user(user.id);
-    services.record(tx, call, now, [event.cause("password_change")]).await?;
+    services.record(tx, call, now, [event.cause(Cause::PasswordChange)]).await?;
     Ok(PendingSignIn { token: token.expose().into(), expires_at: reset.expires_at, user, code_id: None })
 }

@@ -20,7 +20,7 @@ use crate::{
         caller::ClientCaller,
         challenge::TokenWishes,
         client::{Client, ClientType},
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         refresh::{RefreshOutcome, RefreshState},
         session::Session,
         user::User,
@@ -92,7 +92,7 @@ async fn step(
     match session.refresh.present(grant.generation, policy, now) {
         RefreshOutcome::Reuse => {
             services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
-            end_session(services, call, tx, session.id, "refresh_token_reuse", now).await?;
+            end_session(services, call, tx, session.id, Cause::RefreshTokenReuse, now).await?;
             return Ok(None);
         }
         RefreshOutcome::Repeat => {

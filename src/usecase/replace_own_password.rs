@@ -14,7 +14,7 @@ use crate::domain::{
     bucket::Guarded,
     challenge::SignInWishes,
     client_context::EndUser,
-    event::{Event, EventKind},
+    event::{Cause, Event, EventKind},
     identifier::Identifier,
     password::Password,
     session::AuthenticationMethod,
@@ -85,9 +85,9 @@ pub async fn replace_own_password(
     if let Some(id) = joined {
         wishes.session = wishes.session.joining(id);
     }
-    let event = Event::new(EventKind::PasswordSet, project_id).user(user.id).cause("replaced");
+    let event = Event::new(EventKind::PasswordSet, project_id).user(user.id).cause(Cause::Replaced);
     let event = event.ip_address(request.end_user.context.ip_address);
-    let occasion = Occasion { event, sessions_end: "password_replaced", except: joined };
+    let occasion = Occasion { event, sessions_end: Cause::PasswordReplaced, except: joined };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     let first = FirstStep {
         keys,

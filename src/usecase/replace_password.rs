@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     crypto::password_hash::PasswordHash,
     domain::{
-        event::Event,
+        event::{Cause, Event},
         id::SessionId,
         user::{PasswordState, User},
     },
@@ -17,7 +17,7 @@ pub(super) struct Occasion {
     /// The event of the password itself.
     pub(super) event: Event,
     /// Cause of the end of the sessions.
-    pub(super) sessions_end: &'static str,
+    pub(super) sessions_end: Cause,
     /// The session that goes on.
     pub(super) except: Option<SessionId>,
 }

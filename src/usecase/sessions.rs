@@ -5,6 +5,7 @@ use super::{
     end_sessions::{end_session, end_sessions_of},
 };
 use crate::domain::{
+    event::Cause,
     id::{SessionId, UserId},
     page::{Listed, OrderedPage},
     session::Session,
@@ -31,7 +32,7 @@ pub async fn list_sessions(
 /// Ends a session; one that has ended already stays so.
 pub async fn revoke_session(services: &Services, call: &Call, id: SessionId) -> Result<Session, Error> {
     let tx = services.store.begin().await?;
-    let ended = end_session(services, call, &tx, id, "revoked", services.clock.now()).await?;
+    let ended = end_session(services, call, &tx, id, Cause::Revoked, services.clock.now()).await?;
     let session = ended.ok_or(Error::SessionNotFound)?;
     tx.commit().await?;
     Ok(session)
@@ -46,7 +47,7 @@ pub async fn revoke_all_sessions(
 ) -> Result<usize, Error> {
     let tx = services.store.begin().await?;
     let user = tx.users().lock(call.project()?.id, user_id).await?.ok_or(Error::UserNotFound)?;
-    let ended = end_sessions_of(services, call, &tx, &user, except, "all_revoked", services.clock.now()).await?;
+    let ended = end_sessions_of(services, call, &tx, &user, except, Cause::AllRevoked, services.clock.now()).await?;
     tx.commit().await?;
     Ok(ended)
 }

@@ -6,7 +6,7 @@ use super::{
     users::check_policy,
 };
 use crate::domain::{
-    event::{Event, EventKind},
+    event::{Cause, Event, EventKind},
     id::{SessionId, UserId},
     password::Password,
     user::User,
@@ -71,7 +71,7 @@ pub async fn set_password(services: &Services, call: &Call, id: UserId, new: New
     let mut user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
     new.expectation.check(&user)?;
     let event = Event::new(EventKind::PasswordSet, project_id).user(id);
-    let occasion = Occasion { event, sessions_end: "password_set", except: new.except };
+    let occasion = Occasion { event, sessions_end: Cause::PasswordSet, except: new.except };
     let hash = NewHash { hash: &hash, must_change: new.must_change };
     replace_password(services, call, &tx, &mut user, hash, occasion, now).await?;
     tx.commit().await?;

@@ -2,7 +2,7 @@
 
 use super::{Call, Error, Services, end_sessions::end_sessions_of};
 use crate::domain::{
-    event::{Event, EventKind},
+    event::{Cause, Event, EventKind},
     id::UserId,
     user::{User, UserStatus},
 };
@@ -24,7 +24,7 @@ pub async fn set_user_status(services: &Services, call: &Call, id: UserId, statu
         UserStatus::Disabled => {
             services.record(&tx, call, now, changed(EventKind::UserDisabled)).await?;
             tx.challenges().delete_of_user(id).await?;
-            end_sessions_of(services, call, &tx, &user, None, "user_disabled", now).await?;
+            end_sessions_of(services, call, &tx, &user, None, Cause::UserDisabled, now).await?;
         }
     }
     tx.commit().await?;

@@ -6,6 +6,7 @@ use super::{
     Call, Error, Services, SignedIn,
     authenticate_session::SessionCredential,
     check_password::{Claim, RightPassword, check_password},
+    counters::event_of,
     finish_sign_in::{FirstStep, Step, finish, password_change},
     join_session::{NamedSession, check_may_name, hold, named_session},
     token_forms::{check_custom_claims, check_may_claim},
@@ -14,8 +15,15 @@ use crate::{
     clock::Timestamp,
     crypto::project_keys::ProjectKeys,
     domain::{
-        bucket::Guarded, caller::ClientCaller, challenge::SignInWishes, client_context::EndUser,
-        identifier::Identifier, password::Password, session::AuthenticationMethod, throttle::Outcome,
+        bucket::Guarded,
+        caller::ClientCaller,
+        challenge::SignInWishes,
+        client_context::EndUser,
+        event::{Cause, EventKind},
+        identifier::Identifier,
+        password::Password,
+        session::AuthenticationMethod,
+        throttle::Outcome,
     },
     store::Tx,
 };
@@ -72,7 +80,15 @@ pub async fn sign_in(services: &Services, call: &Call, mut request: PasswordSign
     };
     let tx = services.store.begin().await?;
     let proved = Proved { keys, right: &right, named, request };
-    let step = proved.go_on(services, call, caller, &tx, now).await?;
+    let step = match proved.go_on(services, call, caller, &tx, now).await {
+        Err(Error::InvalidCredentials) => {
+            drop(tx);
+            let failed = event_of(EventKind::PasswordFailed, caller.project_id(), &right.claimant);
+            services.record_alone(call, failed.cause(Cause::ChangedMeanwhile)).await?;
+            return Err(Error::InvalidCredentials);
+        }
+        step => step?,
+    };
     // Last, because others wait for these counters.
     right.attempt.settle(&tx, Outcome::Succeeded, now).await?;
     tx.commit().await?;

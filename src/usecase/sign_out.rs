@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    domain::{caller::ClientCaller, client::ClientType, id::SessionId, project::LATE_TOKEN_MAX, session::Session},
+    domain::{
+        caller::ClientCaller, client::ClientType, event::Cause, id::SessionId, project::LATE_TOKEN_MAX,
+        session::Session,
+    },
 };
 
 /// Ends the session that the credential stands for; one that has ended already stays so. On request it ends all sessions of that
@@ -43,7 +46,7 @@ pub async fn sign_out(
         return end_all(services, call, caller, (session_id, generation), now).await;
     }
     let tx = services.store.begin().await?;
-    let (_, was_live) = end_one(services, call, &tx, (caller.project_id(), session_id), "sign_out", now).await?;
+    let (_, was_live) = end_one(services, call, &tx, (caller.project_id(), session_id), Cause::SignOut, now).await?;
     tx.commit().await?;
     Ok(usize::from(was_live))
 }
@@ -65,7 +68,7 @@ async fn end_all(
     if let Some(generation) = generation {
         check_presented(caller, &session, generation, now)?;
     }
-    let ended = end_sessions_of(services, call, &tx, &user, None, "sign_out", now).await?;
+    let ended = end_sessions_of(services, call, &tx, &user, None, Cause::SignOut, now).await?;
     tx.commit().await?;
     Ok(ended)
 }

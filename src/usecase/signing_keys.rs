@@ -129,7 +129,7 @@ pub(super) async fn insert_successor(
         }
     }
     tx.signing_keys().insert(key).await?;
-    let event = Event::new(EventKind::SigningKeyCreated, key.project_id).cause(key.key_use.as_str());
+    let event = Event::new(EventKind::SigningKeyCreated, key.project_id).cause(key.key_use.cause());
     services.record(tx, call, now, [event]).await
 }
 

@@ -16,7 +16,7 @@ use crate::{
         bucket::{Guarded, Nobody, Target},
         client_context::EndUser,
         code::{Code, RESET_DIGITS},
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         project::Project,
@@ -92,7 +92,7 @@ pub async fn start_password_reset(
     let account = account.map(|account| account.user_id);
     let recipient = match account {
         Some(user_id) => recipient(&tx, project.id, user_id, &request.email).await?,
-        None => stand_in.look_for(&tx).await.map(|()| Err("unknown_user"))?,
+        None => stand_in.look_for(&tx).await.map(|()| Err(Cause::UnknownUser))?,
     };
     let target = account.map_or_else(|| Target::Unknown(Nobody::from(&request.email)), Target::User);
     let claimant = counters::claimant_with(&keys, &services.limits, caller, (target, version), &request.end_user, now);
@@ -123,7 +123,7 @@ pub async fn start_password_reset(
             }
         }
     } else {
-        Err("throttled")
+        Err(Cause::Throttled)
     };
 
     let mut event = match outcome {
@@ -155,12 +155,12 @@ async fn recipient(
     project_id: ProjectId,
     user_id: UserId,
     email: &Identifier,
-) -> Result<Result<Recipient, &'static str>, Error> {
+) -> Result<Result<Recipient, Cause>, Error> {
     let user = tx.users().lock(project_id, user_id).await?;
     let version = tx.credentials().version(project_id, user_id).await?;
     // Deleted, or called something else, since the look-up.
-    let Some(user) = user.filter(|user| has_email(user, email.canonical())) else { return Ok(Err("unknown_user")) };
-    Ok(if user.is_active() { Ok(Recipient { user, version }) } else { Err("user_disabled") })
+    let Some(user) = user.filter(|user| has_email(user, email.canonical())) else { return Ok(Err(Cause::UnknownUser)) };
+    Ok(if user.is_active() { Ok(Recipient { user, version }) } else { Err(Cause::UserDisabled) })
 }
 
 /// True if that is the user's email address.

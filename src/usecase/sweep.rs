@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use super::{Error, Services};
+use super::{Error, Services, number_events::number_events};
 
 /// How long the row of a mail that was sent or given up is kept, to find out what became of it.
 pub const FINISHED_MAIL_KEPT: Duration = Duration::days(7);
@@ -12,7 +12,7 @@ pub const ENDED_SESSION_KEPT: Duration = Duration::days(30);
 /// Rows that are deleted in one unit of work, so that nobody waits long for the writer of SQLite or for locks.
 const BATCH: u64 = 500;
 
-/// Clears away expired challenges and answers, forgotten failures, finished mails and ended sessions; says how many rows.
+/// Clears away expired challenges and answers, forgotten failures, finished mails, ended sessions and old events; says how many rows.
 pub async fn sweep(services: &Services) -> Result<u64, Error> {
     let now = services.clock.now();
     let tx = services.store.begin().await?;
@@ -29,5 +29,23 @@ pub async fn sweep(services: &Services) -> Result<u64, Error> {
         rows += mails + throttles + sessions + answers;
         is_done = [mails, throttles, sessions, answers].into_iter().all(|deleted| deleted < BATCH);
     }
-    Ok(rows)
+    Ok(rows + sweep_events(services).await?)
+}
+
+/// Clears away events that are older than they are to be kept. Only what has its place in the stream, so that no reader passes one by
+/// unawares: events that nobody has read yet get theirs here.
+async fn sweep_events(services: &Services) -> Result<u64, Error> {
+    number_events(services, usize::MAX).await?;
+    let Some(retention) = services.limits.event_retention else { return Ok(0) };
+    let before = services.clock.now() - retention;
+    let mut rows = 0;
+    loop {
+        let tx = services.store.begin().await?;
+        let events = tx.event_stream().delete_oldest(before, BATCH).await?;
+        tx.commit().await?;
+        rows += events;
+        if events < BATCH {
+            return Ok(rows);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Call, Error, Services, end_sessions::end_sessions_of};
 use crate::{
     domain::{
-        event::{Event, EventKind},
+        event::{Cause, Event, EventKind},
         id::{ProjectId, UserId},
         identifier::Identifier,
         page::{Listed, OrderedPage},
@@ -122,7 +122,7 @@ pub async fn delete_user(services: &Services, call: &Call, id: UserId) -> Result
     let (project_id, now) = (call.project()?.id, services.clock.now());
     let tx = services.store.begin().await?;
     let user = tx.users().lock(project_id, id).await?.ok_or(Error::UserNotFound)?;
-    end_sessions_of(services, call, &tx, &user, None, "user_deleted", now).await?;
+    end_sessions_of(services, call, &tx, &user, None, Cause::UserDeleted, now).await?;
     tx.users().delete(project_id, id).await?;
     services.record(&tx, call, now, [Event::new(EventKind::UserDeleted, project_id).user(id)]).await?;
     Ok(tx.commit().await?)

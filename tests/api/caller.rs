@@ -148,6 +148,7 @@ async fn each_rpc_takes_the_callers_it_declares_and_no_others(
             CallerKind::ConfidentialClient => {
                 ["CALLER_UNAUTHENTICATED", "CALLER_NOT_PERMITTED", "", "CALLER_NOT_PERMITTED"]
             }
+            CallerKind::ConfidentialClientOrOperator => ["CALLER_UNAUTHENTICATED", "CALLER_NOT_PERMITTED", "", ""],
             CallerKind::Operator => ["CALLER_UNAUTHENTICATED", "CALLER_NOT_PERMITTED", "CALLER_NOT_PERMITTED", ""],
         };
         let fixture = &app.fixture;

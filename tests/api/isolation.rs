@@ -13,8 +13,9 @@ use signet::{
     proto::{
         AuthenticateSessionRequest, CallerKind, ClientType, CreateClientRequest, CreatePasswordResetRequest,
         CreateProjectRequest, CreateUserRequest, DeleteUserRequest, GetJsonWebKeySetRequest, GetUserRequest,
-        ListClientsRequest, ListUsersRequest, ProjectSettings, RPCS, SignInRequest, SignOutRequest, SigningAlgorithm,
-        UpdateUserRequest, User, UserUpdate, authenticate_session_request::Credential, sign_out_request,
+        ListClientsRequest, ListEventsRequest, ListUsersRequest, ProjectSettings, RPCS, SignInRequest, SignOutRequest,
+        SigningAlgorithm, UpdateUserRequest, User, UserUpdate, authenticate_session_request::Credential,
+        sign_out_request,
     },
     usecase::signing_keys::{Activation, rotate_signing_key},
 };
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// RPCs that a stranger may well call with these requests: they answer with nothing of the victim's.
-const MAY_SUCCEED: [&str; 11] = [
+const MAY_SUCCEED: [&str; 13] = [
     "CheckNewPassword",
     "CreateUser",
     "GetJsonWebKeySet",
@@ -36,10 +37,12 @@ const MAY_SUCCEED: [&str; 11] = [
     "GetSignInSettings",
     "GetUserInfo",
     "IssueClientToken",
+    "ListEvents",
     "ListUsers",
     "SignOut",
     "SignUp",
     "StartPasswordReset",
+    "WatchEvents",
 ];
 
 /// Everything a stranger could have got hold of.
@@ -61,6 +64,7 @@ struct Victim {
     email_verification_id: String,
     password_reset_id: String,
     device_token: String,
+    event_cursor: String,
 }
 
 impl Victim {
@@ -91,7 +95,10 @@ impl Victim {
         let clients = app.operator().projects.list_clients(request).await.unwrap().into_inner().clients;
         let page = ListUsersRequest { page_size: 1, ..Default::default() };
         let page = app.back_end().users.list_users(page).await.unwrap().into_inner();
+        let events = ListEventsRequest { page_size: 1, ..Default::default() };
+        let events = app.back_end().events.list_events(events).await.unwrap().into_inner();
         Self {
+            event_cursor: events.cursor,
             user_ids: vec![fixture.ada.to_string(), fixture.grace.to_string()],
             session_ids: vec![by_back_end.session.unwrap().session_id, by_app.session.unwrap().session_id],
             access_tokens: vec![first.access_token, second.access_token],
@@ -147,6 +154,7 @@ impl Victim {
             "code" => self.code.clone(),
             "email_verification_id" => self.email_verification_id.clone(),
             "password_reset_id" => self.password_reset_id.clone(),
+            "cursor" => of(&[self.event_cursor.clone(), String::new()]),
             "default_audience" | "issuer" | "resource" => one("https://api.example/"),
             "device_token" => self.device_token.clone(),
             "email" => of(&[one("ada@example.com"), one("grace@example.com")]),
@@ -188,6 +196,7 @@ impl Victim {
             | "without_session" => Value::Bool(false),
             "email_verified"
             | "has_password"
+            | "only_new"
             | "include_id_token"
             | "include_session_token"
             | "include_total"
@@ -295,9 +304,13 @@ impl Victim {
 fn goes_with_the_rest(field: &FieldDescriptor, variant: usize) -> bool {
     let request = field.parent_message().name().to_owned();
     match (request.as_str(), field.name()) {
-        ("GetJsonWebKeySetRequest", "project_id") | ("ListUsersRequest", "filter") => variant.is_multiple_of(2),
+        ("GetJsonWebKeySetRequest", "project_id")
+        | ("ListUsersRequest", "filter")
+        | ("WatchEventsRequest", "cursor") => variant.is_multiple_of(2),
         ("GetJsonWebKeySetRequest", "client_id")
+        | ("WatchEventsRequest", "only_new")
         | ("ListUsersRequest", "email" | "username" | "phone_number" | "external_id") => !variant.is_multiple_of(2),
+        ("ListEventsRequest" | "WatchEventsRequest", "project_id") => !variant.is_multiple_of(3),
         (_, "page_token") if request != "ListClientsRequest" && request != "ListProjectsRequest" => {
             variant.is_multiple_of(3)
         }

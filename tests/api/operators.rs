@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use crate::support::{Engine, TestApp, operator_call};
 
-/// The clients that the audit trail of all projects names for a kind of event, oldest first.
-async fn clients_of(app: &TestApp, kind: &str) -> Vec<Option<Uuid>> {
+/// Whom the audit trail of all projects names in a column for a kind of event, oldest first.
+async fn named(app: &TestApp, column: &str, kind: &str) -> Vec<Option<Uuid>> {
     let database = app.database().await;
-    let select = format!("SELECT client_id FROM events WHERE kind = '{kind}' ORDER BY id");
+    let select = format!("SELECT {column} FROM events WHERE kind = '{kind}' ORDER BY id");
     let select = Statement::from_string(database.get_database_backend(), select);
     let rows = database.query_all_raw(select).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
@@ -38,23 +38,27 @@ fn id_in(authorization: &str) -> Uuid {
 #[tokio::test]
 async fn the_audit_trail_names_the_operator(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(app) = TestApp::start(engine).await else { return };
-    assert!(clients_of(&app, "project.created").await.iter().all(Option::is_none), "made on the command line");
+    assert!(
+        named(&app, "operator_id", "project.created").await.iter().all(Option::is_none),
+        "made on the command line"
+    );
     // Ids are in the order of time, and time stands still.
     app.clock.advance(chrono::Duration::seconds(1));
     let request = CreateProjectRequest { name: "By an operator".into(), settings: None };
     app.operator().projects.create_project(request).await.unwrap();
     let operator = id_in(&app.fixture.operator);
-    assert_eq!(clients_of(&app, "project.created").await.last(), Some(&Some(operator)));
-    assert_eq!(clients_of(&app, "signing_key.created").await.last(), Some(&Some(operator)));
+    assert_eq!(named(&app, "operator_id", "project.created").await.last(), Some(&Some(operator)));
+    assert_eq!(named(&app, "operator_id", "signing_key.created").await.last(), Some(&Some(operator)));
 
-    // What is about a client names that client.
+    // What is about a client names that client, too.
     let project_id = app.fixture.project_id.to_string();
     let request = ListClientsRequest { project_id: project_id.clone(), ..Default::default() };
     let client_id =
         app.operator().projects.list_clients(request).await.unwrap().into_inner().clients[0].client_id.clone();
     let deleted = ClientId::parse(&client_id).unwrap().into();
     app.operator().projects.delete_client(DeleteClientRequest { project_id, client_id }).await.unwrap();
-    assert_eq!(clients_of(&app, "client.deleted").await, [Some(deleted)]);
+    assert_eq!(named(&app, "client_id", "client.deleted").await, [Some(deleted)]);
+    assert_eq!(named(&app, "operator_id", "client.deleted").await, [Some(operator)]);
 }
 
 #[tokio::test]

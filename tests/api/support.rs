@@ -27,7 +27,12 @@ use signet::{
     metrics::Metrics,
     random::Random,
     store::{DatabaseSettings, Store},
-    usecase::{Call, Services, gates::Gates, key_ring::KeyRing},
+    usecase::{
+        Call, Services,
+        gates::Gates,
+        key_ring::KeyRing,
+        watch_events::{Pace, Watches},
+    },
 };
 use signet_test_support::TestDatabase;
 use tonic::service::Routes;
@@ -51,6 +56,13 @@ pub(crate) const CONNECTIONS: u32 = 4;
 
 const SETTINGS: ApiSettings =
     ApiSettings { deadline_max: Duration::from_secs(30), message_bytes_max: 65536, reflection: true };
+
+/// Watchers wait as little as possible.
+const PACE: Pace = Pace {
+    poll: Duration::from_millis(20),
+    heartbeat: Duration::from_millis(200),
+    recheck: Duration::from_millis(100),
+};
 
 /// The service with everything around it but sockets.
 pub(crate) struct TestApp {
@@ -251,6 +263,7 @@ async fn services_of(
         mail_waits: Arc::default(),
         limits: Limits::default(),
         gates: Gates::default(),
+        watches: Arc::new(Watches::at(PACE)),
         public_url: "https://auth.example".into(),
     };
     Arc::new(services)

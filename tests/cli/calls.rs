@@ -13,11 +13,12 @@ use signet::proto::{
     AuthenticateEmailVerificationRequest, AuthenticateEmailVerificationResponse, AuthenticatePasswordRequest,
     AuthenticatePasswordResponse, AuthenticateSessionRequest, CreateUserRequest, GetEmailVerificationRequest,
     GetProviderMetadataRequest, GetProviderMetadataResponse, ListProjectsRequest, PendingAuthentication,
-    RefreshTokensRequest, auth_service_client::AuthServiceClient, authenticate_password_request::Identifier,
-    authenticate_session_request::Credential, project_service_client::ProjectServiceClient,
+    RefreshTokensRequest, WatchEventsRequest, WatchEventsResponse, auth_service_client::AuthServiceClient,
+    authenticate_password_request::Identifier, authenticate_session_request::Credential,
+    event_service_client::EventServiceClient, project_service_client::ProjectServiceClient,
     user_service_client::UserServiceClient,
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status, Streaming, transport::Channel};
 
 use crate::process::PATIENCE;
 
@@ -26,6 +27,7 @@ pub(crate) struct BackEnd {
     client: AuthServiceClient<Channel>,
     users: UserServiceClient<Channel>,
     projects: ProjectServiceClient<Channel>,
+    events: EventServiceClient<Channel>,
     authorization: String,
 }
 
@@ -39,8 +41,8 @@ impl BackEnd {
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().timeout(PATIENCE);
         let channel = channel.connect().await.unwrap();
         let (client, users) = (AuthServiceClient::new(channel.clone()), UserServiceClient::new(channel.clone()));
-        let projects = ProjectServiceClient::new(channel);
-        Self { client, users, projects, authorization }
+        let (projects, events) = (ProjectServiceClient::new(channel.clone()), EventServiceClient::new(channel));
+        Self { client, users, projects, events, authorization }
     }
 
     /// Where the tokens of the only project come from.
@@ -72,6 +74,28 @@ impl BackEnd {
             ..AuthenticatePasswordRequest::default()
         });
         self.client.authenticate_password(request).await.map(tonic::Response::into_inner).map_err(Box::new)
+    }
+
+    /// Signs in under that request id.
+    pub(crate) async fn authenticate_as(
+        &mut self,
+        request_id: &str,
+        email: &str,
+        password: &str,
+    ) -> Result<(), Box<Status>> {
+        let mut request = self.request(AuthenticatePasswordRequest {
+            identifier: Some(Identifier::Email(email.to_owned())),
+            password: password.to_owned(),
+            ..AuthenticatePasswordRequest::default()
+        });
+        request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());
+        self.client.authenticate_password(request).await.map(drop).map_err(Box::new)
+    }
+
+    /// Follows the audit trail from a cursor on.
+    pub(crate) async fn watch_events(&mut self, cursor: &str) -> Streaming<WatchEventsResponse> {
+        let request = WatchEventsRequest { cursor: cursor.to_owned(), ..WatchEventsRequest::default() };
+        self.events.watch_events(self.request(request)).await.unwrap().into_inner()
     }
 
     /// The refresh token that follows.

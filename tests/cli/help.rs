@@ -56,6 +56,7 @@ fn every_command_has_help_with_examples() {
         "key list",
         "master-key reseal",
         "master-key status",
+        "explain",
         "healthcheck",
     ];
     assert_eq!(names, expected);

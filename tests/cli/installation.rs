@@ -113,6 +113,11 @@ impl Installation {
         Replica { running, address: ready["grpc"].as_str().unwrap().to_owned() }
     }
 
+    /// Runs a command on its database.
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        run(command(self.directory.path(), self.database.url(), args))
+    }
+
     /// Its client, connected to that address.
     pub(crate) async fn connect(&self, address: &str) -> BackEnd {
         BackEnd::connect(address, &self.client_id, &self.client_secret).await

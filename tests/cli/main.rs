@@ -6,6 +6,7 @@ mod calls;
 mod commands;
 mod dev;
 mod engines;
+mod explain;
 mod gateway;
 mod help;
 mod image;

@@ -4,6 +4,7 @@
 mod arrows;
 mod compatibility;
 mod errors;
+mod events;
 mod limits;
 mod proto;
 mod references;

@@ -147,6 +147,11 @@ fn every_rpc_has_an_http_rule_of_whole_segments_that_no_other_has() {
     let mut seen = BTreeMap::new();
     for method in methods() {
         let rpc = path_of(&method);
+        // A stream is for gRPC alone.
+        if method.is_server_streaming() {
+            assert!(http_rule(&method).is_none(), "{rpc} streams and has a google.api.http");
+            continue;
+        }
         let rule = http_rule(&method).unwrap_or_else(|| panic!("{rpc} has no google.api.http"));
         let faults = rule.faults(&method.input());
         assert!(faults.is_empty(), "{rpc} is at {}: {}", rule.path, faults.join("; "));
@@ -243,6 +248,8 @@ fn the_table_of_rpcs_is_the_proto() {
     for method in methods() {
         let rpc = Rpc::by_path(&path_of(&method)).unwrap();
         assert_ne!(rpc.caller, CallerKind::Unspecified, "{}", rpc.path);
+        assert_eq!(rpc.is_stream, method.is_server_streaming(), "{}", rpc.path);
+        assert!(!method.is_client_streaming(), "{}: the layers know no such stream", rpc.path);
         assert_eq!(
             method.options().get_extension(&option).as_ref(),
             &Value::EnumNumber(rpc.caller.into()),

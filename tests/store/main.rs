@@ -6,6 +6,7 @@ mod cancellation;
 mod challenges;
 mod corruption;
 mod credentials;
+mod events;
 mod idempotent_calls;
 mod isolation;
 mod migrations;

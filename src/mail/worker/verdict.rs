@@ -5,7 +5,11 @@ use std::fmt::Display;
 use chrono::Duration;
 
 use super::Outcome;
-use crate::{clock::Timestamp, domain::message::DueMail, random::Random};
+use crate::{
+    clock::Timestamp,
+    domain::{event::Cause, message::DueMail},
+    random::Random,
+};
 
 /// How often a mail is tried: more often than fits into the longest life of a mail, a day, so that a mail server may be away for as
 /// long as the mail is good. What it ends are mails over which the process dies.
@@ -14,30 +18,6 @@ pub(super) const ATTEMPTS_MAX: i32 = 600;
 const PAUSE_MIN: Duration = Duration::seconds(5);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::minutes(5);
-
-/// Why a mail is given up, in a word, for the audit log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cause {
-    /// Its time is over, or will be before it can be tried again.
-    Expired,
-    /// The mail server, or the form of the address, rules it out.
-    Refused,
-    /// It was tried too often.
-    TooManyAttempts,
-    /// It cannot be decrypted or understood.
-    Unreadable,
-}
-
-impl Cause {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Refused => "refused",
-            Self::TooManyAttempts => "too_many_attempts",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
 
 /// A try that failed. The texts are stored and logged; they hold nothing of the mail.
 #[derive(Debug, Eq, PartialEq)]

@@ -102,6 +102,9 @@ fn operation(rpc: &Binding, schemas: &mut Schemas) -> Value {
         CallerKind::Anyone => ("Open to everybody.", json!([])),
         CallerKind::PublicClient => ("For any client of a project.", credentials()),
         CallerKind::ConfidentialClient => ("For confidential clients of a project.", credentials()),
+        CallerKind::ConfidentialClientOrOperator => {
+            ("For confidential clients of a project, and for operators.", credentials())
+        }
         CallerKind::Operator | CallerKind::Unspecified => ("For operators.", credentials()),
     };
     let mut operation = json!({

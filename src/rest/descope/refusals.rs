@@ -102,6 +102,7 @@ fn status_and_code(path: &str, reason: ErrorReason) -> (u16, &'static str) {
         | R::ResourceNotAllowed
         | R::PasswordResetUrlNotAllowed
         | R::SignOutUrlNotAllowed
+        | R::EventCursorExpired
         | R::IdempotencyKeyReused
         | R::InvitationInvalid
         | R::EmailMissing

@@ -125,6 +125,7 @@ fn words(head: &Head, failure: &Failure) -> (u16, &'static str) {
         | ErrorReason::ResourceNotAllowed
         | ErrorReason::EmailVerificationNotFound
         | ErrorReason::PasswordResetNotFound
+        | ErrorReason::EventCursorExpired
         | ErrorReason::SignOutUrlNotAllowed => (400, "bad_request"),
     }
 }

@@ -111,7 +111,7 @@ fn anywhere(reason: ErrorReason) -> Words {
         R::CallerUnauthenticated => bare(S::UNAUTHORIZED, "Unauthorized"),
         R::CallerNotPermitted => plain(S::FORBIDDEN, "forbidden", "This API key may not do that."),
         R::OriginNotAllowed => plain(S::FORBIDDEN, "origin_not_allowed", "The origin of the web page is not allowed."),
-        R::InvalidField | R::NotSupported | R::SignOutUrlNotAllowed | R::ResourceNotAllowed => {
+        R::InvalidField | R::NotSupported | R::SignOutUrlNotAllowed | R::ResourceNotAllowed | R::EventCursorExpired => {
             plain(S::UNPROCESSABLE_ENTITY, "invalid_request_parameters", "Validation failed")
         }
         R::IdempotencyKeyReused => plain(

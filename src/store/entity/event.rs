@@ -16,6 +16,9 @@ pub struct Model {
     pub cause: Option<String>,
     pub ip_address: Option<String>,
     pub created_at: DateTimeUtc,
+    pub operator_id: Option<Uuid>,
+    /// Where it stands in the stream; none until it is numbered.
+    pub position: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

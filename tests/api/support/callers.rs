@@ -1,8 +1,9 @@
 //! Generated clients with credentials, straight over the routes: no socket, no sleep.
 
 use signet::proto::{
-    auth_service_client::AuthServiceClient, project_service_client::ProjectServiceClient,
-    session_service_client::SessionServiceClient, user_service_client::UserServiceClient,
+    auth_service_client::AuthServiceClient, event_service_client::EventServiceClient,
+    project_service_client::ProjectServiceClient, session_service_client::SessionServiceClient,
+    user_service_client::UserServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -32,6 +33,7 @@ pub(crate) struct Caller {
     pub(crate) users: UserServiceClient<Authenticated>,
     pub(crate) sessions: SessionServiceClient<Authenticated>,
     pub(crate) projects: ProjectServiceClient<Authenticated>,
+    pub(crate) events: EventServiceClient<Authenticated>,
 }
 
 impl Caller {
@@ -41,6 +43,7 @@ impl Caller {
             auth: AuthServiceClient::with_interceptor(routes.clone(), credentials.clone()),
             sessions: SessionServiceClient::with_interceptor(routes.clone(), credentials.clone()),
             users: UserServiceClient::with_interceptor(routes.clone(), credentials.clone()),
+            events: EventServiceClient::with_interceptor(routes.clone(), credentials.clone()),
             projects: ProjectServiceClient::with_interceptor(routes, credentials),
         }
     }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
-use signet::proto::DESCRIPTORS;
+use signet::proto::{DESCRIPTORS, Rpc};
 use tonic::{Code, Status, codegen::Bytes, service::Routes};
 use tower::ServiceExt as _;
 
@@ -74,14 +74,18 @@ impl<'a> RawCall<'a> {
         self.header("authorization", value.as_bytes())
     }
 
-    /// Makes the call.
+    /// Makes the call. Of a stream, which has no end, the first message is the answer.
     pub(crate) async fn send(self, routes: &Routes) -> Answer {
         let uri = format!("http://signet.test{}", self.path);
         let body = tonic::body::Body::new(Full::new(Bytes::from(self.body)));
         let mut request = Request::post(uri).body(body).unwrap();
         *request.headers_mut() = self.headers;
         let Ok(response) = routes.clone().oneshot(request).await;
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
+        if Rpc::by_path(self.path).is_some_and(|rpc| rpc.is_stream) && !head.headers.contains_key("grpc-status") {
+            let first = body.frame().await.expect("the first message comes at once").unwrap().into_data().unwrap();
+            return Answer { headers: head.headers, status: Status::ok(""), message: first[5..].to_vec() };
+        }
         let body = body.collect().await.unwrap();
         let trailers = body.trailers().cloned().unwrap_or_default();
         let body = body.to_bytes();
