@@ -166,12 +166,15 @@ impl App {
             let store = store.clone();
             async move { store.ping().await }
         });
+        let shown = readiness.clone().show_in(self.metrics.clone(), shutdown.last_token());
+        shutdown.spawn_last("what shows readiness", endless(shown));
+        let settings = gateway::rest_settings(&self.rest, self.metrics.clone());
         let router = ops::router(self.metrics, readiness, self.dev_routes);
         shutdown.spawn_last("the operations listener", ops::serve(operations, router, shutdown.last_token()));
 
         let random = self.services.random.clone();
         let upstream = rest::upstream::in_process(self.api.routes.clone());
-        let router = rest::router(upstream, random, gateway::rest_settings(&self.rest));
+        let router = rest::router(upstream, random, settings);
         shutdown.spawn(
             "the REST listener",
             rest::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone()),
@@ -225,7 +228,7 @@ struct Parts {
 impl Parts {
     async fn connect(&self, database: &DatabaseConfig, keys: &KeyConfig) -> Result<Base, BuildError> {
         let (settings, key) = (database_settings(database)?, keys.bytes()?);
-        let store = Store::connect(&settings).await.map_err(BuildError::Connect)?;
+        let store = Store::connect(&settings).await.map_err(BuildError::Connect)?.counting_into(&self.metrics);
         let pending = store.pending_migrations().await.map_err(BuildError::Connect)?;
         if !pending.is_empty() {
             return Err(BuildError::NotMigrated { pending });

@@ -11,6 +11,7 @@ pub use sea_orm_migration::{MigratorTrait, sea_orm};
 mod m20261121_000001_create_schema;
 mod m20261121_000002_add_refresh_and_reservations;
 mod m20261122_000001_add_profiles_and_idempotency;
+mod m20261122_000003_add_mail_traces;
 
 /// Applies the migrations.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_create_schema::Migration),
             Box::new(m20261121_000002_add_refresh_and_reservations::Migration),
             Box::new(m20261122_000001_add_profiles_and_idempotency::Migration),
+            Box::new(m20261122_000003_add_mail_traces::Migration),
         ]
     }
 }

@@ -49,9 +49,13 @@ impl Gateway {
         let stop = shutdown.token();
         let upstream = self.upstream.clone();
         let readiness = Readiness::needing("upstream", stop.clone(), move || is_serving(upstream.clone()));
-        let router = ops::router(Metrics::new(), readiness, Router::new());
+        let metrics = Metrics::new();
+        let shown = readiness.clone().show_in(metrics.clone(), shutdown.last_token());
+        shutdown.spawn_last("what shows readiness", super::endless(shown));
+        let router = ops::router(metrics.clone(), readiness, Router::new());
         shutdown.spawn_last("the operations listener", ops::serve(self.ops, router, shutdown.last_token()));
-        let router = rest::router(rest::upstream::remote(self.upstream), Random::System, rest_settings(&self.config));
+        let settings = rest_settings(&self.config, metrics);
+        let router = rest::router(rest::upstream::remote(self.upstream), Random::System, settings);
         shutdown.spawn("the REST listener", rest::serve(self.rest, router, listener_settings(&self.config), stop));
         shutdown.finish(self.drain_timeout).await
     }
@@ -91,11 +95,12 @@ fn endpoint(target: &Target) -> Result<Endpoint, ConfigError> {
 }
 
 /// How the REST API takes its settings.
-pub(super) fn rest_settings(config: &RestConfig) -> RestSettings {
+pub(super) fn rest_settings(config: &RestConfig, metrics: Metrics) -> RestSettings {
     RestSettings {
         body_bytes_max: usize::try_from(config.body_bytes).unwrap_or(usize::MAX),
         deadline: config.deadline,
         default_project: config.default_project.clone().unwrap_or_default(),
+        metrics,
     }
 }
 
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn the_defaults_of_the_settings_are_those_of_the_listener() {
         let config = config::defaults::<RestConfig>();
-        assert_eq!(format!("{:?}", rest_settings(&config)), format!("{:?}", RestSettings::default()));
+        assert_eq!(format!("{:?}", rest_settings(&config, Metrics::new())), format!("{:?}", RestSettings::default()));
         assert_eq!(format!("{:?}", listener_settings(&config)), format!("{:?}", ListenerSettings::default()));
     }
 }
