@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::TraceContextExt as _,
+    trace::{SpanRef, TraceContextExt as _},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -44,6 +44,14 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
         // A list that came with another parent must not be added to this one's.
         headers.remove("tracestate");
         TraceContextPropagator::new().inject_context(&context, &mut HeadersMut(headers));
+    }
+}
+
+/// Tells the trace alone something of `span`: in the log it would stand in every line. Nothing is done where no traces are collected.
+pub fn in_trace(span: &Span, tell: impl FnOnce(&SpanRef<'_>)) {
+    let context = span.context();
+    if context.span().span_context().is_valid() {
+        tell(&context.span());
     }
 }
 

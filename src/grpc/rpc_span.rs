@@ -1,14 +1,15 @@
 //! The span of a call: in each of its lines in the log, and in the trace of the caller.
 
-use opentelemetry::{
-    KeyValue,
-    trace::{SpanRef, Status as SpanStatus, TraceContextExt as _},
-};
+use opentelemetry::{KeyValue, trace::Status as SpanStatus};
 use tonic::Code;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::{error, proto::Rpc, trace_context};
+use crate::{
+    error,
+    proto::Rpc,
+    trace_context::{self, in_trace},
+};
 
 /// Begins the span of a call. Health checks, reflection and what is not there make no traces: they would be most of all.
 pub(super) fn begin(path: &str, request_id: &str, headers: &http::HeaderMap) -> Span {
@@ -44,14 +45,6 @@ pub(super) fn end(span: &Span, headers: &http::HeaderMap, outcome: &'static str)
             traced.set_status(SpanStatus::error(outcome));
         }
     });
-}
-
-/// What only traces are told is told behind the back of the log, whose lines would all repeat it.
-fn in_trace(span: &Span, tell: impl FnOnce(&SpanRef<'_>)) {
-    let context = span.context();
-    if context.span().span_context().is_valid() {
-        tell(&context.span());
-    }
 }
 
 /// True for what counts as an error of the server (OpenTelemetry, conventions for gRPC). That a password is wrong is none.

@@ -1,10 +1,7 @@
 //! The span of a request, in the trace of the caller. It is made for a collector alone; the log of a request is that of its call.
 
 use http::{Method, StatusCode};
-use tracing::{
-    Span,
-    field::{Empty, display},
-};
+use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::incoming::Head;
@@ -37,7 +34,10 @@ pub(super) fn found(head: &Head) {
     let span = Span::current();
     if !span.is_disabled() {
         span.record("http.route", head.route);
-        span.record("otel.name", display(format_args!("{} {}", method_name(&head.method), head.route)));
+        // A span that has begun takes no other name by its fields.
+        trace_context::in_trace(&span, |traced| {
+            traced.update_name(format!("{} {}", method_name(&head.method), head.route));
+        });
     }
 }
 

@@ -25,6 +25,7 @@ mod environment;
 pub mod mail_peer;
 pub mod node;
 mod postgres;
+pub mod programs;
 pub mod python;
 pub mod rust;
 mod sqlite;
