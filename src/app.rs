@@ -1,5 +1,6 @@
 //! Builds the parts of the service from its settings, and runs them until told to stop.
 
+mod certificate;
 mod cgroup;
 mod clock_check;
 mod error;
@@ -110,6 +111,10 @@ impl App {
             reflection: config.grpc.reflection,
         };
         let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await?;
+        let chain = config.grpc.tls()?.map(|pem| pem.cert);
+        if let Some(expiry) = chain.and_then(|pem| certificate::expiry(&pem)) {
+            metrics.certificate_expiry(expiry);
+        }
         let observer = metrics.clone();
         let worker = OutboxWorker {
             store: services.store.clone(),

@@ -24,8 +24,7 @@ use prometheus_client::{
 pub use self::exposition::Form;
 use self::{
     labels::{
-        Cause, Dependency, Dialect, DialectStatus, Event, Listener, Operation, Outcome, RpcLabel, RpcOutcome, Scheme,
-        State,
+        Cause, Dependency, Dialect, DialectStatus, Event, Operation, Outcome, RpcLabel, RpcOutcome, Scheme, State,
     },
     late::Late,
 };
@@ -41,9 +40,8 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     refreshes: Mutex<Vec<Refresh>>,
-    certificate_expiry: Late<f64>,
+    certificate_expiry: Late<i64>,
     clock_offset: Late<f64>,
-    connections: Family<Listener, Gauge>,
     database_connections: Family<State, Gauge>,
     database_connections_max: Late<i64>,
     database_duration: Timed<Operation>,
@@ -110,7 +108,6 @@ impl Metrics {
             refreshes: Mutex::default(),
             certificate_expiry: Late::default(),
             clock_offset: Late::default(),
-            connections: Family::default(),
             database_connections: Family::default(),
             database_connections_max: Late::default(),
             database_duration: Family::new_with_constructor(durations),
@@ -160,11 +157,6 @@ impl Metrics {
         };
         self.0.rest_requests.get_or_create(&DialectStatus { dialect, status }).inc();
         self.0.rest_duration.get_or_create(&Dialect { dialect }).observe(seconds);
-    }
-
-    /// A listener (`grpc` or `rest`) has so many more connections, or fewer when negative.
-    pub fn connections_add(&self, listener: &'static str, delta: i64) {
-        self.0.connections.get_or_create(&Listener { listener }).inc_by(delta);
     }
 
     /// Whether requests should be sent here, and whether what the service cannot do without answered.
@@ -275,7 +267,7 @@ impl Metrics {
     }
 
     /// The certificate of the gRPC listener ends then, in seconds since the Unix epoch.
-    pub fn certificate_expiry(&self, unix_seconds: f64) {
+    pub fn certificate_expiry(&self, unix_seconds: i64) {
         self.0.certificate_expiry.set(unix_seconds);
     }
 

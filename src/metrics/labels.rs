@@ -22,7 +22,6 @@ label_sets! {
     Dialect { dialect }
     DialectStatus { dialect, status }
     Event { kind, cause }
-    Listener { listener }
     Operation { operation }
     Outcome { outcome }
     RpcLabel { rpc }

@@ -11,8 +11,6 @@ impl Inner {
     pub(super) fn register(&mut self) {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec());
         self.registry.register("build", "The running program", build);
-        let connections = self.connections.clone();
-        self.registry.register("connections", "Open connections, by listener", connections);
         let up = self.dependency_up.clone();
         self.registry.register("dependency_up", "1 if what the process cannot do without answered last time", up);
         let events = self.events.clone();
