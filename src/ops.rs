@@ -240,7 +240,7 @@ mod tests {
         let is_shown = || metrics.encode().contains("signet_dependency_up{dependency=\"database\"} 0");
         time::timeout(Duration::from_secs(5), async {
             while !is_shown() {
-                time::sleep(Duration::from_millis(5)).await
+                time::sleep(Duration::from_millis(5)).await;
             }
         })
         .await

@@ -61,7 +61,9 @@ impl<C: ConnectionTrait> Events<'_, C> {
         for events in events.chunks(ROWS_A_STATEMENT) {
             let rows = events.iter().map(|(event, by)| row(event, *by));
             event::Entity::insert_many(rows).exec_without_returning(self.0).await?;
-            events.iter().for_each(|(event, _)| self.1.note(event));
+            for (event, _) in events {
+                self.1.note(event);
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The dashboard: whole, and of numbers that exist. Grafana itself is not at hand; its queries are run by `prometheus.rs`.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fmt::Write as _, fs, process::Command};
 
 use serde_json::Value;
 use signet::metrics::Form;
@@ -55,7 +55,7 @@ fn promtool_reads_every_query() {
     let Some(promtool) = programs::program("promtool") else { return };
     let mut rules = "groups:\n  - name: queries\n    rules:\n".to_owned();
     for (number, (_, query)) in queries().iter().enumerate() {
-        rules += &format!("      - record: panel_{number}\n        expr: '{query}'\n");
+        writeln!(rules, "      - record: panel_{number}\n        expr: '{query}'").unwrap();
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("rules.yaml");
