@@ -7,7 +7,7 @@ use opentelemetry::{
     trace::{SpanRef, TraceContextExt as _},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::Span;
+use tracing::{Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Target of spans that belong into the log, but into no trace.
@@ -45,6 +45,12 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
         headers.remove("tracestate");
         TraceContextPropagator::new().inject_context(&context, &mut HeadersMut(headers));
     }
+}
+
+/// False if nobody wants spans of level `debug`, the details of a request. One look at a number: who asks it first spends nothing without
+/// a collector.
+pub fn wants_details() -> bool {
+    LevelFilter::current() >= LevelFilter::DEBUG
 }
 
 /// Tells the trace alone something of `span`: in the log it would stand in every line. Nothing is done where no traces are collected.

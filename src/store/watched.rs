@@ -9,7 +9,10 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statem
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{error::failure_of, events::Recorded};
-use crate::metrics::{DatabaseOperation, Metrics};
+use crate::{
+    metrics::{DatabaseOperation, Metrics},
+    trace_context::wants_details,
+};
 
 /// What watches: clones count into the same numbers.
 #[derive(Clone)]
@@ -58,7 +61,7 @@ impl Watch {
     }
 
     fn statement_span(&self, sql: &str) -> Span {
-        if Span::current().is_none() { Span::none() } else { self.span(verb(sql), table(sql)) }
+        if wants_details() { self.span(verb(sql), table(sql)) } else { Span::none() }
     }
 
     async fn statement<T>(&self, span: Span, running: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
@@ -80,7 +83,7 @@ impl Watch {
 
     /// The span of an operation, named after <https://opentelemetry.io/docs/specs/semconv/database/database-spans/>.
     fn span(&self, operation: &str, table: &str) -> Span {
-        if Span::current().is_none() {
+        if !wants_details() || Span::current().is_none() {
             return Span::none();
         }
         tracing::debug_span!(

@@ -3,6 +3,8 @@
 
 use tracing::{Span, field::Empty, span::EnteredSpan};
 
+use crate::trace_context::wants_details;
+
 pub(super) struct LaneTrace {
     request: Span,
     /// Ends when it is dropped: also with the job of a caller who went away.
@@ -12,7 +14,7 @@ pub(super) struct LaneTrace {
 impl LaneTrace {
     /// The wait begins.
     pub(super) fn begin() -> Self {
-        let request = Span::current();
+        let request = if wants_details() { Span::current() } else { Span::none() };
         if request.is_none() {
             return Self { wait: Span::none(), request };
         }
