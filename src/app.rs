@@ -1,5 +1,6 @@
 //! Builds the parts of the service from its settings, and runs them until told to stop.
 
+mod certificate;
 mod cgroup;
 mod clock_check;
 mod error;
@@ -114,6 +115,10 @@ impl App {
             reflection: config.grpc.reflection,
         };
         let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await?;
+        let chain = config.grpc.tls()?.map(|pem| pem.cert);
+        if let Some(expiry) = chain.and_then(|pem| certificate::expiry(&pem)) {
+            metrics.certificate_expiry(expiry);
+        }
         let observer = metrics.clone();
         let worker = OutboxWorker {
             store: services.store.clone(),
@@ -170,12 +175,15 @@ impl App {
             let store = store.clone();
             async move { store.ping().await }
         });
+        let shown = readiness.clone().show_in(self.metrics.clone(), shutdown.last_token());
+        shutdown.spawn_last("what shows readiness", endless(shown));
+        let settings = gateway::rest_settings(&self.rest, self.metrics.clone());
         let router = ops::router(self.metrics, readiness, self.dev_routes);
         shutdown.spawn_last("the operations listener", endless(ops::serve(operations, router, shutdown.last_token())));
 
         let random = self.services.random.clone();
         let upstream = rest::upstream::in_process(self.api.routes.clone());
-        let router = rest::router(upstream, random, gateway::rest_settings(&self.rest));
+        let router = rest::router(upstream, random, settings);
         shutdown.spawn(
             "the REST listener",
             endless(listener::serve(rest, router, gateway::listener_settings(&self.rest), stop.clone())),
@@ -229,7 +237,7 @@ struct Parts {
 impl Parts {
     async fn connect(&self, database: &DatabaseConfig, keys: &KeyConfig) -> Result<Base, BuildError> {
         let (settings, master_key) = (database_settings(database)?, master_key::of(keys)?);
-        let store = Store::connect(&settings).await.map_err(BuildError::Connect)?;
+        let store = Store::connect(&settings).await.map_err(BuildError::Connect)?.counting_into(&self.metrics);
         let pending = store.pending_migrations().await.map_err(BuildError::Connect)?;
         if !pending.is_empty() {
             return Err(BuildError::NotMigrated { pending });

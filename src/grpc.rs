@@ -9,6 +9,7 @@ mod idempotency;
 pub mod layers;
 mod projects;
 mod respond;
+mod rpc_span;
 mod server;
 mod sessions;
 mod status;

@@ -1,25 +1,35 @@
-//! What the service counts, in the names of Prometheus: prefix `signet_`, base units.
+//! What the service counts, in the names of Prometheus: prefix `signet_`, base units. `docs/metrics.md` lists it all.
+
+mod exposition;
+mod labels;
+mod late;
+mod registration;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{
         counter::Counter,
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
-        info::Info,
     },
-    registry::{Registry, Unit},
+    registry::Registry,
 };
 
+pub use self::exposition::Form;
+use self::{
+    labels::{
+        Cause, Dependency, Dialect, DialectStatus, Event, Operation, Outcome, RpcLabel, RpcOutcome, Scheme, State,
+    },
+    late::Late,
+};
 use crate::proto::Rpc;
 
-type Seconds = Gauge<f64, AtomicU64>;
 type Timed<L> = Family<L, Histogram, fn() -> Histogram>;
 type Refresh = Arc<dyn Fn(&Metrics) + Send + Sync>;
 
@@ -30,70 +40,99 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     refreshes: Mutex<Vec<Refresh>>,
-    clock_offset: Seconds,
-    connections: Family<State, Gauge>,
-    event_watches: Gauge,
+    certificate_expiry: Late<i64>,
+    clock_offset: Late<f64>,
+    database_connections: Family<State, Gauge>,
+    database_connections_max: Late<i64>,
+    database_duration: Timed<Operation>,
+    database_failures: Family<Cause, Counter>,
+    database_wait: Histogram,
+    dependency_up: Family<Dependency, Gauge>,
+    event_watches: Late<i64>,
+    events: Family<Event, Counter>,
     hash_duration: Timed<Scheme>,
-    key_age: Seconds,
-    lane_queued: Gauge,
+    key_age: Late<f64>,
+    keys_overdue: Late<i64>,
+    lane_queue_max: Late<i64>,
+    lane_queued: Late<i64>,
     lane_refused: Family<Cause, Counter>,
-    lane_running: Gauge,
+    lane_running: Late<i64>,
     lane_wait: Histogram,
+    lane_workers: Late<i64>,
     mails: Family<Outcome, Counter>,
+    mails_oldest_age: Late<f64>,
+    mails_overdue: Late<f64>,
+    mails_waiting: Late<i64>,
+    ready: Late<i64>,
+    rest_duration: Timed<Dialect>,
+    rest_requests: Family<DialectStatus, Counter>,
     rpc_duration: Timed<RpcLabel>,
     rpcs: Family<RpcOutcome, Counter>,
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Cause {
-    cause: &'static str,
+/// What waits in the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OutboxState {
+    /// Mails that are neither sent nor given up.
+    pub waiting: i64,
+    /// How long ago the oldest of them was put there.
+    pub oldest_age_seconds: f64,
+    /// How long ago the one that is due the longest should have been tried; 0 if none is due.
+    pub overdue_seconds: f64,
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Outcome {
-    outcome: &'static str,
+/// What is done with the database, beside waiting for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DatabaseOperation {
+    /// The end of a unit of work.
+    Commit,
+    /// One statement. Outside of a unit of work it may wait for a connection first.
+    Statement,
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RpcLabel {
-    rpc: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RpcOutcome {
-    rpc: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Scheme {
-    scheme: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct State {
-    state: &'static str,
+/// Why the database did not do what it was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DatabaseFailure {
+    /// No connection was free in time.
+    NoConnection,
+    /// It refused the statement, or answered with what cannot be read.
+    Query,
+    /// It cannot be reached, or does not take the work now.
+    Unavailable,
 }
 
 impl Metrics {
-    /// The media type of [`Self::encode`].
-    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
     /// All metrics, at zero.
     pub fn new() -> Self {
         let mut inner = Inner {
             registry: Registry::with_prefix("signet"),
             refreshes: Mutex::default(),
-            clock_offset: Gauge::default(),
-            connections: Family::default(),
-            event_watches: Gauge::default(),
+            certificate_expiry: Late::default(),
+            clock_offset: Late::default(),
+            database_connections: Family::default(),
+            database_connections_max: Late::default(),
+            database_duration: Family::new_with_constructor(durations),
+            database_failures: Family::default(),
+            database_wait: durations(),
+            dependency_up: Family::default(),
+            event_watches: Late::default(),
+            events: Family::default(),
             hash_duration: Family::new_with_constructor(durations),
-            key_age: Gauge::default(),
-            lane_queued: Gauge::default(),
+            key_age: Late::default(),
+            keys_overdue: Late::default(),
+            lane_queue_max: Late::default(),
+            lane_queued: Late::default(),
             lane_refused: Family::default(),
-            lane_running: Gauge::default(),
+            lane_running: Late::default(),
             lane_wait: durations(),
+            lane_workers: Late::default(),
             mails: Family::default(),
+            mails_oldest_age: Late::default(),
+            mails_overdue: Late::default(),
+            mails_waiting: Late::default(),
+            ready: Late::default(),
+            rest_duration: Family::new_with_constructor(durations),
+            rest_requests: Family::default(),
             rpc_duration: Family::new_with_constructor(durations),
             rpcs: Family::default(),
         };
@@ -109,14 +148,44 @@ impl Metrics {
         self.0.rpc_duration.get_or_create(&RpcLabel { rpc }).observe(seconds);
     }
 
+    /// A REST request was answered, in the words of `dialect`, with an HTTP `status`.
+    pub fn rest_finished(&self, dialect: &'static str, status: u16, seconds: f64) {
+        let status = match status {
+            0..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            500.. => "5xx",
+        };
+        self.0.rest_requests.get_or_create(&DialectStatus { dialect, status }).inc();
+        self.0.rest_duration.get_or_create(&Dialect { dialect }).observe(seconds);
+    }
+
+    /// Whether requests should be sent here, and whether what the service cannot do without answered.
+    pub fn readiness(&self, ready: bool, dependency: &'static str, is_up: bool) {
+        self.0.ready.set(ready.into());
+        self.0.dependency_up.get_or_create(&Dependency { dependency }).set(is_up.into());
+    }
+
+    /// The hash lane has so many threads, and room for so many hashes that wait. Refusals are counted from zero from now on.
+    pub fn lane_started(&self, workers: usize, queue_length_max: usize) {
+        self.0.lane_workers.set(number(workers));
+        self.0.lane_queue_max.set(number(queue_length_max));
+        for cause in ["deadline", "queue_full"] {
+            drop(self.0.lane_refused.get_or_create(&Cause { cause }));
+        }
+        self.lane_queued(0);
+        self.lane_running_add(0);
+    }
+
     /// So many hashes wait for a worker now.
-    pub fn lane_queued(&self, hashes: i64) {
-        self.0.lane_queued.set(hashes);
+    pub fn lane_queued(&self, hashes: usize) {
+        self.0.lane_queued.set(number(hashes));
     }
 
     /// So many more (or fewer, when negative) hashes are being computed.
     pub fn lane_running_add(&self, delta: i64) {
-        self.0.lane_running.inc_by(delta);
+        self.0.lane_running.add(delta);
     }
 
     /// A hash was refused: the lane is full, or would be too late.
@@ -139,11 +208,49 @@ impl Metrics {
         self.0.mails.get_or_create(&Outcome { outcome }).inc();
     }
 
+    /// What waits in the outbox, of all replicas. Outcomes are counted from zero from now on.
+    pub fn outbox(&self, state: OutboxState) {
+        for outcome in ["given_up", "retried", "sent"] {
+            drop(self.0.mails.get_or_create(&Outcome { outcome }));
+        }
+        self.0.mails_waiting.set(state.waiting);
+        self.0.mails_oldest_age.set(state.oldest_age_seconds);
+        self.0.mails_overdue.set(state.overdue_seconds);
+    }
+
+    /// The database may be kept so many connections to. Failures are counted from zero from now on.
+    pub fn pool_started(&self, connections_max: u32) {
+        self.0.database_connections_max.set(connections_max.into());
+        for failure in [DatabaseFailure::NoConnection, DatabaseFailure::Query, DatabaseFailure::Unavailable] {
+            drop(self.0.database_failures.get_or_create(&failure.label()));
+        }
+    }
+
     /// The database pool has `open` connections, of which `idle` are free.
     pub fn pool(&self, open: u32, idle: usize) {
-        let idle = i64::try_from(idle).unwrap_or(i64::MAX);
-        self.0.connections.get_or_create(&State { state: "idle" }).set(idle);
-        self.0.connections.get_or_create(&State { state: "used" }).set((i64::from(open) - idle).max(0));
+        let idle = number(idle);
+        self.0.database_connections.get_or_create(&State { state: "idle" }).set(idle);
+        self.0.database_connections.get_or_create(&State { state: "used" }).set((i64::from(open) - idle).max(0));
+    }
+
+    /// A unit of work waited so long for its connection and its beginning, or gave up after so long.
+    pub fn database_waited(&self, seconds: f64) {
+        self.0.database_wait.observe(seconds);
+    }
+
+    /// The database took so long, whatever came of it.
+    pub fn database_finished(&self, operation: DatabaseOperation, seconds: f64) {
+        self.0.database_duration.get_or_create(&operation.label()).observe(seconds);
+    }
+
+    /// The database did not do what it was asked for.
+    pub fn database_failed(&self, failure: DatabaseFailure) {
+        self.0.database_failures.get_or_create(&failure.label()).inc();
+    }
+
+    /// An event was written to the audit trail; `cause` is empty for one without. Both are words of the program.
+    pub fn event_recorded(&self, kind: &'static str, cause: &'static str) {
+        self.0.events.get_or_create(&Event { kind, cause }).inc();
     }
 
     /// So many watch the audit trail now.
@@ -156,9 +263,19 @@ impl Metrics {
         self.0.key_age.set(seconds);
     }
 
+    /// So many projects have a signing key that is older than they let it become, and that could not be replaced.
+    pub fn keys_overdue(&self, keys: usize) {
+        self.0.keys_overdue.set(number(keys));
+    }
+
     /// The clock of this machine is so far ahead of the database's; negative if it is behind.
     pub fn clock_offset(&self, seconds: f64) {
         self.0.clock_offset.set(seconds);
+    }
+
+    /// The certificate of the gRPC listener ends then, in seconds since the Unix epoch.
+    pub fn certificate_expiry(&self, unix_seconds: i64) {
+        self.0.certificate_expiry.set(unix_seconds);
     }
 
     /// Calls `refresh` before every [`Self::encode`], for numbers that are read rather than counted, such as the state
@@ -169,13 +286,21 @@ impl Metrics {
 
     /// All numbers as `OpenMetrics` text.
     pub fn encode(&self) -> String {
+        self.encode_as(Form::OpenMetrics)
+    }
+
+    /// All numbers as text.
+    pub fn encode_as(&self, form: Form) -> String {
         let refreshes = self.0.refreshes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for refresh in &refreshes {
             refresh(self);
         }
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry).expect("writing to a string does not fail");
-        page
+        match form {
+            Form::Classic => exposition::to_classic(&page),
+            Form::OpenMetrics => page,
+        }
     }
 }
 
@@ -191,120 +316,14 @@ impl fmt::Debug for Metrics {
     }
 }
 
-impl Inner {
-    fn register(&mut self) {
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec());
-        let registry = &mut self.registry;
-        registry.register("build", "The running program", build);
-        registry.register_with_unit(
-            "clock_offset",
-            "How far the clock of this machine is ahead of the database's",
-            Unit::Seconds,
-            self.clock_offset.clone(),
-        );
-        registry.register("database_connections", "Connections to the database, by state", self.connections.clone());
-        registry.register("event_watches", "Streams of events that are open", self.event_watches.clone());
-        registry.register_with_unit(
-            "hash_duration",
-            "Time a worker spends on one password hash, by scheme",
-            Unit::Seconds,
-            self.hash_duration.clone(),
-        );
-        registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
-        registry.register("lane_refused", "Password hashes refused at once, by cause", self.lane_refused.clone());
-        registry.register("lane_running", "Password hashes being computed", self.lane_running.clone());
-        registry.register_with_unit(
-            "lane_wait",
-            "Time a password hash waits for a worker",
-            Unit::Seconds,
-            self.lane_wait.clone(),
-        );
-        registry.register("mails", "Attempts to send a mail, by outcome", self.mails.clone());
-        registry.register_with_unit(
-            "rpc_duration",
-            "Time from request to answer, by RPC",
-            Unit::Seconds,
-            self.rpc_duration.clone(),
-        );
-        registry.register("rpcs", "Answered RPCs, by RPC and outcome", self.rpcs.clone());
-        registry.register_with_unit(
-            "signing_key_age",
-            "Age of the newest signing key",
-            Unit::Seconds,
-            self.key_age.clone(),
-        );
-    }
-}
-
 /// From half a millisecond to 16 seconds, each bound twice the one before.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assert_has(page: &str, line: &str) {
-        assert!(page.lines().any(|each| each == line), "no line {line:?} in\n{page}");
-    }
-
-    #[test]
-    fn what_is_recorded_is_in_the_text() {
-        let metrics = Metrics::new();
-        metrics.clone().rpc_finished("/auth.v1.AuthService/SignIn", "OK", 0.25);
-        metrics.rpc_finished("/auth.v1.AuthService/SignIn", "INVALID_CREDENTIALS", 0.5);
-        metrics.lane_queued(7);
-        metrics.lane_running_add(2);
-        metrics.lane_running_add(-1);
-        metrics.lane_refused("queue_full");
-        metrics.lane_waited(0.001);
-        metrics.hash_finished("argon2id", 0.03);
-        metrics.mail_finished("given_up");
-        metrics.pool(10, 4);
-        metrics.event_watches(3);
-        metrics.newest_key_age(86_400.5);
-        metrics.clock_offset(-1.5);
-
-        let page = metrics.encode();
-        for line in [
-            "signet_rpcs_total{rpc=\"auth.v1.AuthService/SignIn\",outcome=\"OK\"} 1",
-            "signet_rpcs_total{rpc=\"auth.v1.AuthService/SignIn\",outcome=\"INVALID_CREDENTIALS\"} 1",
-            "signet_rpc_duration_seconds_sum{rpc=\"auth.v1.AuthService/SignIn\"} 0.75",
-            "signet_lane_queued 7",
-            "signet_lane_running 1",
-            "signet_lane_refused_total{cause=\"queue_full\"} 1",
-            "signet_lane_wait_seconds_count 1",
-            "signet_hash_duration_seconds_bucket{le=\"0.032\",scheme=\"argon2id\"} 1",
-            "signet_mails_total{outcome=\"given_up\"} 1",
-            "signet_database_connections{state=\"idle\"} 4",
-            "signet_event_watches 3",
-            "signet_database_connections{state=\"used\"} 6",
-            "signet_signing_key_age_seconds 86400.5",
-            "signet_clock_offset_seconds -1.5",
-            "# EOF",
-        ] {
-            assert_has(&page, line);
-        }
-        assert!(page.contains(&format!("signet_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))), "{page}");
-    }
-
-    #[test]
-    fn a_path_that_is_no_rpc_makes_no_label() {
-        let metrics = Metrics::new();
-        metrics.rpc_finished("/made.up/By.A.Stranger", "UNIMPLEMENTED", 0.0);
-        let page = metrics.encode();
-        assert_has(&page, "signet_rpcs_total{rpc=\"other\",outcome=\"UNIMPLEMENTED\"} 1");
-        assert!(!page.contains("made.up"), "{page}");
-    }
-
-    #[test]
-    fn numbers_that_are_read_are_fresh_in_every_text() {
-        let metrics = Metrics::new();
-        let reads = Counter::<u64>::default();
-        let counted = reads.clone();
-        metrics.refresh_with(move |metrics| metrics.lane_queued(i64::try_from(counted.inc() + 1).unwrap()));
-        assert_has(&metrics.encode(), "signet_lane_queued 1");
-        assert_has(&metrics.encode(), "signet_lane_queued 2");
-    }
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

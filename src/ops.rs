@@ -16,7 +16,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     listener::{self, ListenerSettings},
-    metrics::Metrics,
+    metrics::{Form, Metrics},
 };
 
 /// How long what the service needs has to answer before it counts as gone.
@@ -39,6 +39,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 /// Most connections at the same time. Probes, a few collectors and a person with a browser are meant to come here.
 pub const CONNECTIONS_MAX: u32 = 256;
+/// How often readiness is shown in the metrics.
+const SHOW_INTERVAL: Duration = Duration::from_secs(5);
 
 type CheckResult = Result<(), String>;
 type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
@@ -82,6 +84,21 @@ impl Readiness {
         Self(Arc::new(ReadinessState { stop, need: (name, need), need_was_ok: AtomicBool::new(true) }))
     }
 
+    /// Shows in `metrics` whether the service is ready, every few seconds until `stop` is cancelled: nobody else may be asking.
+    pub async fn show_in(self, metrics: Metrics, stop: CancellationToken) {
+        let showing = async {
+            let mut rounds = time::interval(SHOW_INTERVAL);
+            rounds.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                let checks = self.checks().await;
+                let is_up = checks.need.values().all(|word| *word == "ok");
+                metrics.readiness(checks.are_fine(), self.0.need.0, is_up);
+            }
+        };
+        stop.run_until_cancelled(showing).await;
+    }
+
     async fn checks(&self) -> Checks {
         Checks {
             serving: if self.0.stop.is_cancelled() { "draining" } else { "ok" },
@@ -115,6 +132,12 @@ struct Checks {
     need: BTreeMap<&'static str, &'static str>,
 }
 
+impl Checks {
+    fn are_fine(&self) -> bool {
+        self.serving == "ok" && self.need.values().all(|word| *word == "ok")
+    }
+}
+
 #[derive(Serialize)]
 struct ReadinessReport {
     ready: bool,
@@ -123,12 +146,10 @@ struct ReadinessReport {
 
 /// The routes of the listener, and `extra` ones beside them.
 pub fn router(metrics: Metrics, readiness: Readiness, extra: Router) -> Router {
-    let encode =
-        async |State(metrics): State<Metrics>| ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.encode());
     Router::new()
         .route("/livez", get(async || Json(serde_json::json!({ "live": true }))))
         .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(encode).with_state(metrics))
+        .route("/metrics", get(numbers).with_state(metrics))
         .merge(extra)
         .fallback(async || refusal(StatusCode::NOT_FOUND, "not found"))
         .method_not_allowed_fallback(async || refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
@@ -146,9 +167,15 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     listener::serve(listener, router, settings, stop).await;
 }
 
+async fn numbers(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let form = Form::wanted(&accepted.collect::<Vec<_>>().join(","));
+    ([(header::CONTENT_TYPE, form.content_type()), (header::VARY, "accept")], metrics.encode_as(form))
+}
+
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     let checks = readiness.checks().await;
-    let ready = checks.serving == "ok" && checks.need.values().all(|word| *word == "ok");
+    let ready = checks.are_fine();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ReadinessReport { ready, checks }))
 }
@@ -222,14 +249,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_are_served_as_open_metrics_and_extra_routes_beside_them() {
+    async fn readiness_is_shown_in_the_metrics() {
+        let (metrics, stop) = (Metrics::new(), CancellationToken::new());
+        let readiness = Readiness::new(stop.clone(), async || Err("no route to db.internal"));
+        let shown = tokio::spawn(readiness.show_in(metrics.clone(), stop.clone()));
+        let is_shown = || metrics.encode().contains("signet_dependency_up{dependency=\"database\"} 0");
+        time::timeout(Duration::from_secs(5), async {
+            while !is_shown() {
+                time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("it is shown");
+        assert!(metrics.encode().contains("signet_ready 0"));
+        stop.cancel();
+        time::timeout(Duration::from_secs(5), shown).await.expect("ends").unwrap();
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_in_the_form_that_is_asked_for_and_extra_routes_beside_them() {
         let metrics = Metrics::new();
         let extra = Router::new().route("/dev/mails", axum::routing::get(async || Json(json!([]))));
         let router = router(metrics.clone(), ready(), extra);
         metrics.mail_finished("sent");
         let (status, form, page) = get(&router, "/metrics").await;
-        assert_eq!((status, form.as_str()), (StatusCode::OK, Metrics::CONTENT_TYPE));
+        assert_eq!((status, form.as_str()), (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8"));
         assert!(page.contains("signet_mails_total{outcome=\"sent\"} 1"), "{page}");
+        let request = Request::get("/metrics").header(header::ACCEPT, "application/openmetrics-text; version=1.0.0");
+        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        assert_eq!(response.headers()[header::CONTENT_TYPE], form);
+        let page = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(page.ends_with(b"# EOF\n"));
         assert_eq!(get(&router, "/dev/mails").await.2, "[]");
     }
 

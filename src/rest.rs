@@ -17,6 +17,7 @@ mod incoming;
 mod keys;
 mod reading;
 mod reply;
+mod rest_span;
 mod route;
 #[cfg(test)]
 mod stub_upstream;
@@ -40,6 +41,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::LengthLimitError;
 use tokio::time;
+use tracing::Instrument as _;
 
 use self::{
     api::Api,
@@ -49,7 +51,7 @@ use self::{
     reply::Reply,
     upstream::Upstream,
 };
-use crate::{proto::ErrorReason, random::Random, request_id};
+use crate::{metrics::Metrics, proto::ErrorReason, random::Random, request_id};
 
 /// How much longer than its deadline a request is waited for: the gRPC API answers at the deadline, and says more than we can.
 const GRACE: Duration = Duration::from_millis(500);
@@ -63,11 +65,18 @@ pub struct RestSettings {
     pub deadline: Duration,
     /// The project whose keys lie at the root; empty for the only one there is.
     pub default_project: String,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 impl Default for RestSettings {
     fn default() -> Self {
-        Self { body_bytes_max: 256 * 1024, deadline: Duration::from_secs(30), default_project: String::new() }
+        Self {
+            body_bytes_max: 256 * 1024,
+            deadline: Duration::from_secs(30),
+            default_project: String::new(),
+            metrics: Metrics::default(),
+        }
     }
 }
 
@@ -75,14 +84,15 @@ impl Default for RestSettings {
 struct Rest {
     api: Api,
     random: Random,
+    metrics: Metrics,
     body_bytes_max: usize,
     deadline: Duration,
 }
 
 /// The REST API in front of `upstream`. `random` names the requests that come without a name.
 pub fn router(upstream: Upstream, random: Random, settings: RestSettings) -> Router {
-    let RestSettings { body_bytes_max, deadline, default_project } = settings;
-    let rest = Rest { api: Api::new(upstream, default_project), random, body_bytes_max, deadline };
+    let RestSettings { body_bytes_max, deadline, default_project, metrics } = settings;
+    let rest = Rest { api: Api::new(upstream, default_project), random, metrics, body_bytes_max, deadline };
     Router::new().fallback(answer).with_state(rest)
 }
 
@@ -103,10 +113,20 @@ async fn answer(State(rest): State<Rest>, request: Request) -> Response {
     let mut head = Head::new(parts, request_id);
     head.deadline = Some(started + rest.deadline);
     let dialect = dialect_of(&head);
+    let span = rest_span::begin(dialect.name, &mut head);
+    let response = answer_in(&rest, dialect, head, body).instrument(span.clone()).await;
+    let seconds = started.elapsed().as_secs_f64();
+    rest_span::end(&span, response.status());
+    rest.metrics.rest_finished(dialect.name, response.status().as_u16(), seconds);
+    response
+}
+
+async fn answer_in(rest: &Rest, dialect: &'static Dialect, head: Head, body: Body) -> Response {
+    let started = Instant::now();
     let reply = if cors::is_preflight(&head) {
         cors::preflight(&head)
     } else {
-        let answering = time::timeout(rest.deadline + GRACE, answered(&rest, dialect, &head, body));
+        let answering = time::timeout(rest.deadline + GRACE, answered(rest, dialect, &head, body));
         answering.await.unwrap_or_else(|_| {
             (dialect.refuse)(&head, Refusal::Api(Box::new(Failure::of(ErrorReason::DeadlineExceeded))))
         })
@@ -157,6 +177,7 @@ async fn routed(api: &Api, dialect: &'static Dialect, mut incoming: Incoming) ->
         Ok((route, parameters)) => {
             incoming.head.parameters = parameters;
             incoming.head.route = route.path;
+            rest_span::found(&incoming.head);
             route
         }
         Err(refusal) => {

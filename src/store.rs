@@ -23,6 +23,7 @@ mod sessions;
 mod signing_keys;
 mod throttles;
 mod users;
+mod watched;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait as _,
@@ -40,7 +41,7 @@ pub use self::{
     events::{Events, RecordedBy},
     idempotent_calls::{CallKey, IdempotentCalls, KnownCall},
     operators::Operators,
-    outbox::{NewMail, Outbox},
+    outbox::{Backlog, NewMail, Outbox},
     projects::Projects,
     sealed_values::{Resealed, SealedOtherwise, SealedTable, SealedValue, SealedValues},
     sessions::Sessions,
@@ -49,7 +50,11 @@ pub use self::{
     users::{NewUser, Users},
 };
 
-use crate::clock::Timestamp;
+use self::{
+    events::Recorded,
+    watched::{Watch, Watched},
+};
+use crate::{clock::Timestamp, metrics::Metrics};
 
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -57,12 +62,16 @@ pub struct Store {
     /// SQLite has one writer at a time: it gets a connection of its own, for which writers queue in order.
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// Connections at most, of both.
+    connections_max: u32,
+    watch: Watch,
 }
 
 /// Repositories over a connection.
 #[derive(Debug)]
 pub struct Scope<C> {
-    connection: C,
+    connection: Watched<C>,
+    recorded: Recorded,
 }
 
 /// A unit of work: what it writes becomes visible as a whole, at [`Tx::commit`], or not at all.
@@ -71,26 +80,40 @@ pub type Tx = Scope<DatabaseTransaction>;
 pub type View = Scope<DatabaseConnection>;
 
 impl Store {
+    /// Counts what this store does, also in its clones made from now on, into `metrics`.
+    #[must_use]
+    pub fn counting_into(self, metrics: &Metrics) -> Self {
+        metrics.pool_started(self.connections_max);
+        let watch = Watch::new(self.reader.get_database_backend(), metrics.clone());
+        Self { watch, ..self }
+    }
+
     /// Opens a unit of work.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let options = connect::write_at_once();
         if self.writer.get_database_backend() == DbBackend::Sqlite {
-            return Ok(Scope { connection: self.writer.begin_with_options(options).await? });
+            let begun = self.watch.beginning(self.writer.begin_with_options(options)).await?;
+            return Ok(self.scope(begun));
         }
         // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like that
         // (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if the caller
         // goes away, and rolled back then.
         let writer = self.writer.clone();
-        let begun = tokio::spawn(async move { writer.begin_with_options(options).await }.in_current_span());
-        match begun.await {
-            Ok(connection) => Ok(Scope { connection: connection? }),
+        let watch = self.watch.clone();
+        let begun = async move { watch.beginning(writer.begin_with_options(options)).await };
+        match tokio::spawn(begun.in_current_span()).await {
+            Ok(connection) => Ok(self.scope(connection?)),
             Err(stopped) => Err(StoreError::Unavailable(DbErr::Custom(stopped.to_string()))),
         }
     }
 
+    fn scope<C>(&self, connection: C) -> Scope<C> {
+        Scope { connection: self.watch.over(connection), recorded: Recorded::default() }
+    }
+
     /// Reads without a unit of work, each query for itself.
     pub fn view(&self) -> View {
-        Scope { connection: self.reader.clone() }
+        self.scope(self.reader.clone())
     }
 
     /// Connections that are open, and how many of them are idle, for the metrics.
@@ -138,78 +161,81 @@ impl Store {
 impl Tx {
     /// Makes everything that was written visible and durable.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.connection.commit().await?)
+        let (transaction, watch) = self.connection.into_parts();
+        watch.ending(transaction.commit()).await?;
+        watch.count(self.recorded);
+        Ok(())
     }
 }
 
 impl<C: ConnectionTrait> Scope<C> {
     /// Pending authentications, codes and password resets.
-    pub const fn challenges(&self) -> Challenges<'_, C> {
+    pub const fn challenges(&self) -> Challenges<'_, Watched<C>> {
         Challenges(&self.connection)
     }
 
     /// Clients and their secrets.
-    pub const fn clients(&self) -> Clients<'_, C> {
+    pub const fn clients(&self) -> Clients<'_, Watched<C>> {
         Clients(&self.connection)
     }
 
     /// Passwords.
-    pub const fn credentials(&self) -> Credentials<'_, C> {
+    pub const fn credentials(&self) -> Credentials<'_, Watched<C>> {
         Credentials(&self.connection)
     }
 
     /// The audit trail.
-    pub const fn events(&self) -> Events<'_, C> {
-        Events(&self.connection)
+    pub const fn events(&self) -> Events<'_, Watched<C>> {
+        Events(&self.connection, &self.recorded)
     }
 
     /// The audit trail as a stream.
-    pub const fn event_stream(&self) -> EventStream<'_, C> {
+    pub const fn event_stream(&self) -> EventStream<'_, Watched<C>> {
         EventStream(&self.connection)
     }
 
     /// Calls with a key, and their answers.
-    pub const fn idempotent_calls(&self) -> IdempotentCalls<'_, C> {
+    pub const fn idempotent_calls(&self) -> IdempotentCalls<'_, Watched<C>> {
         IdempotentCalls(&self.connection)
     }
 
     /// Operators.
-    pub const fn operators(&self) -> Operators<'_, C> {
+    pub const fn operators(&self) -> Operators<'_, Watched<C>> {
         Operators(&self.connection)
     }
 
     /// Mails to send.
-    pub const fn outbox(&self) -> Outbox<'_, C> {
+    pub const fn outbox(&self) -> Outbox<'_, Watched<C>> {
         Outbox(&self.connection)
     }
 
     /// Projects.
-    pub const fn projects(&self) -> Projects<'_, C> {
+    pub const fn projects(&self) -> Projects<'_, Watched<C>> {
         Projects(&self.connection)
     }
 
     /// What is encrypted under a master key, in whatever table.
-    pub const fn sealed_values(&self) -> SealedValues<'_, C> {
+    pub const fn sealed_values(&self) -> SealedValues<'_, Watched<C>> {
         SealedValues(&self.connection)
     }
 
     /// Sessions.
-    pub const fn sessions(&self) -> Sessions<'_, C> {
+    pub const fn sessions(&self) -> Sessions<'_, Watched<C>> {
         Sessions(&self.connection)
     }
 
     /// Signing keys.
-    pub const fn signing_keys(&self) -> SigningKeys<'_, C> {
+    pub const fn signing_keys(&self) -> SigningKeys<'_, Watched<C>> {
         SigningKeys(&self.connection)
     }
 
     /// Counted attempts.
-    pub const fn throttles(&self) -> Throttles<'_, C> {
+    pub const fn throttles(&self) -> Throttles<'_, Watched<C>> {
         Throttles(&self.connection)
     }
 
     /// Users and their identifiers.
-    pub const fn users(&self) -> Users<'_, C> {
+    pub const fn users(&self) -> Users<'_, Watched<C>> {
         Users(&self.connection)
     }
 }

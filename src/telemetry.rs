@@ -1,7 +1,8 @@
 //! Logs on standard error, and traces to an OpenTelemetry collector when one is set.
 //!
 //! Logs and traces are filtered apart: a quiet log still traces. Only spans of this crate are traced, so that the
-//! exporter's own requests never make traces of their own.
+//! exporter's own requests never make traces of their own. Spans of level `debug` are made for a collector alone: without one
+//! they cost next to nothing.
 
 use std::{
     fmt::Debug,
@@ -10,23 +11,27 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::{KeyValue, trace::TracerProvider as _};
+use opentelemetry::{Key, KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{SdkTracerProvider, SpanData, SpanExporter},
+    trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter},
 };
-use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry,
-    filter::Targets,
+    filter::filter_fn,
     fmt,
     layer::SubscriberExt as _,
     util::{SubscriberInitExt as _, TryInitError},
 };
 
-use crate::config::telemetry::{LogFormat, TelemetryConfig};
+use crate::{
+    config::telemetry::{LogFormat, TelemetryConfig},
+    random::Random,
+    trace_context::UNTRACED,
+};
 
 /// How long the end of the process waits for a collector to take the last traces.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -93,32 +98,63 @@ where
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Text => lines.boxed(),
     };
-    let provider = config.otlp_endpoint.as_ref().map(|endpoint| provider(endpoint.as_str())).transpose()?;
+    let provider =
+        config.otlp_endpoint.as_ref().map(|endpoint| provider(endpoint.as_str(), config.trace_ratio)).transpose()?;
     let traces = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("signet"))
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
-            .with_filter(Targets::new().with_target("signet", LevelFilter::INFO))
+            .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::DEBUG))
     });
     let subscriber = Registry::default().with(lines.with_filter(filter)).with(traces);
     Ok((subscriber, TelemetryGuard { provider }))
 }
 
-fn provider(endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
+/// Spans of ours, and what is said in them that is worth a line in the log of a quiet service.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let is_ours = target == "signet" || target.starts_with("signet::");
+    let least = if metadata.is_span() { Level::DEBUG } else { Level::INFO };
+    is_ours && target != UNTRACED && *metadata.level() <= least
+}
+
+fn provider(endpoint: &str, trace_ratio: f64) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .map_err(TelemetryError::Exporter)?;
-    let resource = Resource::builder()
-        .with_service_name("signet")
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
     let exporter = Reporting { exporter, failing: AtomicBool::new(false) };
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    // A caller that collects its trace finds our part of it there, whatever the ratio; one that does not makes us collect nothing.
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(trace_ratio)));
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_sampler(sampler)
+        .with_resource(resource())
+        .build())
+}
+
+/// Which process the spans come from. What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say is taken, and goes before.
+fn resource() -> Resource {
+    let said = Resource::builder().build();
+    let (name, instance) = (Key::from_static_str("service.name"), Key::from_static_str("service.instance.id"));
+    let is_named = said.get(&name).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let own = [
+        (!is_named).then(|| KeyValue::new(name, "signet")),
+        said.get(&instance).is_none().then(|| KeyValue::new(instance, instance_id())),
+    ];
+    Resource::builder()
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attributes(own.into_iter().flatten())
+        .build()
+}
+
+/// An id of this process, new at every start.
+fn instance_id() -> String {
+    uuid::Builder::from_random_bytes(Random::System.bytes()).into_uuid().to_string()
 }
 
 /// An exporter that logs when the collector goes away and when it comes back, not every time it is missing.

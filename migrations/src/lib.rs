@@ -12,6 +12,7 @@ mod m20261121_000001_create_schema;
 mod m20261121_000002_add_refresh_and_reservations;
 mod m20261122_000001_add_profiles_and_idempotency;
 mod m20261122_000002_number_events;
+mod m20261122_000003_add_mail_traces;
 
 /// Applies the migrations.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_add_refresh_and_reservations::Migration),
             Box::new(m20261122_000001_add_profiles_and_idempotency::Migration),
             Box::new(m20261122_000002_number_events::Migration),
+            Box::new(m20261122_000003_add_mail_traces::Migration),
         ]
     }
 }

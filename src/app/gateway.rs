@@ -51,9 +51,13 @@ impl Gateway {
         let stop = Stop { leaving: shutdown.leaving(), stop: shutdown.token() };
         let upstream = self.upstream.clone();
         let readiness = Readiness::needing("upstream", shutdown.leaving(), move || is_serving(upstream.clone()));
-        let router = ops::router(Metrics::new(), readiness, Router::new());
+        let metrics = Metrics::new();
+        let shown = readiness.clone().show_in(metrics.clone(), shutdown.last_token());
+        shutdown.spawn_last("what shows readiness", endless(shown));
+        let router = ops::router(metrics.clone(), readiness, Router::new());
         shutdown.spawn_last("the operations listener", endless(ops::serve(self.ops, router, shutdown.last_token())));
-        let router = rest::router(rest::upstream::remote(self.upstream), Random::System, rest_settings(&self.config));
+        let settings = rest_settings(&self.config, metrics);
+        let router = rest::router(rest::upstream::remote(self.upstream), Random::System, settings);
         shutdown.spawn(
             "the REST listener",
             endless(listener::serve(self.rest, router, listener_settings(&self.config), stop)),
@@ -96,11 +100,12 @@ fn endpoint(target: &Target) -> Result<Endpoint, ConfigError> {
 }
 
 /// How the REST API takes its settings.
-pub(super) fn rest_settings(config: &RestConfig) -> RestSettings {
+pub(super) fn rest_settings(config: &RestConfig, metrics: Metrics) -> RestSettings {
     RestSettings {
         body_bytes_max: usize::try_from(config.body_bytes).unwrap_or(usize::MAX),
         deadline: config.deadline,
         default_project: config.default_project.clone().unwrap_or_default(),
+        metrics,
     }
 }
 
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn the_defaults_of_the_settings_are_those_of_the_listener() {
         let config = config::defaults::<RestConfig>();
-        assert_eq!(format!("{:?}", rest_settings(&config)), format!("{:?}", RestSettings::default()));
+        assert_eq!(format!("{:?}", rest_settings(&config, Metrics::new())), format!("{:?}", RestSettings::default()));
         assert_eq!(format!("{:?}", listener_settings(&config)), format!("{:?}", ListenerSettings::default()));
     }
 }

@@ -1,7 +1,10 @@
 //! What is done now and then: clearing away, and looking up numbers for the metrics.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,8 @@ use uuid::Uuid;
 use super::clock_check::ClockCheck;
 use crate::{
     clock::Timestamp,
-    metrics::Metrics,
+    metrics::{Metrics, OutboxState},
+    store::Backlog,
     usecase::{Services, key_rotation::rotate_keys_of_age, sweep::sweep},
 };
 
@@ -28,12 +32,17 @@ pub(super) struct Upkeep {
     services: Arc<Services>,
     /// When the newest signing key was made, once it is known.
     newest_key: Arc<Mutex<Option<Timestamp>>>,
+    /// What waits in the outbox, once it is known.
+    backlog: Arc<Mutex<Option<Backlog>>>,
+    /// Keys that could not be replaced in this pass over the projects, and in the last one that is complete.
+    overdue: (usize, Arc<AtomicUsize>),
     clock_check: ClockCheck,
 }
 
 impl Upkeep {
     pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services, newest_key: Arc::default(), clock_check: ClockCheck::default() }
+        let (newest_key, backlog, overdue) = (Arc::default(), Arc::default(), (0, Arc::default()));
+        Self { services, newest_key, backlog, overdue, clock_check: ClockCheck::default() }
     }
 
     /// Shows numbers that are read rather than counted.
@@ -41,11 +50,16 @@ impl Upkeep {
         let (store, clock) = (self.services.store.clone(), self.services.clock.clone());
         let newest_key = Arc::clone(&self.newest_key);
         let (clock_check, watches) = (self.clock_check.clone(), Arc::clone(&self.services.watches));
+        let (backlog, overdue) = (Arc::clone(&self.backlog), Arc::clone(&self.overdue.1));
         metrics.refresh_with(move |metrics| {
             let (open, idle) = store.pool();
             metrics.pool(open, idle);
             metrics.event_watches(watches.open());
             clock_check.show(metrics);
+            metrics.keys_overdue(overdue.load(Ordering::Relaxed));
+            if let Some(backlog) = *backlog.lock().unwrap_or_else(PoisonError::into_inner) {
+                metrics.outbox(outbox_state(backlog, clock.now()));
+            }
             if let Some(made_at) = *newest_key.lock().unwrap_or_else(PoisonError::into_inner) {
                 metrics.newest_key_age((clock.now() - made_at).as_seconds_f64());
             }
@@ -53,7 +67,7 @@ impl Upkeep {
     }
 
     /// Runs until told to stop. The first round comes at once.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let (mut sweeps, mut keys) = (interval(SWEEP_INTERVAL), interval(KEY_INTERVAL));
         let mut rotations = interval(ROTATION_INTERVAL);
         let mut next_project = None;
@@ -66,6 +80,7 @@ impl Upkeep {
                 _ = sweeps.tick() => self.sweep().await,
                 _ = keys.tick() => {
                     self.look_up_newest_key().await;
+                    self.look_into_outbox().await;
                     self.clock_check.run(&self.services).await;
                 }
                 _ = rotations.tick() => tokio::select! {
@@ -89,9 +104,15 @@ impl Upkeep {
     }
 
     /// Gives where the next round goes on.
-    async fn rotate_keys(&self, after: Option<Uuid>) -> Option<Uuid> {
+    async fn rotate_keys(&mut self, after: Option<Uuid>) -> Option<Uuid> {
         match rotate_keys_of_age(&self.services, after).await {
-            Ok(round) => round.next,
+            Ok(round) => {
+                self.overdue.0 += round.failed;
+                if round.next.is_none() {
+                    self.overdue.1.store(std::mem::take(&mut self.overdue.0), Ordering::Relaxed);
+                }
+                round.next
+            }
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -99,6 +120,16 @@ impl Upkeep {
                 );
                 after
             }
+        }
+    }
+
+    async fn look_into_outbox(&self) {
+        match self.services.store.view().outbox().backlog().await {
+            Ok(backlog) => *self.backlog.lock().unwrap_or_else(PoisonError::into_inner) = Some(backlog),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look up how many mails wait; will try again"
+            ),
         }
     }
 
@@ -110,5 +141,14 @@ impl Upkeep {
                 "cannot look up the age of the newest signing key; will try again"
             ),
         }
+    }
+}
+
+fn outbox_state(backlog: Backlog, now: Timestamp) -> OutboxState {
+    let since = |time: Option<Timestamp>| time.map_or(0.0, |time| (now - time).as_seconds_f64().max(0.0));
+    OutboxState {
+        waiting: backlog.count,
+        oldest_age_seconds: since(backlog.oldest_created_at),
+        overdue_seconds: since(backlog.next_attempt_at),
     }
 }

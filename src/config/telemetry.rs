@@ -31,6 +31,17 @@ pub struct TelemetryConfig {
         value_parser = otlp_endpoint
     )]
     pub otlp_endpoint: Option<Url>,
+
+    /// Share of the requests without a trace of their caller's that are traced, from 0 to 1. A caller's trace is joined if the caller collects it
+    #[arg(
+        id = "trace-ratio",
+        long = "trace-ratio",
+        env = "SIGNET_TRACE_RATIO",
+        value_name = "RATIO",
+        default_value = "1",
+        value_parser = ratio
+    )]
+    pub trace_ratio: f64,
 }
 
 /// Form of a log line.
@@ -66,6 +77,10 @@ impl fmt::Display for LogFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or("must be a number from 0 to 1, such as 0.05")
 }
 
 fn otlp_endpoint(text: &str) -> Result<Url, &'static str> {

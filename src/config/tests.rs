@@ -62,6 +62,7 @@ fn every_malformed_setting_is_named_not_just_the_first() {
         "--public-url=example.com",
         "--log=signet=loud",
         "--otlp-endpoint=https://collector:4317",
+        "--trace-ratio=1.5",
         "--mail-from=nobody",
         "--grpc-tls-cert=",
     ]);
@@ -74,13 +75,14 @@ fn every_malformed_setting_is_named_not_just_the_first() {
         ("--public-url (SIGNET_PUBLIC_URL): ", "must be an absolute http"),
         ("--log (SIGNET_LOG): ", "signet=loud"),
         ("--otlp-endpoint (SIGNET_OTLP_ENDPOINT): ", "must be http://HOST:PORT"),
+        ("--trace-ratio (SIGNET_TRACE_RATIO): ", "must be a number from 0 to 1"),
         ("--mail-from (SIGNET_MAIL_FROM): ", "nobody"),
         ("--grpc-tls-cert (SIGNET_GRPC_TLS_CERT): ", "an empty value"),
     ] {
         let line = text.lines().find(|line| line.contains(setting)).unwrap_or_else(|| panic!("{setting} in {text}"));
         assert!(line.contains(part), "{line}");
     }
-    assert_eq!(text.lines().count(), 11, "{text}");
+    assert_eq!(text.lines().count(), 12, "{text}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! each caller's deadline: what cannot finish in time is refused at once. A caller that goes away frees its place.
 
 mod fair_queue;
+mod lane_trace;
 mod worker;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use self::fair_queue::FairQueue;
+use self::{fair_queue::FairQueue, lane_trace::LaneTrace};
 use super::{
     argon2_kernel::{Argon2Cost, Argon2Kernel, CostError},
     password_hash::{PasswordHash, SALT_BYTES},
@@ -132,6 +133,7 @@ impl HashLane {
             queue_length_max: settings.queue_length_max,
             metrics,
         });
+        shared.metrics.lane_started(shared.workers, shared.queue_length_max);
         for number in 0..settings.workers.get() {
             worker::spawn(number, Arc::clone(&shared), settings.cost)?;
         }
@@ -187,18 +189,22 @@ impl HashLane {
     ) -> Result<T, LaneError> {
         let (sender, receiver) = oneshot::channel();
         let metrics = self.shared.metrics.clone();
+        let trace = LaneTrace::begin();
         let id = self.shared.admit(
             ticket,
             Box::new(move |turn| {
                 let result = match turn {
                     Turn::Kernel(kernel) => {
-                        let started = Instant::now();
+                        let (_working, started) = (trace.work(), Instant::now());
                         let result = work(kernel);
                         // Before the caller has its answer, so that nobody sees an answer without its hash.
                         metrics.hash_finished("argon2id", started.elapsed().as_secs_f64());
                         Ok(result)
                     }
-                    Turn::Refused(error) => Err(error),
+                    Turn::Refused(error) => {
+                        trace.refused();
+                        Err(error)
+                    }
                 };
                 // The caller may have gone away meanwhile; nobody is left to tell.
                 drop(sender.send(result));
@@ -294,7 +300,7 @@ impl Shared {
     }
 
     fn show_queue(&self, state: &State) {
-        self.metrics.lane_queued(i64::try_from(state.queue.len()).unwrap_or(i64::MAX));
+        self.metrics.lane_queued(state.queue.len());
     }
 }
 

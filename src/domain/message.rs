@@ -86,4 +86,6 @@ pub struct DueMail {
     pub attempts: i32,
     /// Pointless from then on.
     pub expires_at: Timestamp,
+    /// The trace of the request that it comes from, as a `traceparent` (W3C Trace Context).
+    pub traceparent: Option<String>,
 }

@@ -15,14 +15,13 @@ use http::{HeaderValue, header::ORIGIN};
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{ApiSettings, caller::caller_for, deadline, idempotency::idempotency, status};
+use super::{ApiSettings, caller::caller_for, deadline, idempotency::idempotency, rpc_span, status};
 use crate::{
     error,
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
-    request_id, trace_context,
+    request_id,
     usecase::{Call, Error, Services, check_origin::check_origin},
 };
 
@@ -86,12 +85,11 @@ fn id_of(request: &Request) -> String {
 /// Counts, times, traces and logs the call. Never its contents.
 async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let (path, started) = (request.uri().path().to_owned(), Instant::now());
-    let span = tracing::info_span!("rpc", rpc = %path, request_id = %id_of(&request), otel.kind = "server");
-    // Without a trace to join, the span starts its own.
-    let _ = span.set_parent(trace_context::parent_from_headers(request.headers()));
+    let span = rpc_span::begin(&path, &id_of(&request), request.headers());
     let response = next.run(request).instrument(span.clone()).await;
     let (outcome, seconds) = (error::outcome(response.headers()), started.elapsed().as_secs_f64());
     shared.metrics.rpc_finished(&path, outcome, seconds);
+    rpc_span::end(&span, response.headers(), outcome);
     span.in_scope(|| {
         if outcome == "OK" {
             tracing::debug!(outcome, seconds, "call finished");

@@ -12,6 +12,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use self::verdict::{Failure, Verdict};
 use super::{
@@ -28,6 +29,7 @@ use crate::{
     },
     random::Random,
     store::{RecordedBy, Store, StoreError},
+    trace_context,
 };
 
 mod verdict;
@@ -121,7 +123,11 @@ impl OutboxWorker {
     pub async fn run_once(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mails = self.claim(now, CONCURRENCY).await?;
         let count = mails.len();
-        let mut in_hand: JoinSet<_> = mails.into_iter().map(|mail| self.clone().handle(mail, now)).collect();
+        let mut in_hand: JoinSet<_> = mails
+            .into_iter()
+            .map(|mail| (span_of(&mail), mail))
+            .map(|(span, mail)| self.clone().handle(mail, now).instrument(span))
+            .collect();
         let mut noted = Ok(());
         // Also after an error: whoever lets go of the others cuts them off.
         while let Some(done) = in_hand.join_next().await {
@@ -143,7 +149,8 @@ impl OutboxWorker {
         match self.claim(now, free).await {
             Ok(mails) => {
                 for mail in mails {
-                    in_hand.spawn(self.clone().handle(mail, now));
+                    let span = span_of(&mail);
+                    in_hand.spawn(self.clone().handle(mail, now).instrument(span));
                 }
             }
             Err(error) => {
@@ -167,6 +174,7 @@ impl OutboxWorker {
         let now = self.clock.now().max(claimed_at);
         let verdict = Verdict::of(tried, &mail, now, &self.random);
         verdict.log(&mail);
+        verdict.show_in(&Span::current());
         (self.observer)(verdict.outcome());
 
         let mut pauses = NOTE_PAUSES.into_iter();
@@ -214,6 +222,22 @@ impl OutboxWorker {
         }
         tx.commit().await
     }
+}
+
+/// The span of a try to send a mail, in the trace of the request that the mail comes from. It is made for a collector alone.
+fn span_of(mail: &DueMail) -> Span {
+    let span = tracing::debug_span!(
+        "mail",
+        otel.name = "send mail",
+        otel.kind = "client",
+        messaging.operation.r#type = "send",
+        mail.attempt = mail.attempts,
+        mail.outcome = Empty,
+        otel.status_code = Empty,
+        error.r#type = Empty,
+    );
+    trace_context::continue_from(&span, mail.traceparent.as_deref());
+    span
 }
 
 fn report(done: Result<Result<(), StoreError>, JoinError>) {

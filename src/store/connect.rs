@@ -11,7 +11,8 @@ use sea_orm::{
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_migrations::{Migrator, MigratorTrait as _};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, watched::Watch};
+use crate::metrics::Metrics;
 
 /// How long SQLite waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +65,9 @@ impl Store {
         let reader = Database::connect(settings.options(settings.connections_max, false)).await?;
         let writer =
             if settings.is_sqlite() { Database::connect(settings.options(1, false)).await? } else { reader.clone() };
-        Ok(Self { writer, reader })
+        let connections_max = settings.connections_max + u32::from(settings.is_sqlite());
+        let watch = Watch::new(reader.get_database_backend(), Metrics::new());
+        Ok(Self { writer, reader, connections_max, watch })
     }
 
     /// Names of the migrations that have not been applied.

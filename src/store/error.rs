@@ -1,6 +1,8 @@
 //! What can go wrong with a database.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
+
+use crate::metrics::DatabaseFailure;
 
 /// A query failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,24 @@ impl From<DbErr> for StoreError {
             _ => false,
         };
         if unavailable { Self::Unavailable(error) } else { Self::Query(error) }
+    }
+}
+
+/// What kind of failure an error is; none for one that says something about the rows, which the caller has asked for.
+pub(super) fn failure_of(error: &DbErr) -> Option<DatabaseFailure> {
+    let sqlx_error = match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause.as_ref()),
+        _ => None,
+    };
+    match (error, sqlx_error) {
+        (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), _) | (_, Some(sqlx::Error::PoolTimedOut)) => {
+            Some(DatabaseFailure::NoConnection)
+        }
+        (DbErr::Conn(_) | DbErr::ConnectionAcquire(_), _) => Some(DatabaseFailure::Unavailable),
+        (_, Some(cause)) if is_passing(cause) => Some(DatabaseFailure::Unavailable),
+        _ => error.sql_err().is_none().then_some(DatabaseFailure::Query),
     }
 }
 

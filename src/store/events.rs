@@ -1,5 +1,7 @@
 //! Table `events`: the audit trail, written in the transaction of the thing it tells about.
 
+use std::sync::{Mutex, PoisonError};
+
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, entity::prelude::*,
 };
@@ -8,7 +10,7 @@ use super::{StoreError, entity::event};
 use crate::{
     clock::Timestamp,
     domain::{
-        event::Event,
+        event::{Cause, Event},
         id::{EventId, ProjectId},
     },
 };
@@ -24,9 +26,24 @@ pub struct RecordedBy<'a> {
     pub now: Timestamp,
 }
 
-/// The audit trail.
+/// The audit trail. What it records is counted when the unit of work is committed.
 #[derive(Debug)]
-pub struct Events<'c, C>(pub(super) &'c C);
+pub struct Events<'c, C>(pub(super) &'c C, pub(super) &'c Recorded);
+
+/// Kinds and causes of the events of a unit of work.
+#[derive(Debug, Default)]
+pub(super) struct Recorded(Mutex<Vec<(&'static str, &'static str)>>);
+
+impl Recorded {
+    fn note(&self, event: &Event) {
+        let words = (event.kind.as_str(), event.cause.map_or("", Cause::as_str));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+    }
+
+    pub(super) fn into_words(self) -> Vec<(&'static str, &'static str)> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Rows that are written in one statement: few enough for SQLite's limit of 32766 parameters.
 const ROWS_A_STATEMENT: usize = 1000;
@@ -35,6 +52,7 @@ impl<C: ConnectionTrait> Events<'_, C> {
     /// Records an event.
     pub async fn push(&self, event: &Event, by: RecordedBy<'_>) -> Result<(), StoreError> {
         event::Entity::insert(row(event, by)).exec_without_returning(self.0).await?;
+        self.1.note(event);
         Ok(())
     }
 
@@ -43,6 +61,9 @@ impl<C: ConnectionTrait> Events<'_, C> {
         for events in events.chunks(ROWS_A_STATEMENT) {
             let rows = events.iter().map(|(event, by)| row(event, *by));
             event::Entity::insert_many(rows).exec_without_returning(self.0).await?;
+            for (event, _) in events {
+                self.1.note(event);
+            }
         }
         Ok(())
     }

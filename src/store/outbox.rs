@@ -34,6 +34,19 @@ pub struct NewMail {
     pub expires_at: Timestamp,
     /// Time of creation.
     pub now: Timestamp,
+    /// The trace of the request that it comes from, as a `traceparent` (W3C Trace Context).
+    pub traceparent: Option<String>,
+}
+
+/// The mails that are neither sent nor given up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Backlog {
+    /// How many they are.
+    pub count: i64,
+    /// When the oldest was put into the outbox.
+    pub oldest_created_at: Option<Timestamp>,
+    /// When the next try of one of them begins, or a claim on it ends.
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 /// Mails to send.
@@ -67,6 +80,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
             sent_at: Set(None),
             given_up_at: Set(None),
             last_error: Set(None),
+            traceparent: Set(new.traceparent),
         };
         mail::Entity::insert(row).exec_without_returning(self.0).await?;
         Ok(())
@@ -97,6 +111,7 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
                     sealed: row.sealed.unwrap_or_default(),
                     attempts: row.attempts + 1,
                     expires_at: row.expires_at,
+                    traceparent: row.traceparent,
                 });
             }
         }
@@ -142,6 +157,19 @@ impl<C: ConnectionTrait> Outbox<'_, C> {
     /// How many mails wait to be sent.
     pub async fn waiting(&self) -> Result<u64, StoreError> {
         Ok(mail::Entity::find().filter(mail::Column::NextAttemptAt.is_not_null()).count(self.0).await?)
+    }
+
+    /// The mails that wait to be sent, and since when.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let waiting = mail::Entity::find()
+            .select_only()
+            .column_as(mail::Column::Id.count(), "count")
+            .column_as(mail::Column::CreatedAt.min(), "oldest_created_at")
+            .column_as(mail::Column::NextAttemptAt.min(), "next_attempt_at")
+            .filter(mail::Column::NextAttemptAt.is_not_null());
+        let row: Option<(i64, Option<Timestamp>, Option<Timestamp>)> = waiting.into_tuple().one(self.0).await?;
+        let (count, oldest_created_at, next_attempt_at) = row.unwrap_or_default();
+        Ok(Backlog { count, oldest_created_at, next_attempt_at })
     }
 
     /// Clears away mails that were sent or given up by then, so many at most; says how many.

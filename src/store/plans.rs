@@ -63,7 +63,7 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
 impl Store {
     /// The query plan of each hot query, as the database words it. For tests and diagnosis.
     pub async fn hot_query_plans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let Scope { connection } = self.begin().await?;
+        let Scope { connection, .. } = self.begin().await?;
         let backend = connection.get_database_backend();
         let explain = if backend == DbBackend::Postgres {
             // On empty tables a scan is always cheapest: ask what it would do if it could not scan.

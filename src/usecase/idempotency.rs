@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -91,12 +92,13 @@ impl Claim {
         let answer = answer.filter(|answer| answer.len() <= ANSWER_BYTES_MAX);
         let sealed =
             answer.map(|answer| services.master_key.seal(Purpose::Answer, self.seal, &answer, &services.random));
-        let settled = tokio::spawn(async move {
+        let settling = async move {
             match sealed {
                 Some(sealed) => held.keep(sealed, kept_for).await,
                 None => held.release().await,
             }
-        });
+        };
+        let settled = tokio::spawn(settling.in_current_span());
         // The call has its answer, which counts. A repetition is told to wait until the claim expires, and then runs anew.
         match settled.await {
             Ok(Ok(())) => {}

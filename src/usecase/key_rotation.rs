@@ -29,6 +29,8 @@ const PROJECTS_PER_ROUND: u16 = 500;
 pub struct RotationRound {
     /// Keys that were made.
     pub made: usize,
+    /// Keys that are too old, but have no successor yet: it could not be made.
+    pub failed: usize,
     /// Where the next round goes on; none if this one reached the last project.
     pub next: Option<Uuid>,
 }
@@ -48,7 +50,7 @@ pub async fn rotate_keys_of_age(services: &Services, after: Option<Uuid>) -> Res
         newest.entry(key.project_id).or_default().push(key);
     }
 
-    let mut made = 0;
+    let (mut made, mut failed) = (0, 0);
     for project in rotating {
         for purpose in KeyPurpose::ALL {
             let keys = newest.get(&project.id).map_or(&[][..], Vec::as_slice);
@@ -59,16 +61,19 @@ pub async fn rotate_keys_of_age(services: &Services, after: Option<Uuid>) -> Res
                 Ok(is_made) => made += usize::from(is_made),
                 // It would fail for every other project, too, each after a long wait.
                 Err(error @ Error::Unavailable(_)) => return Err(error),
-                Err(error) => tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    project = %project.id,
-                    key_use = purpose.as_str(),
-                    "cannot make the successor of a signing key; will try again"
-                ),
+                Err(error) => {
+                    failed += 1;
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        project = %project.id,
+                        key_use = purpose.as_str(),
+                        "cannot make the successor of a signing key; will try again"
+                    );
+                }
             }
         }
     }
-    Ok(RotationRound { made, next })
+    Ok(RotationRound { made, failed, next })
 }
 
 /// True if this replica made the key; false if another one was faster.

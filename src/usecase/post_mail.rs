@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use tracing::Span;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -11,6 +12,7 @@ use crate::{
     crypto::master_key::Purpose,
     domain::{id::MailId, identifier::Identifier, message::Message, project::Project, user::User},
     store::{NewMail, Tx},
+    trace_context,
 };
 
 /// Puts a mail to one of the user's addresses into the outbox, in the transaction of what it tells about. What it says is
@@ -40,6 +42,7 @@ pub(super) async fn post(
         sealed: services.master_key.seal(Purpose::Mail, Uuid::from(id), &json, &services.random),
         expires_at: validity.end,
         now,
+        traceparent: trace_context::traceparent(&Span::current()),
     };
     Ok(tx.outbox().push(mail).await?)
 }

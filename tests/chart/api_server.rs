@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use signet_test_support::{go, python};
+use signet_test_support::{programs, python};
 use tempfile::TempDir;
 
 use crate::chart::{NAMESPACE, definitions};
@@ -52,7 +52,7 @@ impl ApiServer {
         }
         let mut command = Command::new(python);
         command.arg(sources.join("api_server.py"));
-        command.args([go::program("kube-apiserver")?, go::program("etcd")?]).arg(directory.path());
+        command.args([programs::program("kube-apiserver")?, programs::program("etcd")?]).arg(directory.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut server = Self { _child: child, input, output, directory };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use signet_test_support::{go, python};
+use signet_test_support::{go, programs, python};
 
 /// The oldest version of Kubernetes that the chart takes, and the newest whose schemas there are.
 pub(crate) const KUBERNETES: [&str; 2] = ["1.30", "1.37"];
@@ -101,7 +101,7 @@ pub(crate) fn path(relative: &str) -> PathBuf {
 
 /// Helm, which knows no cluster but the one that it is told of.
 pub(crate) fn helm(arguments: &[&str]) -> Option<Output> {
-    let mut command = Command::new(go::program("helm")?);
+    let mut command = Command::new(programs::program("helm")?);
     command.args(arguments).env("KUBECONFIG", "/dev/null").stdin(Stdio::null());
     Some(command.output().unwrap())
 }

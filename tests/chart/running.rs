@@ -9,8 +9,9 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::Value;
 use signet_test_support::{
-    Engine, TestDatabase, go,
+    Engine, TestDatabase,
     process::{PATIENCE, Running, run, signet},
+    programs,
 };
 use tempfile::TempDir;
 
@@ -129,7 +130,7 @@ async fn the_service_runs_on_postgres_and_ends_well() {
 #[tokio::test]
 async fn the_last_line_of_the_notes_says_how_the_service_is() {
     let Some(all) = chart::all() else { return };
-    let Some(grpcurl) = go::program("grpcurl") else { return };
+    let Some(grpcurl) = programs::program("grpcurl") else { return };
     for (name, expected) in [("minimal", "-plaintext"), ("mutual-tls", "-cacert ca.crt")] {
         let Some(notes) = notes(name) else { return };
         let line = notes.lines().last().unwrap().trim();
@@ -187,7 +188,7 @@ fn notes_of(name: &str) -> String {
 fn notes(name: &str) -> Option<String> {
     let server = api_server::shared()?;
     let (directory, values) = (chart::path(""), chart::path(&format!("ci/{name}-values.yaml")));
-    let mut command = Command::new(go::program("helm")?);
+    let mut command = Command::new(programs::program("helm")?);
     command.args(["install", "signet", directory.to_str()?, "--dry-run=server", "--namespace", NAMESPACE]);
     command.args(["--values", values.to_str()?]).env("KUBECONFIG", server.kubeconfig());
     let output = command.stdin(Stdio::null()).output().unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use signet_test_support::{go, process::PATIENCE};
+use signet_test_support::{process::PATIENCE, programs};
 
 use crate::{
     api_server::{self, ApiServer, collection},
@@ -139,7 +139,7 @@ fn start(server: &ApiServer, arguments: &[&str], values: &str) -> std::process::
 }
 
 fn helm(server: &ApiServer, arguments: &[&str]) -> std::process::Child {
-    let mut command = Command::new(go::program("helm").unwrap());
+    let mut command = Command::new(programs::program("helm").unwrap());
     command.args(arguments).env("KUBECONFIG", server.kubeconfig());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

@@ -135,6 +135,7 @@ impl Outbox {
             sealed,
             expires_at,
             now: self.clock.now(),
+            traceparent: None,
         };
         tx.outbox().push(mail).await.unwrap();
         tx.commit().await.unwrap();

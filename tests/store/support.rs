@@ -171,6 +171,7 @@ impl TestStore {
             sealed: b"sealed".to_vec(),
             expires_at: now() + chrono::Duration::minutes(10),
             now: now(),
+            traceparent: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use chrono::Duration;
+use tracing::Span;
 
 use super::Outcome;
 use crate::{
@@ -75,6 +76,18 @@ impl Verdict {
         }
     }
 
+    /// Tells the span of the try. Never what the mail server said.
+    pub(super) fn show_in(&self, span: &Span) {
+        span.record("mail.outcome", self.outcome().as_str());
+        let problem = match self {
+            Self::GivenUp { cause, .. } => cause.as_str(),
+            Self::Postponed { .. } => "postponed",
+            Self::Sent => return,
+        };
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", problem);
+    }
+
     /// Never logs the recipient, who is no business of whoever reads logs.
     pub(super) fn log(&self, mail: &DueMail) {
         let (id, project, attempt) = (mail.id, mail.project_id, mail.attempts);
@@ -131,6 +144,7 @@ mod tests {
             sealed: Vec::new(),
             attempts,
             expires_at: now() + expires_in,
+            traceparent: None,
         }
     }
 

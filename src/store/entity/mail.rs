@@ -18,6 +18,7 @@ pub struct Model {
     pub sent_at: Option<DateTimeUtc>,
     pub given_up_at: Option<DateTimeUtc>,
     pub last_error: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

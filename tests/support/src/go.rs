@@ -1,32 +1,10 @@
-//! Programs and files that come as modules of Go. `.ci/run` builds the programs; the files are fetched when they are asked for.
+//! Files that come as modules of Go. They are fetched when they are asked for.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
 use crate::environment::once;
-
-/// A program on the path, or where `.ci/run` puts what it builds. `None`, after saying so, where there is none; with `CI=true` that
-/// is a failure instead.
-///
-/// # Panics
-/// If there is none and `CI=true`.
-pub fn program(name: &str) -> Option<PathBuf> {
-    once(name, || {
-        let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home);
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path)
-            .chain(cache.map(|cache| cache.join("signet-ci/bin")))
-            .map(|place| place.join(name))
-            .find(|candidate| candidate.is_file())
-            .ok_or_else(|| format!("{name} is not installed (`.ci/run` builds it)"))
-    })
-}
 
 /// The directory of the module `path` in `version`, whose files have the checksum `sum` (as in a `go.sum`). `None`, after saying so,
 /// where it cannot be had; with `CI=true` that is a failure instead.

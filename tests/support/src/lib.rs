@@ -31,6 +31,7 @@ pub mod node;
 mod postgres;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 pub mod process;
+pub mod programs;
 pub mod python;
 pub mod rust;
 mod sqlite;

@@ -1,0 +1,86 @@
+//! The page of numbers, by those who read such pages: `promtool` the classic form, the parser of the Prometheus project the other.
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use signet::metrics::Form;
+use signet_test_support::{Engine, programs, python};
+
+use crate::{
+    http,
+    installation::{Installation, PASSWORD, VERIFIED},
+    known,
+};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/python/open_metrics.py");
+const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/python/requirements.txt");
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+fn fed(command: &mut Command, page: &str) -> Output {
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Who finds a fault may stop reading.
+    drop(process.stdin.take().unwrap().write_all(page.as_bytes()));
+    process.wait_with_output().unwrap()
+}
+
+/// Fails unless `promtool` finds nothing to complain of.
+#[track_caller]
+fn assert_clean(promtool: &Path, page: &str) {
+    let output = fed(Command::new(promtool).args(["check", "metrics"]), page);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+/// The families of a page and their types, as the parser finds them.
+fn families(python: &Path, page: &str) -> BTreeMap<String, String> {
+    let output = fed(Command::new(python).arg(SCRIPT), page);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_number_there_can_be_is_well_formed() {
+    if let Some(promtool) = programs::program("promtool") {
+        assert_clean(&promtool, &known::page(Form::Classic));
+        let output = fed(Command::new(promtool).args(["check", "metrics"]), &known::page(Form::OpenMetrics));
+        assert!(!output.stderr.is_empty(), "it is not easily pleased");
+    }
+    let Some(python) = python::environment("open-metrics", Path::new(REQUIREMENTS)) else { return };
+    let families = families(&python, &known::page(Form::OpenMetrics));
+    let of = |name: &str| families.get(name).map(String::as_str);
+    assert_eq!(of("signet_rpcs"), Some("counter"));
+    assert_eq!(of("signet_build"), Some("info"));
+    assert_eq!(of("signet_rpc_duration_seconds"), Some("histogram"));
+    assert_eq!(of("signet_clock_offset_seconds"), Some("gauge"));
+    assert_eq!(fed(Command::new(&python).arg(SCRIPT), &known::page(Form::Classic)).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_shows_what_it_did_in_both_forms() {
+    let installation = Installation::on(Engine::Sqlite).await.unwrap();
+    let service = installation.serve(&[]);
+    assert_eq!(installation.sign_in(&service.rest, VERIFIED, PASSWORD, "").0, 200);
+    assert_eq!(installation.sign_in(&service.rest, VERIFIED, "another", "").0, 401);
+
+    let classic = http::metrics(&service.ops, "text/plain");
+    for line in [
+        "signet_rpcs_total{rpc=\"auth.v1.AuthService/AuthenticatePassword\",outcome=\"INVALID_CREDENTIALS\"} 1",
+        "signet_rest_requests_total{dialect=\"canonical\",status=\"2xx\"} 1",
+        "signet_rest_requests_total{dialect=\"canonical\",status=\"4xx\"} 1",
+        "signet_events_total{kind=\"user.signed_in\",cause=\"\"} 1",
+        "signet_events_total{kind=\"password.failed\",cause=\"wrong_password\"} 1",
+        "signet_database_failures_total{cause=\"no_connection\"} 0",
+        "signet_hash_duration_seconds_count{scheme=\"argon2id\"} 2",
+    ] {
+        assert!(classic.lines().any(|each| each == line), "{line} in {classic}");
+    }
+    if let Some(promtool) = programs::program("promtool") {
+        assert_clean(&promtool, &classic);
+    }
+    let Some(python) = python::environment("open-metrics", Path::new(REQUIREMENTS)) else { return };
+    assert!(families(&python, &http::metrics(&service.ops, OPEN_METRICS)).contains_key("signet_rpcs"));
+}
