@@ -72,7 +72,7 @@ app.kubernetes.io/component: {{ last . }}
 {{- end -}}
 
 {{- define "signet.terminationGracePeriodSeconds" -}}
-{{- $least := add (.Values.preStopSleepSeconds | int) (.Values.drainTimeoutSeconds | int) -}}
+{{- $least := add (.Values.stopDelaySeconds | int) (.Values.drainTimeoutSeconds | int) -}}
 {{- .Values.terminationGracePeriodSeconds | int | default (add $least 10) -}}
 {{- end -}}
 

@@ -135,6 +135,8 @@ resources:
 - name: SIGNET_{{ upper $name }}_ADDR
   value: {{ printf "%s:%d" $values.listenHost (int $port) | quote }}
 {{- end }}
+- name: SIGNET_STOP_DELAY
+  value: {{ printf "%ds" (int $values.stopDelaySeconds) | quote }}
 - name: SIGNET_DRAIN_TIMEOUT
   value: {{ printf "%ds" (int $values.drainTimeoutSeconds) | quote }}
 {{- if $values.mail.existingSecret.name }}
