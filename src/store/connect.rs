@@ -6,7 +6,10 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
     IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, TransactionOptions,
     TransactionTrait as _,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        self, Connection as _, PgConnection,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_migrations::{Migrator, MigratorTrait as _};
@@ -16,6 +19,9 @@ use crate::metrics::Metrics;
 
 /// How long SQLite waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection to PostgreSQL has to answer when it is given back. One whose other end is gone without a word would keep its
+/// place in the pool until the system gives it up, a quarter of an hour later.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Key of the advisory lock under which PostgreSQL migrates: `signet` in ASCII.
 const MIGRATION_LOCK: i64 = 0x7369_676e_6574;
 
@@ -46,6 +52,9 @@ impl DatabaseSettings {
             .test_before_acquire(false)
             .sqlx_logging(false)
             .set_application_name("signet")
+            .map_sqlx_postgres_pool_opts(|pool| {
+                pool.after_release(|connection, _| Box::pin(async move { answers(connection).await.map(|()| true) }))
+            })
             .map_sqlx_sqlite_opts(move |options| {
                 options
                     .create_if_missing(create)
@@ -83,6 +92,12 @@ impl Store {
         connection.close().await?;
         applied
     }
+}
+
+/// An error closes the connection. The pool itself asks it, too, and waits for as long as it takes.
+async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))
 }
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {

@@ -11,6 +11,7 @@ mod idle_connections;
 mod load;
 mod mail_away;
 mod open_files;
+mod partition;
 mod pool_exhausted;
 mod rubbish;
 mod service;

@@ -97,6 +97,11 @@ impl Service {
         Replica { grpc: address("grpc"), rest: address("rest"), ops: address("ops"), running }
     }
 
+    /// Where its database is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Its client, that calls that address.
     pub(crate) fn back_end(&self, address: &str) -> BackEnd {
         BackEnd::new(address, &self.client_id, &self.client_secret)

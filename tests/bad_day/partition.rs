@@ -1,0 +1,94 @@
+//! The way to PostgreSQL is cut without a word: nothing arrives any more, and nobody is told. So it looks when a machine or a network dies
+//! and another one takes over.
+
+use std::path::{Path, PathBuf};
+
+use signet_test_support::Engine;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
+};
+use tonic::Code;
+use url::Url;
+
+use crate::{
+    calls::get,
+    service::{EMAIL, Service, eventually},
+};
+
+/// How often the way was cut or mended. Odd: it is cut.
+type Cuts = watch::Sender<u32>;
+
+const CONNECTIONS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_falls_silent_is_taken_up_again_by_new_connections() {
+    let Some(service) = Service::on(Engine::Postgres).await else { return };
+    let (url, cuts) = network(service.url()).await;
+    let connections = format!("--database-connections={CONNECTIONS}");
+    let settings =
+        [&format!("--database-url={url}"), &connections, "--database-acquire-timeout=2s", "--grpc-deadline=4s"];
+    let replica = service.replica(&settings);
+    let back_end = service.back_end(&replica.grpc);
+    let session = back_end.sign_in(EMAIL).await.unwrap();
+    let checks = async || {
+        let check = || {
+            let (client, token) = (back_end.clone(), session.access_token.clone());
+            tokio::spawn(async move { client.check(&token).await })
+        };
+        let mut answers = Vec::new();
+        for running in (0..2 * CONNECTIONS).map(|_| check()).collect::<Vec<_>>() {
+            answers.push(running.await.unwrap());
+        }
+        answers
+    };
+    assert!(checks().await.iter().all(Result::is_ok), "the pool is full of connections that work");
+
+    cuts.send_modify(|cuts| *cuts += 1);
+    // Every connection that the pool has is used, and none answers.
+    for refused in checks().await {
+        let code = refused.unwrap_err().code();
+        assert!([Code::DeadlineExceeded, Code::Unavailable].contains(&code), "{code:?}");
+    }
+    eventually("not ready", async || get(&replica.ops, "/readyz").await.unwrap().0 == 503).await;
+
+    // What was cut stays silent; new connections arrive.
+    cuts.send_modify(|cuts| *cuts += 1);
+    eventually("every connection works", async || checks().await.iter().all(Result::is_ok)).await;
+    eventually("ready again", async || get(&replica.ops, "/readyz").await.unwrap().0 == 200).await;
+    back_end.refresh(&session.refresh_token).await.unwrap();
+    assert_eq!(replica.running.terminate().code, 0, "nothing waits for those that are silent");
+}
+
+/// A network in front of the server at `url`, the URL behind it, and what cuts it. It ends with the runtime.
+async fn network(url: &str) -> (Url, Cuts) {
+    let mut url = Url::parse(url).unwrap();
+    let directory = url.query_pairs().find_map(|(name, value)| (name == "host").then(|| value.into_owned())).unwrap();
+    let socket = Path::new(&directory).join(".s.PGSQL.5432");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    url.set_query(Some("sslmode=disable"));
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+    let (cuts, seen) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            tokio::spawn(carry(client, socket.clone(), seen.clone()));
+        }
+    });
+    (url, cuts)
+}
+
+/// Carries what one connection says until the way is cut. Then, and from the beginning while it is cut, it keeps the connection and
+/// carries nothing.
+async fn carry(mut client: TcpStream, socket: PathBuf, mut cuts: watch::Receiver<u32>) {
+    if cuts.borrow_and_update().is_multiple_of(2) {
+        let mut server = UnixStream::connect(socket).await.unwrap();
+        tokio::select! {
+            _ = copy_bidirectional(&mut client, &mut server) => return,
+            _ = cuts.changed() => {}
+        }
+    }
+    std::future::pending::<()>().await;
+}
