@@ -25,17 +25,24 @@ class Service:
         self.metadata = metadata
 
     def call(self, method, body):
+        stub, request = self.prepare(self.channel.unary_unary, method, body)
+        return as_dictionary(stub(request, metadata=self.metadata, timeout=20))
+
+    def stream(self, method, body):
+        stub, request = self.prepare(self.channel.unary_stream, method, body)
+        for answer in stub(request, metadata=self.metadata, timeout=20):
+            yield as_dictionary(answer)
+
+    def prepare(self, kind, method, body):
         service, name = method.split("/")
         rpc = self.pool.FindServiceByName(service).FindMethodByName(name)
-        request = json_format.ParseDict(body, message_factory.GetMessageClass(rpc.input_type)())
         response_class = message_factory.GetMessageClass(rpc.output_type)
-        stub = self.channel.unary_unary(
+        stub = kind(
             f"/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=response_class.FromString,
         )
-        answer = stub(request, metadata=self.metadata, timeout=20)
-        return json_format.MessageToDict(answer, preserving_proto_field_name=True)
+        return stub, json_format.ParseDict(body, message_factory.GetMessageClass(rpc.input_type)())
 
     def refused(self, method, body):
         """The code of the refusal, and its details by the name of their type."""
@@ -50,9 +57,13 @@ class Service:
                 name = any_message.type_url.rsplit("/", 1)[1]
                 message = message_factory.GetMessageClass(self.pool.FindMessageTypeByName(name))()
                 message.ParseFromString(any_message.value)
-                details[name] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+                details[name] = as_dictionary(message)
             return error.code(), details
         raise AssertionError(f"{method} should have been refused: {answer}")
+
+
+def as_dictionary(message):
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
 def equal(found, expected):
@@ -106,13 +117,26 @@ def client_token(service, task):
     equal(details["google.rpc.ErrorInfo"]["reason"], "TOKEN_INVALID")
 
 
+def watch_events(service, user_id):
+    """What has happened to the user, by the stream and by the list; and that a cursor goes on."""
+    for message in service.stream("auth.v1.EventService/WatchEvents", {}):
+        event = message.get("event", {})
+        if event.get("kind") == "password.failed" and event.get("user_id") == user_id:
+            break
+    equal(event["cause"], "wrong_password")
+    listed = service.call("auth.v1.EventService/ListEvents", {"page_size": 100})
+    assert event in listed["events"], listed
+    rest = service.call("auth.v1.EventService/ListEvents", {"page_size": 100, "cursor": message["cursor"]})
+    assert event not in rest.get("events", []), rest
+
+
 def main():
     task = json.loads(sys.stdin.readline())
     basic = base64.b64encode(f"{task['client_id']}:{task['client_secret']}".encode()).decode()
     service = Service(task["grpc"], [("authorization", f"Basic {basic}")])
     equal(
         sorted(name for name in service.database.get_services() if name.startswith("auth.v1.")),
-        ["auth.v1.AuthService", "auth.v1.ProjectService", "auth.v1.SessionService", "auth.v1.UserService"],
+        [f"auth.v1.{name}Service" for name in ("Auth", "Event", "Project", "Session", "User")],
     )
 
     user = {"email": task["user"]["email"], "password": task["user"]["password"]}
@@ -147,6 +171,7 @@ def main():
     refresh(service, task, answer["tokens"]["refresh_token"])
     reset_password(service, user)
     client_token(service, task)
+    watch_events(service, live["user"]["user_id"])
 
     answer = service.call("auth.v1.AuthService/SignIn", {"login_id": user["email"], "password": user["password"]})
     verify(service, task["project_id"], answer["tokens"]["session_token"], task["project_id"])
