@@ -32,6 +32,9 @@ use crate::{
     usecase::Services,
 };
 
+/// Largest request of what is open to everybody, health and reflection, in bytes: names of services and symbols.
+const OPEN_MESSAGE_BYTES_MAX: usize = 4096;
+
 /// What the API has to know beside its services.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiSettings {
@@ -73,7 +76,7 @@ impl Api {
         let bytes = settings.message_bytes_max;
         let mut routes = Routes::builder();
         routes
-            .add_service(health_service)
+            .add_service(health_service.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX))
             .add_service(AuthServiceServer::new(auth::AuthApi(services.clone())).max_decoding_message_size(bytes))
             .add_service(
                 SessionServiceServer::new(sessions::SessionApi(services.clone())).max_decoding_message_size(bytes),
@@ -89,9 +92,9 @@ impl Api {
                     .register_encoded_file_descriptor_set(DESCRIPTORS)
                     .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             };
-            routes.add_service(reflection().build_v1()?);
+            routes.add_service(reflection().build_v1()?.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX));
             // The client library of Python, among others, knows no other version yet.
-            routes.add_service(reflection().build_v1alpha()?);
+            routes.add_service(reflection().build_v1alpha()?.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX));
         }
         let routes = layers::apply(routes.routes(), services, metrics, settings);
         Ok(Self { routes, health, stop })

@@ -123,10 +123,7 @@ async fn deadline(State(shared): State<Shared>, mut request: Request, next: Next
     let allowed = deadline::requested(request.headers()).unwrap_or(shared.deadline_max).min(shared.deadline_max);
     request.extensions_mut().insert(Deadline(Instant::now() + allowed));
     let id = id_of(&request);
-    // Health checks may be watched for as long as the connection lives.
-    if Rpc::by_path(request.uri().path()).is_none() {
-        return next.run(request).await;
-    }
+    // Until the head of the answer: what is watched may go on for as long as the connection lives.
     match tokio::time::timeout(allowed, next.run(request)).await {
         Ok(response) => response,
         Err(_) => status::bare(ErrorReason::DeadlineExceeded, &id).into_http(),

@@ -27,19 +27,27 @@ struct State {
     begun: bool,
     /// Bytes that the caller has sent, until it has begun.
     received: usize,
-    /// Requests without an answer.
+    /// Requests of which the caller still owes a part, so that nothing is owed to the caller.
+    unfinished: usize,
+    /// Requests that came whole, and are not answered.
     unanswered: usize,
-    /// When a request began, or a piece of an answer was made.
+    /// When a request began, or was answered.
     last: Instant,
+    /// When the caller took some bytes.
+    taken: Instant,
 }
 
 /// A request that is not answered as long as this lives.
-pub(super) struct Unanswered(Arc<Activity>);
+pub(super) struct Unanswered {
+    activity: Arc<Activity>,
+    is_whole: bool,
+}
 
 impl Connections {
     /// A connection that has just come.
     pub(super) fn enter(&self) -> Arc<Activity> {
-        let state = State { begun: false, received: 0, unanswered: 0, last: Instant::now() };
+        let now = Instant::now();
+        let state = State { begun: false, received: 0, unfinished: 0, unanswered: 0, last: now, taken: now };
         let activity = Arc::new(Activity { state: Mutex::new(state), evicted: CancellationToken::new() });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() == all.capacity() {
@@ -49,13 +57,14 @@ impl Connections {
         activity
     }
 
-    /// Ends the connection that has been idle longest; first of all those whose caller has shown nothing yet. False if all of
-    /// them have requests to answer.
+    /// Ends the connection that has been idle longest; first of all those whose caller has shown nothing yet, last of all those
+    /// that are in the middle of a request. False if all of them have requests to answer.
     pub(super) fn evict(&self) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = all.iter().filter_map(Weak::upgrade).filter_map(|activity| {
             let state = activity.state();
-            let key = (state.unanswered == 0 && !activity.evicted.is_cancelled()).then_some((state.begun, state.last));
+            let can_go = state.unanswered == 0 && !activity.evicted.is_cancelled();
+            let key = can_go.then_some((state.begun, state.unfinished > 0, state.last));
             drop(state);
             Some((key?, activity))
         });
@@ -86,14 +95,14 @@ impl Activity {
         state.begun |= state.received >= enough;
     }
 
-    /// A request has come.
+    /// The head of a request has come.
     pub(super) fn request(self: &Arc<Self>) -> Unanswered {
         let mut state = self.state();
         state.begun = true;
-        state.unanswered += 1;
+        state.unfinished += 1;
         state.last = Instant::now();
         drop(state);
-        Unanswered(Arc::clone(self))
+        Unanswered { activity: Arc::clone(self), is_whole: false }
     }
 
     /// A piece of an answer was made.
@@ -101,13 +110,18 @@ impl Activity {
         self.state().last = Instant::now();
     }
 
-    /// Waits until there was nothing to answer, and no piece of an answer was made, for that long from now on.
+    /// The caller has taken some bytes of an answer: a slow one is not a frozen one.
+    pub(super) fn taken(&self) {
+        self.state().taken = Instant::now();
+    }
+
+    /// Waits until there was nothing to answer, and no piece of an answer was made or taken, for that long from now on.
     pub(super) async fn quiet_for(&self, length: Duration) {
         let since = Instant::now();
         loop {
             let quiet_since = {
                 let state = self.state();
-                if state.unanswered == 0 { state.last.max(since) } else { Instant::now() }
+                if state.unanswered == 0 { state.last.max(state.taken).max(since) } else { Instant::now() }
             };
             if quiet_since.elapsed() >= length {
                 return;
@@ -117,10 +131,26 @@ impl Activity {
     }
 }
 
+impl Unanswered {
+    /// The rest of the request has come.
+    pub(super) fn is_whole(&mut self) {
+        if !self.is_whole {
+            let mut state = self.activity.state();
+            state.unfinished -= 1;
+            state.unanswered += 1;
+            self.is_whole = true;
+        }
+    }
+}
+
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.unanswered -= 1;
+        let mut state = self.activity.state();
+        if self.is_whole {
+            state.unanswered -= 1;
+        } else {
+            state.unfinished -= 1;
+        }
         state.last = Instant::now();
     }
 }

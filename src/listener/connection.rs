@@ -1,6 +1,10 @@
 //! The life of one connection.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, response::Response};
 use http::{HeaderValue, Request, Version, header::CONNECTION};
@@ -19,7 +23,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::service_fn;
 
-use super::{ListenerSettings, Stop, Versions, activity::Activity, counted::Counted};
+use super::{ListenerSettings, Stop, Versions, activity::Activity, counted::Counted, incoming::Received};
 
 /// How long a stop waits for a caller that has its answers and does not hang up: it may be frozen, or watch something for ever.
 const LINGER: Duration = Duration::from_secs(5);
@@ -63,7 +67,7 @@ impl Server {
         start_end: Instant,
     ) {
         let preface_counts = self.settings.versions == Versions::Http2;
-        let stream = Counted::new(stream, preface_counts.then(|| Arc::clone(activity)));
+        let stream = Counted::new(stream, Arc::clone(activity), preface_counts);
         let (router, stop, own) = (self.router.clone(), self.stop.clone(), Arc::clone(activity));
         let service = service_fn(move |request| answer(router.clone(), stop.clone(), Arc::clone(&own), request));
         let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
@@ -99,10 +103,12 @@ async fn answer(
     activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response, std::convert::Infallible> {
-    let unanswered = activity.request();
+    let unanswered = Arc::new(Mutex::new(Some(activity.request())));
     let has_connection_header = request.version() <= Version::HTTP_11;
+    let request = request.map(|body| Received::new(body, Arc::clone(&unanswered)));
     let mut response = tower::ServiceExt::oneshot(router, request).await?;
-    drop(unanswered);
+    // The handler may have left the body somewhere.
+    drop(unanswered.lock().unwrap_or_else(PoisonError::into_inner).take());
     if has_connection_header && stop.leaving.is_cancelled() {
         // Callers come back over a new connection, elsewhere, instead of meeting the end of this one with a request in hand.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

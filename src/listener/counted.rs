@@ -1,4 +1,4 @@
-//! A stream that tells how much its caller has sent.
+//! A stream that tells what its caller has sent and taken.
 
 use std::{
     io,
@@ -16,14 +16,21 @@ const PREFACE_BYTES: usize = 24 + 9;
 
 pub(super) struct Counted<S> {
     stream: S,
-    /// Until the caller has begun, where bytes say so.
-    activity: Option<Arc<Activity>>,
+    activity: Arc<Activity>,
+    /// Whether bytes say that the caller has begun, until it has.
+    preface_counts: bool,
 }
 
 impl<S> Counted<S> {
-    /// `activity`: of a connection that begins with its preface.
-    pub(super) const fn new(stream: S, activity: Option<Arc<Activity>>) -> Self {
-        Self { stream, activity }
+    /// `preface_counts`: the connection begins with its preface, and not with its first request.
+    pub(super) const fn new(stream: S, activity: Arc<Activity>, preface_counts: bool) -> Self {
+        Self { stream, activity, preface_counts }
+    }
+
+    fn note(&self, taken: &Poll<io::Result<usize>>) {
+        if matches!(taken, Poll::Ready(Ok(bytes)) if *bytes > 0) {
+            self.activity.taken();
+        }
     }
 }
 
@@ -32,11 +39,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if let Some(activity) = &this.activity {
-            activity.received(buf.filled().len() - before, PREFACE_BYTES);
-            if activity.has_begun() {
-                this.activity = None;
-            }
+        if this.preface_counts {
+            this.activity.received(buf.filled().len() - before, PREFACE_BYTES);
+            this.preface_counts = !this.activity.has_begun();
         }
         Poll::Ready(Ok(()))
     }
@@ -44,7 +49,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let taken = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(&taken);
+        taken
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -60,7 +67,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let taken = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(&taken);
+        taken
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,9 @@
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -14,6 +17,9 @@ use super::*;
 
 /// No step of these tests takes longer, on a busy machine either.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer that no buffers between here and there can hold, in bytes.
+const LARGE: usize = 32 * 1024 * 1024;
 
 struct Served {
     address: SocketAddr,
@@ -33,7 +39,11 @@ async fn served(settings: ListenerSettings) -> Served {
         released.recv().await;
         "held"
     };
-    let router = Router::new().route("/", get(async || "here")).route("/held", get(held));
+    let router = Router::new()
+        .route("/", get(async || "here"))
+        .route("/body", post(async |body: String| body))
+        .route("/held", get(held))
+        .route("/large", get(async || "x".repeat(LARGE)));
     let server = tokio::spawn(serve(listener, router, settings, stop.clone()));
     Served { address, stop, server, begun }
 }
@@ -227,4 +237,56 @@ async fn before_a_stop_callers_of_http1_are_sent_elsewhere_and_still_answered() 
     assert!(!server.is_finished());
     stop.stop.cancel();
     timeout(PATIENCE, server).await.expect("stops").unwrap();
+}
+
+/// The head of a request and the first byte of its body, which never ends.
+async fn owe_a_body(address: SocketAddr) -> TcpStream {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx").await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn who_owes_the_rest_of_a_request_makes_room_after_who_is_idle() {
+    let served = served(ListenerSettings { connections_max: 2, ..ListenerSettings::default() }).await;
+    let mut owing = owe_a_body(served.address).await;
+    let mut idle = TcpStream::connect(served.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut [0; 12]).await.unwrap();
+    // The idle one makes room for the third, and with two that owe a body, one of them for the fourth.
+    let _third = owe_a_body(served.address).await;
+    read(&mut idle).await;
+    let answer = send(served.address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.ends_with("here"), "{answer}");
+    assert_eq!(read(&mut owing).await, "");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_request_that_never_ends() {
+    let served = served(ListenerSettings::default()).await;
+    let mut owing = owe_a_body(served.address).await;
+    assert!(send(served.address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.ends_with("here"));
+    served.stop.cancel();
+    timeout(PATIENCE, served.server).await.expect("stops").unwrap();
+    read(&mut owing).await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_caller_that_is_slow_but_takes_its_answer() {
+    let served = served(ListenerSettings::default()).await;
+    let mut slow = TcpStream::connect(served.address).await.unwrap();
+    slow.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    slow.read_exact(&mut [0; 12]).await.unwrap();
+    served.stop.cancel();
+    let (mut read, mut piece) = (12, vec![0; LARGE / 32]);
+    for _ in 0..12 {
+        // Longer in all than a frozen caller is waited for.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        slow.read_exact(&mut piece).await.expect("what was taken on is answered");
+        read += piece.len();
+    }
+    let mut rest = Vec::new();
+    timeout(PATIENCE, slow.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(read + rest.len() > LARGE);
+    timeout(PATIENCE, served.server).await.expect("stops").unwrap();
 }

@@ -6,6 +6,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 /// `CANCEL`, for [`RST_STREAM`].
 pub(crate) const CANCEL: [u8; 4] = [0, 0, 0, 8];
