@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::chart;
 
-/// Whom the alert misses in the namespace of the tests: what the operator calls a target of the ServiceMonitor.
+/// Whom the alert misses in the namespace of the tests: what the operator calls a target of the `ServiceMonitor`.
 const ABSENT: &str = "absent(signet_build_info{namespace=\"auth\",job=\"signet-ops\"})";
 
 /// The rules of the chart's file after a change of their text.
