@@ -253,6 +253,14 @@ impl Metrics {
         self.0.events.get_or_create(&Event { kind, cause }).inc();
     }
 
+    /// These events, by kind and cause, are counted from zero from now on: a series that begins with its first event hides that
+    /// event from rates and increases.
+    pub fn events_started(&self, events: impl IntoIterator<Item = (&'static str, &'static str)>) {
+        for (kind, cause) in events {
+            drop(self.0.events.get_or_create(&Event { kind, cause }));
+        }
+    }
+
     /// So many watch the audit trail now.
     pub fn event_watches(&self, watches: u32) {
         self.0.event_watches.set(watches.into());

@@ -84,6 +84,7 @@ impl Store {
     #[must_use]
     pub fn counting_into(self, metrics: &Metrics) -> Self {
         metrics.pool_started(self.connections_max);
+        metrics.events_started(events::watched_for_bursts());
         let watch = Watch::new(self.reader.get_database_backend(), metrics.clone());
         Self { watch, ..self }
     }

@@ -97,6 +97,7 @@ fn what_will_be_counted_begins_at_zero() {
     let metrics = Metrics::new();
     metrics.lane_started(2, 64);
     metrics.pool_started(10);
+    metrics.events_started([("refresh.reused", ""), ("throttle.tripped", "sign_in")]);
     metrics.outbox(OutboxState::default());
     let page = metrics.encode();
     for line in [
@@ -106,6 +107,8 @@ fn what_will_be_counted_begins_at_zero() {
         "signet_lane_refused_total{cause=\"deadline\"} 0",
         "signet_database_connections_max 10",
         "signet_database_failures_total{cause=\"unavailable\"} 0",
+        "signet_events_total{kind=\"refresh.reused\",cause=\"\"} 0",
+        "signet_events_total{kind=\"throttle.tripped\",cause=\"sign_in\"} 0",
         "signet_mails_total{outcome=\"given_up\"} 0",
     ] {
         assert_has(&page, line);

@@ -10,7 +10,7 @@ use super::{StoreError, entity::event};
 use crate::{
     clock::Timestamp,
     domain::{
-        event::{Cause, Event},
+        event::{Cause, Event, EventKind},
         id::{EventId, ProjectId},
     },
 };
@@ -43,6 +43,19 @@ impl Recorded {
     pub(super) fn into_words(self) -> Vec<(&'static str, &'static str)> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Kinds and causes of the events that alerts and the dashboard look for by their kind.
+pub(super) fn watched_for_bursts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    use EventKind as K;
+    let kinds =
+        [K::MailGivenUp, K::PasswordFailed, K::RefreshRepeated, K::RefreshReused, K::SignedIn, K::ThrottleTripped];
+    kinds.into_iter().flat_map(|kind| {
+        // Of these only a sign-in may have a cause or none.
+        let has_plain = kind == K::SignedIn || kind.causes().is_empty();
+        let causes = has_plain.then_some("").into_iter().chain(kind.causes().iter().map(|cause| cause.as_str()));
+        causes.map(move |cause| (kind.as_str(), cause))
+    })
 }
 
 /// Rows that are written in one statement: few enough for SQLite's limit of 32766 parameters.

@@ -6,12 +6,57 @@ use serde_json::{Value, json};
 
 use crate::chart;
 
+/// Whom the alert misses in the namespace of the tests: what the operator calls a target of the `ServiceMonitor`.
+const ABSENT: &str = "absent(signet_build_info{namespace=\"auth\",job=\"signet-ops\"})";
+
+/// The rules of the chart's file after a change of their text.
+fn rules(change: impl Fn(String) -> String) -> Option<Value> {
+    let rules = change(fs::read_to_string(chart::path("rules/signet.yaml")).unwrap());
+    Some(chart::read(&rules, &[], Vec::new())?["objects"][0].take())
+}
+
+#[test]
+fn the_alert_of_absence_is_about_any_signet_if_the_chart_does_not_say_who_is_scraped() {
+    let arguments = ["--set", "metrics.serviceMonitor.enabled=false"];
+    let (Some(rendered), Some(rules)) = (chart::with("production", &arguments), rules(|rules| rules)) else { return };
+    assert_eq!(rendered.unwrap().one("PrometheusRule")["spec"], rules);
+}
+
+#[test]
+fn the_alert_of_absence_asks_for_the_job_that_the_monitor_makes() {
+    let Some(rendered) = chart::one("production") else { return };
+    // The operator calls a job like the Service, unless it is told of a label.
+    assert_eq!(rendered.one("ServiceMonitor")["spec"]["jobLabel"], Value::Null);
+    let service = rendered.of_kind("Service").find(|service| service["spec"]["ports"][0]["name"] == "ops").unwrap();
+    let job = service["metadata"]["name"].as_str().unwrap();
+    assert_eq!(ABSENT, format!("absent(signet_build_info{{namespace=\"{}\",job=\"{job}\"}})", chart::NAMESPACE));
+}
+
+#[test]
+fn runbooks_are_where_the_files_are_served() {
+    for base in ["https://git.example.com/signet/-/blob/v1", "https://git.example.com/signet/-/blob/v1/"] {
+        let setting = format!("metrics.prometheusRule.runbookBaseUrl={base}");
+        let Some(rendered) = chart::with("production", &["--set", &setting]) else { return };
+        let rendered = rendered.unwrap();
+        let rules = rendered.one("PrometheusRule")["spec"]["groups"][0]["rules"].as_array().unwrap();
+        for rule in rules {
+            let name = rule["alert"].as_str().unwrap().to_ascii_lowercase();
+            let section = format!("https://git.example.com/signet/-/blob/v1/docs/operations.md#{name}");
+            assert_eq!(rule["annotations"]["runbook_url"], section.as_str());
+        }
+    }
+    let refused = chart::with("production", &["--set", "metrics.prometheusRule.runbookBaseUrl=docs"]);
+    assert!(refused.is_none_or(|refused| refused.is_err()), "no URL");
+}
+
 #[test]
 fn the_alerts_and_the_dashboard_are_the_files_of_the_chart() {
     let Some(rendered) = chart::one("production") else { return };
-    let rules = fs::read_to_string(chart::path("rules/signet.yaml")).unwrap();
-    let Some(rules) = chart::read(&rules, &[], Vec::new()) else { return };
-    assert_eq!(rendered.one("PrometheusRule")["spec"], rules["objects"][0]);
+    let Some(rules) = rules(|rules| rules) else { return };
+    // Nothing but whom it misses.
+    let Some(own) = self::rules(|rules| rules.replace("absent(signet_build_info)", ABSENT)) else { return };
+    assert_ne!(rules, own);
+    assert_eq!(rendered.one("PrometheusRule")["spec"], own);
 
     let board = fs::read_to_string(chart::path("dashboards/signet.json")).unwrap();
     let config = rendered.one("ConfigMap");

@@ -1,23 +1,30 @@
 //! The page of numbers, by those who read such pages: `promtool` the classic form, the parser of the Prometheus project the other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     io::Write as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
-use signet::metrics::Form;
+use signet::{domain::event::EventKind, metrics::Form};
 use signet_test_support::{Engine, programs, python};
 
 use crate::{
     http,
-    installation::{Installation, PASSWORD, VERIFIED},
+    installation::{self, Installation, PASSWORD, VERIFIED},
     known,
 };
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/python/open_metrics.py");
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/python/requirements.txt");
+/// What asks for events by their kind.
+const ASKERS: [&str; 3] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/helm/signet/rules/signet.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/helm/signet/dashboards/signet.json"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"),
+];
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
 fn fed(command: &mut Command, page: &str) -> Output {
@@ -57,6 +64,41 @@ fn every_number_there_can_be_is_well_formed() {
     assert_eq!(of("signet_rpc_duration_seconds"), Some("histogram"));
     assert_eq!(of("signet_clock_offset_seconds"), Some("gauge"));
     assert_eq!(fed(Command::new(&python).arg(SCRIPT), &known::page(Form::Classic)).status.code(), Some(1));
+}
+
+/// The kinds of events that a text asks for in queries.
+fn kinds_in(text: &str) -> BTreeSet<String> {
+    // In JSON the quotes are escaped.
+    let text = text.replace("\\\"", "\"");
+    let asked = text.split("signet_events_total{kind=").skip(1).map(|rest| rest.split('"').nth(1).unwrap().to_owned());
+    asked.flat_map(|kinds| kinds.split('|').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_bursts_are_seen_by_is_zero_before_the_first_of_them() {
+    let installation = Installation::on(Engine::Sqlite).await.unwrap();
+    let service = installation.serve(&[]);
+    let page = http::metrics(&service.ops, "text/plain");
+    let asked: BTreeSet<String> = ASKERS.iter().flat_map(|file| kinds_in(&fs::read_to_string(file).unwrap())).collect();
+    assert!(asked.len() > 4 && asked.contains("refresh.reused"), "the queries are read: {asked:?}");
+    for kind in asked {
+        let kind = EventKind::parse(&kind).unwrap();
+        let mut causes: Vec<&str> = kind.causes().iter().map(|cause| cause.as_str()).collect();
+        if causes.is_empty() || kind == EventKind::SignedIn {
+            causes.push("");
+        }
+        let begins = format!("signet_events_total{{kind=\"{}\",", kind.as_str());
+        assert_eq!(page.lines().filter(|line| line.starts_with(&begins)).count(), causes.len(), "{kind:?} in {page}");
+        for cause in causes {
+            let line = format!("{begins}cause=\"{cause}\"}} 0");
+            assert!(page.lines().any(|each| each == line), "{line} in {page}");
+        }
+    }
+
+    let gateway = installation::gateway(&[("SIGNET_UPSTREAM", format!("http://{}", service.grpc))]);
+    let page = http::metrics(&gateway.ops, "text/plain");
+    assert!(page.contains("signet_dependency_up{dependency=\"upstream\"}"), "{page}");
+    assert!(!page.contains("signet_events_total{"), "a gateway has no audit trail: {page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

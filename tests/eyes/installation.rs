@@ -71,8 +71,14 @@ impl Installation {
     }
 }
 
+/// Starts a gateway with these settings.
+pub(crate) fn gateway(settings: &[(&'static str, String)]) -> Service {
+    let addresses = ["--rest-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0"];
+    service(Signet::start(&[&["gateway", "--log-format", "json"][..], &addresses].concat(), settings))
+}
+
 /// Waits until it is ready.
-pub(crate) fn service(process: Signet) -> Service {
+fn service(process: Signet) -> Service {
     let ready = process.log_line("\"message\":\"ready\"");
     let address = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
     Service { rest: address("rest"), grpc: address("grpc"), ops: address("ops"), process }

@@ -4,7 +4,7 @@
 use crate::known::Series;
 
 /// Labels that Prometheus, or the platform, puts on what it scrapes.
-const OF_THE_TARGET: [&str; 2] = ["instance", "job"];
+const OF_THE_TARGET: [&str; 3] = ["instance", "job", "namespace"];
 
 /// What a query names that does not exist.
 pub(crate) fn unknown_in(query: &str, known: &Series) -> Vec<String> {

@@ -8,8 +8,8 @@ use signet_test_support::{
 
 use crate::{
     collector::Collector,
-    installation::{Installation, PASSWORD, Service, UNVERIFIED, VERIFIED, service},
-    process::{Signet, wait_for},
+    installation::{Installation, PASSWORD, UNVERIFIED, VERIFIED, gateway},
+    process::wait_for,
     spans::Span,
 };
 
@@ -143,11 +143,6 @@ async fn a_gateway_hands_the_trace_on_and_a_caller_who_does_not_collect_makes_no
     assert_eq!((rest.resource["service.name"].as_str(), rpc.resource["service.name"].as_str()), ("edge", "signet"));
     // It was there before.
     assert_eq!(collector.spans(quiet).len(), 0);
-}
-
-fn gateway(settings: &[(&'static str, String)]) -> Service {
-    let addresses = ["--rest-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0"];
-    service(Signet::start(&[&["gateway", "--log-format", "json"][..], &addresses].concat(), settings))
 }
 
 #[tokio::test(flavor = "multi_thread")]
