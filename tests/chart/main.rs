@@ -6,6 +6,7 @@ mod chart;
 mod eyes;
 mod migrations;
 mod network;
+mod notes;
 mod pods;
 mod refusals;
 mod running;
