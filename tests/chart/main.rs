@@ -4,6 +4,7 @@
 mod api_server;
 mod chart;
 mod eyes;
+mod manual;
 mod migrations;
 mod network;
 mod notes;
