@@ -105,7 +105,8 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
             let manual = Manual::read("### SQLite").with_programs(programs);
             // There is no such user here.
             let manual = manual.with("-o signet -g signet", "-o \"$(id -u)\" -g \"$(id -g)\"");
-            (manual.with("/var/lib/signet/signet.db", &file), None)
+            let directory = Path::new(&file).parent().unwrap().to_str().unwrap();
+            (manual.with("/var/lib/signet/signet.db", &file).with("/var/lib/signet", directory), None)
         }
     };
     let manual = manual.with("/var/backups", backups);
