@@ -1,7 +1,7 @@
 //! Rendering the chart.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -56,6 +56,22 @@ impl Rendered {
         pods.collect()
     }
 
+    /// The keys of the secrets that the chart itself mounts, by the names of the secrets.
+    pub(crate) fn secrets(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut secrets = BTreeMap::<String, BTreeSet<String>>::new();
+        let pods = self.pods();
+        let volumes = pods.iter().filter_map(|(_, pod)| pod["volumes"].as_array()).flatten();
+        for secret in volumes.map(|volume| &volume["secret"]) {
+            // Those of extraVolumes name no items.
+            let keys = secret["items"].as_array().into_iter().flatten().map(|item| item["key"].as_str().unwrap());
+            for key in keys {
+                let name = secret["secretName"].as_str().unwrap().to_owned();
+                secrets.entry(name).or_default().insert(key.to_owned());
+            }
+        }
+        secrets
+    }
+
     /// The container of the service.
     pub(crate) fn server(&self) -> &Value {
         &self.one("Deployment")["spec"]["template"]["spec"]["containers"][0]
@@ -88,6 +104,11 @@ pub(crate) fn with(name: &str, arguments: &[&str]) -> Option<Result<Rendered, St
     render(name, arguments, &[])
 }
 
+/// A values file that is not one of `ci/`, rendered.
+pub(crate) fn of_file(values: &Path, arguments: &[&str]) -> Option<Result<Rendered, String>> {
+    rendered(template_file(values, arguments)?, &[])
+}
+
 /// Names of the files in `ci/`, without `-values.yaml`.
 pub(crate) fn values_files() -> Vec<String> {
     let files = fs::read_dir(path("ci")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -108,7 +129,11 @@ pub(crate) fn helm(arguments: &[&str]) -> Option<Output> {
 
 /// The text of manifests, or what Helm says against it.
 pub(crate) fn template(name: &str, arguments: &[&str]) -> Option<Result<String, String>> {
-    let (chart, values) = (path(""), path(&format!("ci/{name}-values.yaml")));
+    template_file(&path(&format!("ci/{name}-values.yaml")), arguments)
+}
+
+fn template_file(values: &Path, arguments: &[&str]) -> Option<Result<String, String>> {
+    let chart = path("");
     let mut all = vec!["template", "signet", chart.to_str().unwrap(), "--namespace", NAMESPACE];
     // Not built by its makers, Helm takes a cluster that it does not ask for a very old one.
     all.extend(["--kube-version", KUBERNETES[0], "--values", values.to_str().unwrap()]);
@@ -119,7 +144,11 @@ pub(crate) fn template(name: &str, arguments: &[&str]) -> Option<Result<String, 
 }
 
 fn render(name: &str, arguments: &[&str], versions: &[&str]) -> Option<Result<Rendered, String>> {
-    let text = match template(name, arguments)? {
+    rendered(template(name, arguments)?, versions)
+}
+
+fn rendered(told: Result<String, String>, versions: &[&str]) -> Option<Result<Rendered, String>> {
+    let text = match told {
         Ok(text) => text,
         Err(refusal) => return Some(Err(refusal)),
     };

@@ -1,6 +1,6 @@
 //! What the chart brings for Prometheus and Grafana.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -80,4 +80,21 @@ fn prometheus_finds_the_metrics() {
     let [service] = found[..] else { panic!("{found:?}") };
     assert_eq!(service["spec"]["ports"][0]["name"], "ops");
     assert_eq!(monitor["spec"]["namespaceSelector"]["matchNames"], json!([chart::NAMESPACE]));
+}
+
+/// An autoscaler that waits for numbers of another name does nothing, and says so only in its status.
+#[test]
+fn the_numbers_that_values_files_name_are_numbers_of_the_service() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let known = fs::read_to_string(page).unwrap();
+    let mut seen = 0;
+    for name in chart::values_files() {
+        let text = fs::read_to_string(chart::path(&format!("ci/{name}-values.yaml"))).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("signet_")) {
+            assert!(known.contains(&format!("| `{word}` |")), "{name}: {word}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
 }

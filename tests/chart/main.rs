@@ -4,8 +4,10 @@
 mod api_server;
 mod chart;
 mod eyes;
+mod manual;
 mod migrations;
 mod network;
+mod notes;
 mod pods;
 mod refusals;
 mod running;

@@ -13,7 +13,7 @@ use crate::chart;
 #[case("minimal", "masterKey.existingSecret.previousKey=master-key", "must be another key")]
 #[case("minimal", "mail.existingSecret.name=mail", "mail.from is needed")]
 #[case("minimal", "grpc.tls.clientCa.existingSecret=ca", "grpc.tls.clientCa needs grpc.tls.existingSecret")]
-#[case("minimal", "terminationGracePeriodSeconds=25", "must be more than 25")]
+#[case("minimal", "terminationGracePeriodSeconds=29", "must be at least 30")]
 #[case("production", "autoscaling.maxReplicas=2", "minReplicas must not be more than autoscaling.maxReplicas")]
 #[case("production", "resources.requests=null", "resources.requests.cpu is needed with autoscaling.enabled")]
 #[case("production", "networkPolicy.egress.rules=null", "networkPolicy.egress.rules is needed")]

@@ -16,8 +16,8 @@ use signet_test_support::{
 use tempfile::TempDir;
 
 use crate::{
-    api_server,
-    chart::{self, NAMESPACE, Rendered, variables},
+    chart::{self, Rendered, variables},
+    notes::notes,
 };
 
 /// A machine on which the containers of a release run as processes.
@@ -132,7 +132,7 @@ async fn the_last_line_of_the_notes_says_how_the_service_is() {
     let Some(all) = chart::all() else { return };
     let Some(grpcurl) = programs::program("grpcurl") else { return };
     for (name, expected) in [("minimal", "-plaintext"), ("mutual-tls", "-cacert ca.crt")] {
-        let Some(notes) = notes(name) else { return };
+        let Some(notes) = notes(name, "") else { return };
         let line = notes.lines().last().unwrap().trim();
         assert!(line.starts_with("grpcurl ") && line.contains(expected), "{notes}");
         assert!(notes.contains("port-forward svc/signet-grpc 50051:50051"), "{notes}");
@@ -162,37 +162,25 @@ async fn the_last_line_of_the_notes_says_how_the_service_is() {
     }
 }
 
-#[test]
-fn the_notes_say_how_to_make_the_secrets_and_what_is_missing() {
-    let Some(notes) = notes("production") else { return };
-    for part in [
-        "create secret generic signet --from-literal=master-key=\"$(openssl rand -base64 32)\"",
-        "--from-literal=database-url=",
-        "--from-literal=smtp-url=",
-        "helm -n auth test signet",
-    ] {
-        assert!(notes.contains(part), "{part}: {notes}");
-    }
-    assert!(!notes.contains("NO MAIL") && !notes.contains("TRIALS"), "{notes}");
-    let trial = notes_of("sqlite");
-    assert!(trial.contains("THIS IS FOR TRIALS") && trial.contains("NO MAIL IS SENT"), "{trial}");
-    let none = notes_of("migrations-none");
-    assert!(none.contains("Migrations are yours"), "{none}");
-}
+/// Without reflection grpcurl does not know what it is to ask; the binary does.
+#[tokio::test]
+async fn without_reflection_the_last_line_of_the_notes_is_another_one_that_works() {
+    let set = "settings.SIGNET_GRPC_REFLECTION=false";
+    let Some(rendered) = chart::with("minimal", &["--set", set]) else { return };
+    let (rendered, Some(notes)) = (rendered.unwrap(), notes("minimal", set)) else { return };
+    assert!(!notes.contains("grpcurl"), "{notes}");
+    let line = notes.lines().last().unwrap().trim();
+    let arguments = line.strip_prefix("kubectl -n auth exec deploy/signet -- /usr/local/bin/signet ").unwrap();
 
-fn notes_of(name: &str) -> String {
-    notes(name).expect("was there a moment ago")
-}
-
-/// Only an install tells them, be it a dry one.
-fn notes(name: &str) -> Option<String> {
-    let server = api_server::shared()?;
-    let (directory, values) = (chart::path(""), chart::path(&format!("ci/{name}-values.yaml")));
-    let mut command = Command::new(programs::program("helm")?);
-    command.args(["install", "signet", directory.to_str()?, "--dry-run=server", "--namespace", NAMESPACE]);
-    command.args(["--values", values.to_str()?]).env("KUBECONFIG", server.kubeconfig());
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    Some(text.split_once("\nNOTES:\n").unwrap().1.trim_end().to_owned())
+    let Some(database) = TestDatabase::from_template(Engine::Postgres, async |_| {}).await else { return };
+    let node = Node::new();
+    node.write("/etc/signet/database/url", database.url());
+    let (running, grpc) = node.bring_up(&rendered);
+    let mut container = rendered.server().clone();
+    container["args"] = arguments.split(' ').collect();
+    let mut asked = node.command(&container);
+    asked.env("SIGNET_GRPC_ADDR", &grpc);
+    let asked = run(asked);
+    assert_eq!(asked.code, 0, "{asked:?}");
+    assert_eq!(running.terminate().code, 0);
 }

@@ -119,6 +119,7 @@ fn a_release_migrates_first_and_can_be_upgraded_to_any_other_values() {
     assert_eq!(server.get(DEPLOYMENT).body["spec"], first["spec"], "the pods of before go on");
     assert_eq!(server.get(JOB).status, 200, "for its logs");
 
+    turn_autoscaling_on(&mut server);
     // The hooks are left out from here on: what counts is that no field is changed that cannot be.
     let names = chart::values_files();
     for name in names.iter().chain([&names[0]]) {
@@ -128,6 +129,18 @@ fn a_release_migrates_first_and_can_be_upgraded_to_any_other_values() {
     let gone = end(helm(&server, &["uninstall", "signet", "--namespace", NAMESPACE]));
     assert!(gone.status.success(), "{gone:?}");
     assert_eq!(server.get("/api/v1/namespaces/auth/persistentvolumeclaims/signet").status, 200, "data stay");
+}
+
+/// Without a number in the manifest Kubernetes would make one pod of them all until the autoscaler acts.
+fn turn_autoscaling_on(server: &mut ApiServer) {
+    // The latter is a service that is stopped, for a restore.
+    for replicas in [7, 0] {
+        let scaled = server.patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": replicas } }));
+        assert_eq!(scaled.status, 200, "{scaled:?}");
+        let upgraded = end(start(server, &["upgrade", "--no-hooks", "--set", "autoscaling.enabled=true"], "minimal"));
+        assert!(upgraded.status.success(), "{upgraded:?}");
+        assert_eq!(server.get(DEPLOYMENT).body["spec"]["replicas"], replicas);
+    }
 }
 
 fn start(server: &ApiServer, arguments: &[&str], values: &str) -> std::process::Child {

@@ -103,7 +103,10 @@ async fn a_restore_goes_back_to_the_moment_of_the_backup(#[values(Engine::Sqlite
                 installation.database_url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
             let programs = Path::new(env!("CARGO_BIN_EXE_signet")).parent().unwrap();
             let manual = Manual::read("### SQLite").with_programs(programs);
-            (manual.with("/var/lib/signet/signet.db", &file), None)
+            // There is no such user here.
+            let manual = manual.with("-o signet -g signet", "-o \"$(id -u)\" -g \"$(id -g)\"");
+            let directory = Path::new(&file).parent().unwrap().to_str().unwrap();
+            (manual.with("/var/lib/signet/signet.db", &file).with("/var/lib/signet", directory), None)
         }
     };
     let manual = manual.with("/var/backups", backups);

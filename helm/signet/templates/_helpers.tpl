@@ -107,3 +107,70 @@ true
 {{- toString . -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* grpcurl knows the service by it, and has no other way with what is not in its own files. */ -}}
+{{- define "signet.hasReflection" -}}
+{{- if ne (dig "SIGNET_GRPC_REFLECTION" true .Values.settings | toString) "false" }}true{{ end -}}
+{{- end -}}
+
+{{- /*
+The secrets that the release reads, each once however many values are in it: a YAML list of a name and the arguments of
+`kubectl create secret generic`.
+*/ -}}
+{{- define "signet.notes.secrets" -}}
+{{- $values := .Values -}}
+{{- $tls := $values.grpc.tls -}}
+{{- $keys := $values.masterKey.existingSecret -}}
+{{- $wanted := list (list $keys.name $keys.key "literal" "\"$(openssl rand -base64 32)\"") -}}
+{{- if $keys.previousKey -}}
+{{- $wanted = append $wanted (list $keys.name $keys.previousKey "literal" "'THE OTHER MASTER KEY'") -}}
+{{- end -}}
+{{- with $values.database.existingSecret -}}
+{{- if .name -}}
+{{- $wanted = append $wanted (list .name .key "literal" "'postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full'") -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.mail.existingSecret -}}
+{{- if .name -}}
+{{- $wanted = append $wanted (list .name .key "literal" "'smtp://USER:PASSWORD@HOST:587?tls=required'") -}}
+{{- end -}}
+{{- end -}}
+{{- $typed := list -}}
+{{- with $tls.existingSecret -}}
+{{- $typed = append $typed . -}}
+{{- $wanted = concat $wanted (list (list . "tls.crt" "file" "tls.crt") (list . "tls.key" "file" "tls.key")) -}}
+{{- with $tls.caKey -}}
+{{- $wanted = append $wanted (list $tls.existingSecret . "file" "ca.crt") -}}
+{{- end -}}
+{{- end -}}
+{{- with $tls.clientCa -}}
+{{- if .existingSecret -}}
+{{- $wanted = append $wanted (list .existingSecret .key "file" "client-ca.crt") -}}
+{{- with $tls.testClientSecret -}}
+{{- $typed = append $typed . -}}
+{{- $wanted = concat $wanted (list (list . "tls.crt" "file" "client.crt") (list . "tls.key" "file" "client.key")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $names := list -}}
+{{- $arguments := dict -}}
+{{- $seen := dict -}}
+{{- range $wanted -}}
+{{- $name := index . 0 -}}
+{{- if not (has $name $names) -}}
+{{- $names = append $names $name -}}
+{{- $_ := set $arguments $name (ternary (list "--type=kubernetes.io/tls") list (has $name $typed)) -}}
+{{- end -}}
+{{- $value := printf "%s/%s" $name (index . 1) -}}
+{{- if not (hasKey $seen $value) -}}
+{{- $_ := set $seen $value true -}}
+{{- $argument := printf "--from-%s=%s=%s" (index . 2) (index . 1) (index . 3) -}}
+{{- $_ := set $arguments $name (append (get $arguments $name) $argument) -}}
+{{- end -}}
+{{- end -}}
+{{- $secrets := list -}}
+{{- range $names -}}
+{{- $secrets = append $secrets (dict "name" . "arguments" (get $arguments .)) -}}
+{{- end -}}
+{{- $secrets | toYaml -}}
+{{- end -}}
