@@ -1,5 +1,6 @@
 //! Builds the parts of the service from its settings, and runs them until told to stop.
 
+mod await_database;
 mod certificate;
 mod cgroup;
 mod clock_check;
@@ -95,7 +96,7 @@ pub struct App {
 }
 
 impl App {
-    /// Connects the database, refuses one that this binary or master key does not fit, binds the ports and puts the parts
+    /// Connects the database, for which it waits as long as the settings say, refuses one that this binary or master key does not fit, binds the ports and puts the parts
     /// together. Nothing is answered before [`Self::run`]. The settings have been validated.
     pub async fn build(config: &ServeConfig, surroundings: Surroundings) -> Result<Self, BuildError> {
         let Surroundings { clock, random, mail } = surroundings;
@@ -103,7 +104,8 @@ impl App {
         let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
         let (transport, dev_routes) = mail_route(config, mail)?;
         open_files::allow(connections(config));
-        let base = parts.connect(&config.database, &config.keys).await?;
+        let connect = async || parts.connect(&config.database, &config.keys).await;
+        let base = await_database::within(config.database_start.timeout, connect).await?;
         let listeners = Listeners::bind(&config.listen).await?;
         let public_url = config.listen.public_url(listeners.addresses().rest);
         let services =

@@ -37,7 +37,7 @@ pub use error::{ConfigError, ConfigErrors, Setting};
 pub use parse::{Refusal, defaults, parse};
 pub use reference::reference_markdown;
 
-use database::DatabaseConfig;
+use database::{DatabaseConfig, DatabaseStartConfig};
 use events::EventConfig;
 use grpc::GrpcConfig;
 use keys::KeyConfig;
@@ -54,6 +54,9 @@ pub struct ServeConfig {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// How the database is waited for.
+    #[command(flatten)]
+    pub database_start: DatabaseStartConfig,
     /// The master key.
     #[command(flatten)]
     pub keys: KeyConfig,

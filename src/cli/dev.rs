@@ -106,6 +106,7 @@ impl DevArgs {
         }
         Ok(ServeConfig {
             database,
+            database_start: config::defaults(),
             keys: if self.keys.is_given() { self.keys } else { KeyConfig::development() },
             listen: self.listen,
             grpc: config::defaults(),

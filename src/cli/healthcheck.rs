@@ -1,8 +1,13 @@
 //! `signet healthcheck`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
@@ -15,7 +20,7 @@ Examples:
   signet healthcheck --tls-ca /etc/signet/ca.pem --tls-name auth.example.com
 
 In a container: HEALTHCHECK CMD [\"signet\", \"healthcheck\"]. The address is taken from SIGNET_GRPC_ADDR, as `signet serve` \
-takes it. Kubernetes can ask by itself, with a `grpc` probe, or `/readyz` of the operations listener.";
+takes it; what TLS needs, from the variables above, which `signet serve` passes over. Kubernetes can ask by itself, with a `grpc` probe, or `/readyz` of the operations listener.";
 
 /// How long the service has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,23 +40,35 @@ pub(super) struct HealthcheckArgs {
     )]
     address: String,
     /// Speak TLS, and trust the certificates in this PEM file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, env = "SIGNET_HEALTHCHECK_TLS_CA", value_name = "PATH", value_parser = path())]
     tls_ca: Option<PathBuf>,
     /// Name in the certificate of the service, if it is not the host of the address
-    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    #[arg(long, env = "SIGNET_HEALTHCHECK_TLS_NAME", value_name = "NAME", requires = "tls_ca")]
     tls_name: Option<String>,
     /// Certificate in PEM to show to the service (mutual TLS)
-    #[arg(long, value_name = "PATH", requires_all = ["tls_ca", "tls_key"])]
+    #[arg(
+        long,
+        env = "SIGNET_HEALTHCHECK_TLS_CERT",
+        value_name = "PATH",
+        requires_all = ["tls_ca", "tls_key"],
+        value_parser = path()
+    )]
     tls_cert: Option<PathBuf>,
     /// Private key of that certificate, in PEM
-    #[arg(long, value_name = "PATH", requires = "tls_cert")]
+    #[arg(
+        long,
+        env = "SIGNET_HEALTHCHECK_TLS_KEY",
+        value_name = "PATH",
+        requires = "tls_cert",
+        value_parser = path()
+    )]
     tls_key: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: HealthcheckArgs) -> anyhow::Result<()> {
     let endpoint = args.endpoint()?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let address = &args.address;
-    let hint = if args.tls_ca.is_none() { "; if it speaks TLS, give --tls-ca" } else { "" };
+    let hint = if args.tls_ca.is_none() { "; if it speaks TLS, give --tls-ca (SIGNET_HEALTHCHECK_TLS_CA)" } else { "" };
     let connected = endpoint.connect().await;
     let channel: Channel = connected.with_context(|| format!("no service answers at {address}{hint}"))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
@@ -74,12 +91,12 @@ impl HealthcheckArgs {
             return Err(refuse().into());
         }
         let Some(ca) = &self.tls_ca else { return Ok(endpoint) };
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("--tls-ca", ca)?));
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("tls-ca", ca)?));
         if let Some(name) = &self.tls_name {
             tls = tls.domain_name(name);
         }
         if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            tls = tls.identity(Identity::from_pem(read("--tls-cert", cert)?, read("--tls-key", key)?));
+            tls = tls.identity(Identity::from_pem(read("tls-cert", cert)?, read("tls-key", key)?));
         }
         endpoint.tls_config(tls).map_err(|error| Usage(format!("the TLS files are not usable: {error}")).into())
     }
@@ -93,6 +110,18 @@ fn reachable(address: &str) -> String {
     }
 }
 
-fn read(flag: &str, path: &PathBuf) -> Result<Vec<u8>, Usage> {
-    fs::read(path).map_err(|error| Usage(format!("{flag}: cannot read {}: {error}", path.display())))
+/// Takes an empty path, too, which is refused as one that cannot be read: by the name of its variable, which is not made of the flag's
+/// as those of settings are.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Usage> {
+    let variable = flag.to_uppercase().replace('-', "_");
+    fs::read(path).map_err(|error| {
+        Usage(format!(
+            "--{flag} (SIGNET_HEALTHCHECK_{variable}): cannot read {:?}: {error}",
+            path.display().to_string()
+        ))
+    })
 }

@@ -31,6 +31,11 @@ pub(super) struct Table {
 }
 
 impl Output {
+    /// Whether JSON was asked for.
+    pub(super) const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Prints one thing, and `note` below it for people.
     pub(super) fn record<R: Record>(self, record: &R, note: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();

@@ -13,7 +13,7 @@ Examples:
   SIGNET_GRPC_ADDR=0.0.0.0:50051 SIGNET_MASTER_KEY_FILE=/run/secrets/master-key signet serve
 
 It refuses to start without a master key, with the one of `signet dev`, and on a database that is not up to date (`signet \
-migrate`). SIGTERM or Ctrl-C: no new requests, running ones are finished; a second signal stops at once.";
+migrate`). For one that does not answer it waits (--database-start-timeout). SIGTERM or Ctrl-C: no new requests, running ones are finished; a second signal stops at once.";
 
 /// Run the service
 #[derive(clap::Args, Debug)]
@@ -30,9 +30,16 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<u8> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let app = App::build(&config, Surroundings::default()).await?;
+    // Before the database is waited for: the first process of a container does not even end by a signal that it does not listen to.
     let shutdown = Shutdown::new();
     shutdown.listen_to_signals(config.listen.edge.stop_delay)?;
+    let surroundings = Surroundings::default();
+    let Some(built) = shutdown.leaving().run_until_cancelled(App::build(&config, surroundings)).await else {
+        tracing::info!("stopped before it was ready");
+        telemetry.shutdown().await;
+        return Ok(0);
+    };
+    let app = built?;
     let addresses = app.addresses();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

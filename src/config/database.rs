@@ -50,6 +50,22 @@ pub struct DatabaseConfig {
     pub acquire_timeout: Duration,
 }
 
+/// How the service waits for its database. Commands do not wait: somebody reads what they say.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseStartConfig {
+    /// How long the service, when it starts, waits for a database that does not answer before it gives up; 0s: not at all
+    #[arg(
+        id = "database-start-timeout",
+        long = "database-start-timeout",
+        env = "SIGNET_DATABASE_START_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = value::duration(0..=600)
+    )]
+    pub timeout: Duration,
+}
+
 /// A kind of database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Engine {

@@ -15,7 +15,9 @@ Lengths of time are written as `500ms`, `20s` or `5m`.
 Secrets can be kept in a file: the settings that end in `-file` (`_FILE`) take a path; the newline at the end of the file
 is not part of the secret. Giving a secret both ways is refused.
 
-`signet gateway` takes the settings of Gateway, REST and Telemetry, and the addresses of its listeners.
+`signet gateway` takes the settings of Gateway, REST and Telemetry, and the addresses of its listeners. `signet healthcheck` takes
+`SIGNET_GRPC_ADDR` and has variables of its own, which begin with `SIGNET_HEALTHCHECK_` and mean nothing to the others: see
+`signet healthcheck --help`.
 
 A variable that begins with `SIGNET_` but is no setting is refused too, so that a misspelt one is noticed. Passed over are only
 the service links that Kubernetes and Docker set for a service called `signet` or `signet-...`, such as

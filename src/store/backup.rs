@@ -8,9 +8,12 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::{DatabaseSettings, Store, StoreError};
+
+/// Files of backups that were killed before their own had lost its name; more of them are somebody's to look at.
+const PASSING_MAX: u32 = 100;
 
 /// Why no copy was made. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,26 +57,68 @@ impl Store {
     /// Copies a SQLite database, as it is at one moment, to a new file that only its owner may read. The service goes on
     /// meanwhile, and writes. Whatever ends this early, the file never holds half a copy. Gives its size in bytes.
     pub async fn back_up(settings: &DatabaseSettings, file: &Path) -> Result<u64, BackupError> {
-        let source = Database::connect(settings.options(1, false)).await;
-        let source = source.map_err(|error| BackupError::Connect(error.into()))?;
+        let source = open(settings).await?;
         let target = Target::claim(file)?;
-        // SQLite writes into an empty file, too, and so keeps its mode.
-        let copy = [target.partial.to_string_lossy().into_owned().into()];
-        let copied = source.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", copy)).await;
-        copied.map_err(|error| BackupError::Copy { file: target.file.clone(), source: error.into() })?;
-        source.close().await.map_err(|error| BackupError::Connect(error.into()))?;
+        copy(source, &target.partial, &target.file).await?;
         target.keep()
+    }
+
+    /// Copies a SQLite database, as [`Self::back_up`] does, to a file beside it that has lost its name when this returns: whatever ends
+    /// the process then, it leaves nothing.
+    pub async fn back_up_unnamed(settings: &DatabaseSettings) -> Result<File, BackupError> {
+        let source = open(settings).await?;
+        let passing = Passing::beside(&settings.sqlite_file().unwrap_or_default())?;
+        copy(source, &passing.0, &passing.0).await?;
+        File::open(&passing.0).map_err(|source| BackupError::Write { file: passing.0.clone(), source })
+    }
+}
+
+async fn open(settings: &DatabaseSettings) -> Result<DatabaseConnection, BackupError> {
+    let source = Database::connect(settings.options(1, false)).await;
+    source.map_err(|error| BackupError::Connect(error.into()))
+}
+
+/// `file` is what the operator knows of it.
+async fn copy(source: DatabaseConnection, to: &Path, file: &Path) -> Result<(), BackupError> {
+    // SQLite writes into an empty file, too, and so keeps its mode.
+    let to = [to.to_string_lossy().into_owned().into()];
+    let copied = source.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", to)).await;
+    copied.map_err(|error| BackupError::Copy { file: file.to_owned(), source: error.into() })?;
+    source.close().await.map_err(|error| BackupError::Connect(error.into()))
+}
+
+/// The path of a file that is removed in any case.
+struct Passing(PathBuf);
+
+impl Passing {
+    /// The directory of the database is the one that is known to take files and to have room for such, if any has.
+    fn beside(database: &Path) -> Result<Self, BackupError> {
+        let database = absolute(database)?;
+        let mut number = 0;
+        loop {
+            let mut file = OsString::from(&database);
+            file.push(format!(".backup-{number}"));
+            let file = PathBuf::from(file);
+            match create(&file) {
+                Ok(()) => return Ok(Self(file)),
+                // Another backup, or what is left of one that was killed.
+                Err(BackupError::Exists { .. }) if number < PASSING_MAX => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // Nothing can be done about what cannot be removed.
+        let _ = fs::remove_file(&self.0);
     }
 }
 
 impl Target {
     fn claim(file: &Path) -> Result<Self, BackupError> {
-        // SQLite would take `file:...` for a URI.
-        let file = path::absolute(file).map_err(|source| BackupError::Write { file: file.to_owned(), source })?;
-        if file.to_str().is_none() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
-            return Err(BackupError::Write { file, source });
-        }
+        let file = absolute(file)?;
         let mut partial = OsString::from(&file);
         partial.push(".partial");
         let partial = PathBuf::from(partial);
@@ -110,6 +155,16 @@ impl Drop for Target {
             let _ = fs::remove_file(&self.file);
         }
     }
+}
+
+/// SQLite would take `file:...` for a URI, and takes UTF-8 only.
+fn absolute(file: &Path) -> Result<PathBuf, BackupError> {
+    let file = path::absolute(file).map_err(|source| BackupError::Write { file: file.to_owned(), source })?;
+    if file.to_str().is_none() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
+        return Err(BackupError::Write { file, source });
+    }
+    Ok(file)
 }
 
 fn create(file: &Path) -> Result<(), BackupError> {

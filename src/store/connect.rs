@@ -1,6 +1,11 @@
 //! Opening the database, and bringing its schema up to date.
 
-use std::time::Duration;
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
@@ -8,7 +13,7 @@ use sea_orm::{
     TransactionTrait as _,
     sqlx::{
         self, Connection as _, PgConnection,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -39,6 +44,12 @@ pub struct DatabaseSettings {
 impl DatabaseSettings {
     fn is_sqlite(&self) -> bool {
         self.url.expose_secret().starts_with("sqlite:")
+    }
+
+    /// Where the file of SQLite is.
+    pub(super) fn sqlite_file(&self) -> Option<PathBuf> {
+        let options: SqliteConnectOptions = self.url.expose_secret().parse().ok()?;
+        Some(options.get_filename().to_owned())
     }
 
     /// `create`: whether a SQLite file that is not there is made. Only migrating does: a misspelt path must not look like an
@@ -86,6 +97,9 @@ impl Store {
 
     /// Applies the pending migrations under a lock that dies with its connection; gives their names.
     pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, StoreError> {
+        if settings.is_sqlite() {
+            settings.sqlite_file().into_iter().for_each(|file| create_for_owner(&file));
+        }
         // One connection, because the lock belongs to it.
         let connection = Database::connect(settings.options(1, true)).await?;
         let applied = migrate_on(&connection, settings.is_sqlite()).await;
@@ -98,6 +112,12 @@ impl Store {
 async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
     tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// Only its owner may read a database: SQLite would make it for everybody, but takes over an empty file, whose mode its own files
+/// beside it then have, too. What cannot be made here SQLite cannot make either, and says so.
+fn create_for_owner(file: &Path) {
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(file));
 }
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {
@@ -164,7 +184,9 @@ mod tests {
         let url = format!("sqlite://{}", file.display());
         let settings =
             DatabaseSettings { url: url.into(), connections_max: 2, acquire_timeout: Duration::from_secs(5) };
-        assert!(matches!(Store::connect(&settings).await, Err(StoreError::Unavailable(_))));
+        let refused = Store::connect(&settings).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+        assert!(!refused.may_pass(), "no time makes the path right");
         assert!(!file.exists());
     }
 }

@@ -34,6 +34,16 @@ impl StoreError {
     pub(super) fn corrupt(table: &'static str, cause: impl std::fmt::Display) -> Self {
         Self::Corrupt { table, cause: cause.to_string() }
     }
+
+    /// True if the database may answer when it is asked again, as while it is being started. A connection that it refuses, for the
+    /// password or because there is no such database, is not, nor is a file of SQLite that does not open.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(DbErr::ConnectionAcquire(_)) => true,
+            Self::Unavailable(error) => sqlx_error(error).is_some_and(|cause| is_passing(cause) && !cannot_open(cause)),
+            _ => false,
+        }
+    }
 }
 
 impl From<DbErr> for StoreError {
@@ -54,13 +64,7 @@ impl From<DbErr> for StoreError {
 
 /// What kind of failure an error is; none for one that says something about the rows, which the caller has asked for.
 pub(super) fn failure_of(error: &DbErr) -> Option<DatabaseFailure> {
-    let sqlx_error = match error {
-        DbErr::Conn(RuntimeErr::SqlxError(cause))
-        | DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause.as_ref()),
-        _ => None,
-    };
-    match (error, sqlx_error) {
+    match (error, sqlx_error(error)) {
         (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), _) | (_, Some(sqlx::Error::PoolTimedOut)) => {
             Some(DatabaseFailure::NoConnection)
         }
@@ -68,6 +72,29 @@ pub(super) fn failure_of(error: &DbErr) -> Option<DatabaseFailure> {
         (_, Some(cause)) if is_passing(cause) => Some(DatabaseFailure::Unavailable),
         _ => error.sql_err().is_none().then_some(DatabaseFailure::Query),
     }
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause.as_ref()),
+        _ => None,
+    }
+}
+
+/// SQLite opens no file: it is not there, or no file descriptors are left (`SQLITE_CANTOPEN`).
+fn cannot_open(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| sqlite_code(&code) == Some(14))
+}
+
+/// The code of SQLite without what extends it; those of PostgreSQL are longer.
+fn sqlite_code(code: &str) -> Option<u32> {
+    let number: u32 = (code.len() < 5).then(|| code.parse().ok())??;
+    Some(number & 0xFF)
 }
 
 /// True for faults that go away by themselves.
@@ -81,11 +108,29 @@ fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // PostgreSQL: connection (08), resources (53), operator (57), serialisation and deadlock (40), lock (55P03).
-            // SQLite: busy and locked, with their extended codes.
+            // SQLite: busy, locked, no file to be opened (nobody opens one that is not there here), with their extended codes.
             ["08", "53", "57", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
                 || code == "55P03"
-                || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6)))
+                || matches!(sqlite_code(&code), Some(5 | 6 | 14))
         }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, Database};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_sqlite_cannot_open_is_unavailability() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", directory.path().join("signet.db").display());
+        let connection = Database::connect(url).await.unwrap();
+        let attach = "ATTACH '/nowhere/signet.db' AS other";
+        let error = StoreError::from(connection.execute_unprepared(attach).await.unwrap_err());
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(!error.may_pass(), "at the start it is more likely the path");
     }
 }

@@ -2,13 +2,13 @@
 
 use rstest::rstest;
 use serde_json::json;
-use signet_test_support::{OwnServer, StopKind};
+use signet_test_support::{OwnServer, StopKind, process::run};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
     calls::{assert_try_again, get},
     load::{Done, Load},
-    service::{Service, eventually, this_version},
+    service::{EMAIL, Replica, Service, eventually, this_version},
 };
 
 /// What no stop may leave behind, and the statement that counts it.
@@ -85,4 +85,42 @@ async fn a_database_that_goes_away_is_said_to_be_and_taken_up_again(
         assert_eq!(service.count(sql).await, 0, "{what}");
     }
     assert_eq!(replica.running.terminate().code, 0);
+}
+
+const WAITS: &str = "the database does not answer; waiting for it";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_started_before_its_database_waits_for_it() {
+    let Some(mut server) = OwnServer::start() else { return };
+    let service = Service::at(&server.url(), this_version());
+    server.stop(StopKind::Fast);
+    let told_to_stop = service.starting(this_version(), &[]);
+    told_to_stop.log_line(WAITS);
+    let ended = told_to_stop.terminate();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for impatient in
+        [&["serve", "--database-start-timeout=0s"][..], &["serve", "--database-start-timeout=1s"], &["project", "list"]]
+    {
+        let refused = run(service.command(this_version(), impatient));
+        refused.refused(1, &["SIGNET_DATABASE_URL"]);
+        assert_eq!(
+            refused.stderr.contains(WAITS),
+            impatient.last().is_some_and(|last| last.ends_with("=1s")),
+            "{refused:?}"
+        );
+    }
+
+    let waiting = service.starting(this_version(), &[]);
+    waiting.log_line(WAITS);
+    server.start_again();
+    let replica = Replica::of(waiting);
+    service.back_end(&replica.grpc).sign_in(EMAIL).await.unwrap();
+    let elsewhere = service.url().replace("/postgres?", "/nothing?");
+    assert_ne!(elsewhere, service.url());
+    let refused = run(service.command(this_version(), &["serve", "--database-url", &elsewhere]));
+    refused.refused(1, &["does not exist"]);
+    assert!(!refused.stderr.contains(WAITS), "what is refused is not waited for: {}", refused.stderr);
+    let ended = replica.running.terminate();
+    assert_eq!((ended.code, ended.stderr.matches(WAITS).count()), (0, 1), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("the database answers").count(), 1, "{}", ended.stderr);
 }

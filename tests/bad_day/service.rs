@@ -1,7 +1,8 @@
 //! A service that has been set up by the command line, its replicas, and what the system knows of them.
 
 use std::{
-    fs,
+    env, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -89,12 +90,14 @@ impl Service {
     }
 
     pub(crate) fn replica_of(&self, binary: &Path, settings: &[&str]) -> Replica {
+        Replica::of(self.starting(binary, settings))
+    }
+
+    /// Starts a replica, and does not wait.
+    pub(crate) fn starting(&self, binary: &Path, settings: &[&str]) -> Running {
         let free_ports = ["--grpc-addr=127.0.0.1:0", "--rest-addr=127.0.0.1:0", "--ops-addr=127.0.0.1:0"];
         let serve = [&["serve", "--log-format", "json"], &free_ports[..], settings].concat();
-        let running = Running::start(self.command(binary, &serve));
-        let ready: Value = serde_json::from_str(&running.log_line("\"message\":\"ready\"")).unwrap();
-        let address = |name: &str| ready[name].as_str().unwrap().to_owned();
-        Replica { grpc: address("grpc"), rest: address("rest"), ops: address("ops"), running }
+        Running::start(self.command(binary, &serve))
     }
 
     /// Where its database is.
@@ -128,6 +131,13 @@ impl Service {
 }
 
 impl Replica {
+    /// Waits until it is ready.
+    pub(crate) fn of(running: Running) -> Self {
+        let ready: Value = serde_json::from_str(&running.log_line("\"message\":\"ready\"")).unwrap();
+        let address = |name: &str| ready[name].as_str().unwrap().to_owned();
+        Self { grpc: address("grpc"), rest: address("rest"), ops: address("ops"), running }
+    }
+
     /// Memory that it has in use, in MiB.
     pub(crate) fn memory_mib(&self) -> u64 {
         let status = fs::read_to_string(self.proc("status")).unwrap();
@@ -154,6 +164,18 @@ fn command(binary: &Path, directory: &Path, url: &str, args: &[&str]) -> Command
     let mut command = signet(binary, directory, args);
     command.env("SIGNET_DATABASE_URL", url).env("SIGNET_MASTER_KEY", MASTER_KEY);
     command
+}
+
+/// Says that something was not tested, past the capture of the test harness, which would hide it. In CI that is a failure.
+#[track_caller]
+pub(crate) fn skipped(what: &str, why: &str) {
+    assert_ne!(env::var("CI").as_deref(), Ok("true"), "in CI everything has to be tested, but {what} was not: {why}");
+    say_skipped(what, why);
+}
+
+/// The same where CI has said it by itself.
+pub(crate) fn say_skipped(what: &str, why: &str) {
+    drop(io::stderr().write_all(format!("\n*** SKIPPED: {what}: {why}\n\n").as_bytes()));
 }
 
 /// Waits until something is so.

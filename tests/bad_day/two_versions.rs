@@ -1,10 +1,6 @@
 //! The version before and this one on one database, as during every upgrade.
 
-use std::{
-    env,
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::{env, path::PathBuf};
 
 use signet_test_support::{Engine, TestDatabase, mail_peer::Peer, process::run};
 use tonic::Code;
@@ -12,21 +8,19 @@ use tonic::Code;
 use crate::{
     calls::{BackEnd, pending_token},
     load::{Done, Load, nothing},
-    service::{EMAIL, PASSWORD, Service, this_version},
+    service::{EMAIL, PASSWORD, Service, say_skipped, skipped, this_version},
 };
 
 /// Variable with the path of the binary of the version before; empty where it could not be built, as has been said.
 const VARIABLE: &str = "PREVIOUS_BINARY";
 
 fn version_before() -> Option<PathBuf> {
+    let why = format!("{VARIABLE} names no binary; .ci/run builds it");
     match env::var_os(VARIABLE) {
         Some(path) if !path.is_empty() => return Some(path.into()),
-        Some(_) => {}
-        None => assert_ne!(env::var("CI").as_deref(), Ok("true"), "{VARIABLE} must be set in CI: see .ci/run"),
+        Some(_) => say_skipped("two versions on one database", &why),
+        None => skipped("two versions on one database", &why),
     }
-    // Past the capture of the test harness, which would hide it.
-    let why = format!("\n*** SKIPPED: two versions on one database: {VARIABLE} names no binary; .ci/run builds it\n\n");
-    drop(io::stderr().write_all(why.as_bytes()));
     None
 }
 
@@ -81,6 +75,13 @@ async fn an_upgrade_under_load_is_noticed_by_nobody() {
     code_of_one_at_the_other(&service, &peer, "one@example.com", &at_old, &at_new).await;
     code_of_one_at_the_other(&service, &peer, "two@example.com", &at_new, &at_old).await;
     load_at_old.successes(2).await;
+
+    // As `helm rollback` does it: the version before is started on the schema of this one.
+    let old_again = service.replica_of(&before, &settings);
+    let at_old_again = service.back_end(&old_again.grpc);
+    session_of_one_at_the_other(&at_old_again, &at_new).await;
+    session_of_one_at_the_other(&at_new, &at_old_again).await;
+    assert_eq!(old_again.running.terminate().code, 0);
 
     let Done { refreshed, sessions, .. } = load_at_old.finish().await;
     assert_eq!(old.running.terminate().code, 0);

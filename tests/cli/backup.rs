@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -189,6 +190,75 @@ async fn what_cannot_be_copied_leaves_no_file() {
     destroy(&file, "users").await;
     run(signet(&["backup", "backup.db"])).refused(1, &["cannot copy the database to", "malformed"]);
     assert!(!directory.path().join("backup.db").exists() && !directory.path().join("backup.db.partial").exists());
+}
+
+/// The command, run by a shell that sends its standard output to `target`.
+fn redirected(command: &Command, target: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec \"$0\" \"$@\" > {target}")]).arg(command.get_program()).args(command.get_args());
+    shell.current_dir(command.get_current_dir().unwrap());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        shell.env_remove(name);
+    }
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm")).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_to_standard_output_is_a_database_that_serves() {
+    let installation = Installation::set_up(Engine::Sqlite).await.unwrap();
+    let replica = installation.start_replica();
+    let token = first_token(&mut installation.connect(replica.address()).await).await;
+    let file = installation.database_url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
+    let beside = Path::new(&file).parent().unwrap();
+    let before = names(beside);
+
+    let copied = run(redirected(&installation.command(&["backup", "-"]), "copy.db"));
+    assert_eq!((copied.code, copied.stdout.as_str()), (0, ""), "{copied:?}");
+    assert!(copied.stderr.contains("master key"), "{copied:?}");
+    assert_eq!(names(beside), before, "nothing is left beside the database");
+    replica.stop();
+
+    let copy = format!("sqlite://{}", installation.directory().join("copy.db").display());
+    let whole: String = query(&copy, "PRAGMA integrity_check").await.try_get_by_index(0).unwrap();
+    assert_eq!(whole, "ok");
+    let replica = installation.start_replica_on(&copy);
+    installation.connect(replica.address()).await.refresh(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_get_to_standard_output_is_said_and_leaves_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let backup = || signet(directory.path(), &["backup", "-"]);
+    run(backup()).refused(1, &["cannot read the database", "SIGNET_DATABASE_URL"]);
+    assert_eq!(run(signet(directory.path(), &["migrate"])).code, 0);
+    run(signet(directory.path(), &["backup", "-", "--json"])).refused(64, &["--json"]);
+    run(redirected(&backup(), "/dev/full")).refused(1, &["cannot write the copy to standard output", "half a copy"]);
+    // `script` gives it a terminal.
+    let typed = format!("{} backup -", env!("CARGO_BIN_EXE_signet"));
+    let script = ["--quiet", "--return", "--command", &typed, "/dev/null"];
+    let refused = run(signet_test_support::process::signet("script".as_ref(), directory.path(), &script));
+    assert_eq!(refused.code, 64, "{refused:?}");
+    assert!(refused.stdout.contains("standard output is a terminal"), "{refused:?}");
+    destroy(&directory.path().join("signet.db"), "users").await;
+    run(backup()).refused(1, &["cannot copy the database", "malformed"]);
+    assert_eq!(names(directory.path()), ["signet.db"]);
+}
+
+#[test]
+fn a_new_database_is_for_its_owner_only() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(run(signet(directory.path(), &["migrate"])).code, 0);
+    let mode = fs::metadata(directory.path().join("signet.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
