@@ -111,6 +111,16 @@ fn values_are_the_defaults_of_the_binary_and_numbers_are_written_out() {
 }
 
 #[test]
+fn a_pod_may_wait_for_its_database_as_long_as_the_service_does() {
+    let Some(all) = chart::all() else { return };
+    let probe = &all["minimal"].server()["startupProbe"];
+    let number = |name: &str| probe[name].as_u64().unwrap();
+    let waits = default("SIGNET_DATABASE_START_TIMEOUT");
+    let waits = humantime::parse_duration(&waits).unwrap().as_secs();
+    assert!(number("periodSeconds") * number("failureThreshold") > waits + 10, "{probe}");
+}
+
+#[test]
 fn the_version_of_the_service_is_that_of_the_chart() {
     let text = std::fs::read_to_string(chart::path("Chart.yaml")).unwrap();
     let version = concat!("appVersion: \"", env!("CARGO_PKG_VERSION"), "\"");
