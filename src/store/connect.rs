@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
-    IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, TransactionOptions,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend,
+    IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait as _,
     sqlx::{
         self, Connection as _, PgConnection,
@@ -24,6 +24,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Key of the advisory lock under which PostgreSQL migrates: `signet` in ASCII.
 const MIGRATION_LOCK: i64 = 0x7369_676e_6574;
+/// Time between two looks whether somebody else still migrates.
+const MIGRATION_PAUSE: Duration = Duration::from_millis(250);
 
 /// Where the database is, and how to use it.
 #[derive(Clone, Debug)]
@@ -87,7 +89,10 @@ impl Store {
     /// Applies the pending migrations under a lock that dies with its connection; gives their names.
     pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, StoreError> {
         // One connection, because the lock belongs to it.
-        let connection = Database::connect(settings.options(1, true)).await?;
+        let mut options = settings.options(1, true);
+        // However long it takes: the pool would replace a connection of some age.
+        options.max_lifetime(None).idle_timeout(None);
+        let connection = Database::connect(options).await?;
         let applied = migrate_on(&connection, settings.is_sqlite()).await;
         connection.close().await?;
         applied
@@ -102,7 +107,7 @@ async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {
     if !is_sqlite {
-        connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+        wait_for_turn(connection).await?;
         return apply_pending(connection).await;
     }
     // The write lock is the only one that SQLite has for this, and a transaction the only way to hold it beside a running
@@ -111,6 +116,19 @@ async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<
     let applied = apply_pending(&tx).await?;
     tx.commit().await?;
     Ok(applied)
+}
+
+/// Waits until nobody else migrates, for as long as they do. Not within a statement: that would hold a snapshot, and who makes an
+/// index beside the running service waits for those who hold one.
+async fn wait_for_turn(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let lock = format!("SELECT pg_try_advisory_lock({MIGRATION_LOCK})");
+    loop {
+        let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, lock.as_str())).await?;
+        if row.map(|row| row.try_get_by_index(0)).transpose()? == Some(true) {
+            return Ok(());
+        }
+        tokio::time::sleep(MIGRATION_PAUSE).await;
+    }
 }
 
 async fn apply_pending<'c>(connection: impl IntoSchemaManagerConnection<'c> + Copy) -> Result<Vec<String>, StoreError> {
@@ -131,8 +149,6 @@ pub(super) fn write_at_once() -> TransactionOptions {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{DbBackend, Statement};
-
     use super::*;
 
     async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
