@@ -138,16 +138,16 @@ async fn until_one_waits(raw: &DatabaseConnection, statement: &str) {
     timeout(LONG, looks).await.expect("the migration gets so far");
 }
 
-/// What the running service does meanwhile.
+/// What the running service does meanwhile; the place is `NULL` or a number.
 fn event(position: &str) -> String {
-    format!(
-        "INSERT INTO events (id, project_id, kind, created_at{}) VALUES (gen_random_uuid(), gen_random_uuid(), 'x', now(){position})",
-        if position.is_empty() { "" } else { ", position" }
-    )
+    let values = format!("gen_random_uuid(), gen_random_uuid(), 'x', now(), {position}::bigint");
+    format!("INSERT INTO events (id, project_id, kind, created_at, position) VALUES ({values})")
 }
 
 async fn record_in_time(raw: &DatabaseConnection) {
-    timeout(LONG, raw.execute_unprepared(&event(""))).await.expect("the service goes on").unwrap();
+    let event = "INSERT INTO events (id, project_id, kind, created_at)
+                 VALUES (gen_random_uuid(), gen_random_uuid(), 'x', now())";
+    timeout(LONG, raw.execute_unprepared(event)).await.expect("the service goes on").unwrap();
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn the_service_goes_on_while_indexes_are_made_by_one_of_two() {
     let raw = Database::connect(database.url()).await.unwrap();
     Migrator::up(&raw, Some(BEFORE_INDEXES)).await.unwrap();
     let open = raw.begin().await.unwrap();
-    open.execute_unprepared(&event("")).await.unwrap();
+    open.execute_unprepared(&event("NULL")).await.unwrap();
     let url = database.url().to_owned();
     let migrations = tokio::spawn(at_once(2, move |_| {
         let url = url.clone();
@@ -201,7 +201,7 @@ async fn half_an_index_that_a_broken_run_left_behind_is_made_anew() {
     let raw = Database::connect(database.url()).await.unwrap();
     Migrator::up(&raw, Some(BEFORE_INDEXES)).await.unwrap();
     for _ in 0..2 {
-        raw.execute_unprepared(&event(", 7")).await.unwrap();
+        raw.execute_unprepared(&event("7")).await.unwrap();
     }
     raw.execute_unprepared("CREATE INDEX ix_events_request_id ON events (request_id)").await.unwrap();
     let create = "CREATE UNIQUE INDEX CONCURRENTLY ix_events_position ON events (position) WHERE position IS NOT NULL";
