@@ -87,5 +87,5 @@ fn is_lock_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };
-    cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03")
+    cause.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
