@@ -1,5 +1,6 @@
 //! What the event stream needs: a place for each event, given after its commit, and the place that was given last. The binary before
-//! this one goes on writing events without a place; they get theirs later. The operator who did something has a column of their own.
+//! this one goes on writing events without a place; they get theirs later, and with it the operator who did something comes into a column of
+//! their own: until then they stand where the client stands. Short, however large the table is: no row is written.
 
 use sea_orm_migration::{
     prelude::*,
@@ -7,23 +8,15 @@ use sea_orm_migration::{
     sea_orm::DbBackend,
 };
 
+use crate::{LOCK_ATTEMPTS, lock_table};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
-
-/// As text, because the builder knows no partial index for both databases. That of positions leaves out the events without one, or
-/// SQLite would take it to find them, and sort all of them by id.
-const STATEMENTS: [&str; 5] = [
-    // Whoever managed something over the network stood where the client stands.
-    "UPDATE events SET operator_id = client_id, client_id = NULL WHERE client_id IN (SELECT id FROM operators)",
-    "CREATE INDEX ix_events_unnumbered ON events (id) WHERE position IS NULL",
-    "CREATE UNIQUE INDEX ix_events_position ON events (position) WHERE position IS NOT NULL",
-    "CREATE INDEX ix_events_project_position ON events (project_id, position)",
-    "CREATE INDEX ix_events_request_id ON events (request_id)",
-];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        lock_table(manager.get_connection(), "events", LOCK_ATTEMPTS).await?;
         for mut column in [uuid_null("operator_id"), big_integer_null("position")] {
             manager.alter_table(Table::alter().table("events").add_column(&mut column).take()).await?;
         }
@@ -36,9 +29,7 @@ impl MigrationTrait for Migration {
             _ => "gen_random_uuid()",
         };
         let row = format!("INSERT INTO event_stream (id, last_position, cursor_key) VALUES (1, 0, {key})");
-        for statement in std::iter::once(row.as_str()).chain(STATEMENTS) {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
+        manager.get_connection().execute_unprepared(&row).await?;
         Ok(())
     }
 

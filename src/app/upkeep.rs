@@ -17,11 +17,17 @@ use crate::{
     clock::Timestamp,
     metrics::{Metrics, OutboxState},
     store::Backlog,
-    usecase::{Services, key_rotation::rotate_keys_of_age, sweep::sweep},
+    usecase::{
+        Services,
+        key_rotation::rotate_keys_of_age,
+        sweep::{Swept, sweep},
+    },
 };
 
 /// How often what has expired is cleared away.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+/// When to go on if there is more: not at once, so that keys have their turn and the database does not do this alone.
+const SWEEP_PAUSE: Duration = Duration::from_secs(2);
 /// How often the newest key is looked up, and the clock compared.
 const KEY_INTERVAL: Duration = Duration::from_secs(30);
 /// How often a page of projects is looked through for keys that have come of age. Intervals are a day or longer.
@@ -77,7 +83,11 @@ impl Upkeep {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = sweeps.tick() => self.sweep().await,
+                _ = sweeps.tick() => tokio::select! {
+                    // Nor is it worth waiting for.
+                    () = stop.cancelled() => return,
+                    more = self.sweep() => if more { sweeps.reset_after(SWEEP_PAUSE) },
+                },
                 _ = keys.tick() => {
                     self.look_up_newest_key().await;
                     self.look_into_outbox().await;
@@ -92,14 +102,22 @@ impl Upkeep {
         }
     }
 
-    async fn sweep(&self) {
+    /// Says whether there is more to clear away now.
+    async fn sweep(&self) -> bool {
         match sweep(&self.services).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "cleared away what has expired"),
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot clear away what has expired; will try again"
-            ),
+            Ok(Swept { rows, more }) => {
+                if rows > 0 {
+                    tracing::info!(rows, more, "cleared away what has expired");
+                }
+                more
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot clear away what has expired; will try again"
+                );
+                false
+            }
         }
     }
 

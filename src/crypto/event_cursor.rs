@@ -1,5 +1,6 @@
-//! Where a reader of the event stream goes on: opaque, because the number of a place tells how much happens in other projects, and
-//! bound to the event that stands there and to whose events are read.
+//! Where a reader of the event stream goes on: opaque, so that nobody makes one up or counts by it what happens in other projects, and
+//! bound to the event that stands there and to whose events are read. That something has happened there it does not hide: equal
+//! places have equal cursors, and the cursor of who has read everything changes with whatever is recorded.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

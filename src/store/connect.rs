@@ -8,8 +8,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
-    IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, TransactionOptions,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend,
+    IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait as _,
     sqlx::{
         self, Connection as _, PgConnection,
@@ -29,6 +29,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Key of the advisory lock under which PostgreSQL migrates: `signet` in ASCII.
 const MIGRATION_LOCK: i64 = 0x7369_676e_6574;
+/// Time between two looks whether somebody else still migrates.
+const MIGRATION_PAUSE: Duration = Duration::from_millis(250);
 
 /// Where the database is, and how to use it.
 #[derive(Clone, Debug)]
@@ -101,7 +103,10 @@ impl Store {
             settings.sqlite_file().into_iter().for_each(|file| create_for_owner(&file));
         }
         // One connection, because the lock belongs to it.
-        let connection = Database::connect(settings.options(1, true)).await?;
+        let mut options = settings.options(1, true);
+        // However long it takes: the pool would replace a connection of some age.
+        options.max_lifetime(None).idle_timeout(None);
+        let connection = Database::connect(options).await?;
         let applied = migrate_on(&connection, settings.is_sqlite()).await;
         connection.close().await?;
         applied
@@ -122,7 +127,7 @@ fn create_for_owner(file: &Path) {
 
 async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<Vec<String>, StoreError> {
     if !is_sqlite {
-        connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+        wait_for_turn(connection).await?;
         return apply_pending(connection).await;
     }
     // The write lock is the only one that SQLite has for this, and a transaction the only way to hold it beside a running
@@ -131,6 +136,19 @@ async fn migrate_on(connection: &DatabaseConnection, is_sqlite: bool) -> Result<
     let applied = apply_pending(&tx).await?;
     tx.commit().await?;
     Ok(applied)
+}
+
+/// Waits until nobody else migrates, for as long as they do. Not within a statement: that would hold a snapshot, and who makes an
+/// index beside the running service waits for those who hold one.
+async fn wait_for_turn(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let lock = format!("SELECT pg_try_advisory_lock({MIGRATION_LOCK})");
+    loop {
+        let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, lock.as_str())).await?;
+        if row.map(|row| row.try_get_by_index(0)).transpose()? == Some(true) {
+            return Ok(());
+        }
+        tokio::time::sleep(MIGRATION_PAUSE).await;
+    }
 }
 
 async fn apply_pending<'c>(connection: impl IntoSchemaManagerConnection<'c> + Copy) -> Result<Vec<String>, StoreError> {
@@ -151,8 +169,6 @@ pub(super) fn write_at_once() -> TransactionOptions {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{DbBackend, Statement};
-
     use super::*;
 
     async fn pragma(connection: &DatabaseConnection, name: &str) -> String {

@@ -67,7 +67,8 @@ impl<C: ConnectionTrait> EventStream<'_, C> {
     }
 
     /// Gives places to so many events at most, in the order of their ids; says how many. Within a unit of work, which nobody else
-    /// numbers beside.
+    /// numbers beside. Before anybody is told of them: the version before wrote an operator's id where the client's stands, and may
+    /// go on beside this one, so it is put in its place here.
     pub async fn number(&self, limit: u64) -> Result<u64, StoreError> {
         let held = event_stream::Entity::update_many()
             .col_expr(event_stream::Column::LastPosition, Expr::col(event_stream::Column::LastPosition))
@@ -80,8 +81,13 @@ impl<C: ConnectionTrait> EventStream<'_, C> {
         let waiting = format!("SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT {limit}");
         let numbers =
             format!("SELECT id, {last} + ROW_NUMBER() OVER (ORDER BY id) AS position FROM ({waiting}) AS waiting");
-        let update =
-            format!("UPDATE events SET position = given.position FROM ({numbers}) AS given WHERE events.id = given.id");
+        let is_operator = "events.client_id IN (SELECT operators.id FROM operators)";
+        let update = format!(
+            "UPDATE events SET position = given.position,
+             operator_id = CASE WHEN {is_operator} THEN events.client_id ELSE events.operator_id END,
+             client_id = CASE WHEN {is_operator} THEN NULL ELSE events.client_id END
+             FROM ({numbers}) AS given WHERE events.id = given.id"
+        );
         let given = self.0.execute_raw(Statement::from_string(self.0.get_database_backend(), update)).await?;
         let given = given.rows_affected();
         let last = last.saturating_add_unsigned(given);

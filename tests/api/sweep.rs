@@ -5,7 +5,7 @@ use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, Statement};
 use signet::{
     proto::{DeleteUserRequest, DisableUserRequest, SendEmailVerificationRequest},
-    usecase::sweep::{ENDED_SESSION_KEPT, FINISHED_MAIL_KEPT, sweep},
+    usecase::sweep::{ENDED_SESSION_KEPT, FINISHED_MAIL_KEPT, Swept, sweep},
 };
 
 use crate::{
@@ -53,7 +53,7 @@ async fn ended_sessions_are_kept_for_a_month(#[values(Engine::Sqlite, Engine::Po
     sweep(&app.services).await.unwrap();
     assert_eq!(rows(&app, "sessions").await, 2);
     app.clock.advance(Duration::seconds(1));
-    assert_eq!(sweep(&app.services).await.unwrap(), 1);
+    assert_eq!(sweep(&app.services).await.unwrap(), Swept { rows: 1, more: false });
     assert_eq!(rows(&app, "sessions").await, 1);
     app.clock.advance(Duration::days(1));
     sweep(&app.services).await.unwrap();
@@ -125,4 +125,31 @@ async fn counters_are_kept_until_they_hold_nothing(#[values(Engine::Sqlite, Engi
     app.clock.advance(Duration::seconds(1));
     sweep(&app.services).await.unwrap();
     assert_eq!(rows(&app, "throttles").await, 0);
+}
+
+/// What a version that knew no places left behind: a round does a part of it, and says that there is more.
+#[rstest]
+#[tokio::test]
+async fn a_long_backlog_of_events_takes_several_rounds(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    while sweep(&app.services).await.unwrap().more {}
+    try_password(&app.back_end(), email("ada@example.com"), "wrong password").await.unwrap_err();
+    let id = if engine == Engine::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
+    let columns = "project_id, kind, created_at";
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 22000)";
+    let one = "SELECT project_id, kind, created_at FROM events ORDER BY id DESC LIMIT 1";
+    let insert = format!("INSERT INTO events (id, {columns}) {numbers} SELECT {id}, {columns} FROM ({one}) AS one, n");
+    app.database().await.execute_unprepared(&insert).await.unwrap();
+    let before = rows(&app, "events").await;
+    app.clock.advance(app.services.limits.event_retention.unwrap() + Duration::seconds(1));
+
+    let first = sweep(&app.services).await.unwrap();
+    assert_eq!(rows(&app, "events WHERE position IS NULL").await, 2001, "the rest has to wait");
+    assert!(first.more && (5000..15_000).contains(&first.rows), "{first:?}");
+    assert!(rows(&app, "events").await > before - 15_000);
+    for _ in 0..3 {
+        sweep(&app.services).await.unwrap();
+    }
+    assert_eq!(rows(&app, "events").await, 1, "the newest stays");
+    assert!(!sweep(&app.services).await.unwrap().more);
 }

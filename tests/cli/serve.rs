@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::Value;
+use signet_test_support::Engine;
 
 use crate::{
     FREE_PORTS, MASTER_KEY, OTHER_MASTER_KEY,
     calls::get,
-    process::{Running, run, signet},
+    installation::{Installation, query},
+    process::{PATIENCE, Running, run, signet},
 };
 
 /// A migrated database with a project; gives the project's id.
@@ -78,4 +81,28 @@ fn a_healthcheck_of_nothing_or_of_nonsense_fails() {
     for address in ["127.0.0.1:0", "nonsense", "a b:1", ""] {
         run(signet(directory.path(), &["healthcheck", "--addr", address])).refused(64, &["SIGNET_GRPC_ADDR"]);
     }
+}
+
+/// Housekeeping is nothing to wait for: here it waits itself, for another replica that gives events their places.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_stops_in_the_middle_of_its_housekeeping() {
+    let Some(installation) = Installation::set_up(Engine::Postgres).await else { return };
+    let other = sea_orm::Database::connect(installation.database_url()).await.unwrap();
+    other.execute_unprepared("UPDATE events SET position = NULL").await.unwrap();
+    let tx = other.begin().await.unwrap();
+    tx.execute_unprepared("SELECT 1 FROM event_stream FOR UPDATE").await.unwrap();
+
+    let replica = installation.start_replica();
+    let waiting = "SELECT count(*) AS count FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..PATIENCE.as_millis() / 20 {
+        if query(installation.database_url(), waiting).await.try_get::<i64>("", "count").unwrap() > 0 {
+            // Bounded, and with 0.
+            replica.stop();
+            tx.rollback().await.unwrap();
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nobody gives events their places");
 }
