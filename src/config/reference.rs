@@ -61,7 +61,9 @@ fn row(arg: &Arg) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::Path};
+    use std::path::Path;
+
+    use signet_test_support::generated;
 
     use super::*;
     use crate::config::Setting;
@@ -69,15 +71,7 @@ mod tests {
     #[test]
     fn the_configuration_page_is_up_to_date() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-        let page = reference_markdown();
-        if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
-            fs::write(&path, &page).unwrap();
-        }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            kept == page,
-            "docs/configuration.md is stale: run `SIGNET_UPDATE_DOCS=1 cargo test --lib configuration_page` and commit it"
-        );
+        generated::assert_current(&path, &reference_markdown(), "--lib configuration_page");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! `docs/errors.md` says for each reason what it means, its codes, and which RPCs can answer with it. It is generated from
 //! `proto/` and `src/error.rs`; write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
 
-use std::{env, fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use prost_reflect::DescriptorPool;
 use signet::{
     error::{code_name, wire},
     proto::{CallerKind, DESCRIPTORS, ErrorReason, RPCS, Rpc},
 };
+use signet_test_support::generated;
 
 use crate::{proto::comment, sources};
 
@@ -67,17 +68,7 @@ fn document() -> String {
 
 #[test]
 fn the_document_of_errors_is_what_the_proto_says() {
-    let document = document();
-    if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
-        fs::create_dir_all(sources::path("docs")).unwrap();
-        fs::write(sources::path(FILE), &document).unwrap();
-    }
-    let written = fs::read_to_string(sources::path(FILE)).unwrap_or_default();
-    let difference = document.lines().zip(written.lines()).find(|(new, old)| new != old);
-    assert!(
-        document == written,
-        "{FILE} is stale; run `SIGNET_UPDATE_DOCS=1 cargo test --test contract`. First difference: {difference:?}"
-    );
+    generated::assert_current(&sources::path(FILE), &document(), "--test contract");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! `docs/events.md` says for each kind of event what it means, and why it may have happened. It is generated from `src/domain/event`;
 //! write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
 
-use std::{collections::BTreeSet, env, fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use signet::domain::{
     bucket::{Bucket, Guarded, Subject},
     event::{Cause, EventKind},
 };
+use signet_test_support::generated;
 
 use crate::sources;
 
@@ -42,16 +43,7 @@ fn document() -> String {
 
 #[test]
 fn the_document_of_events_is_what_the_code_says() {
-    let document = document();
-    if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
-        fs::write(sources::path(FILE), &document).unwrap();
-    }
-    let written = fs::read_to_string(sources::path(FILE)).unwrap_or_default();
-    let difference = document.lines().zip(written.lines()).find(|(new, old)| new != old);
-    assert!(
-        document == written,
-        "{FILE} is stale; run `SIGNET_UPDATE_DOCS=1 cargo test --test contract`. First difference: {difference:?}"
-    );
+    generated::assert_current(&sources::path(FILE), &document(), "--test contract");
 }
 
 #[test]

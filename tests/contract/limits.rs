@@ -1,7 +1,7 @@
 //! The table of limits in `docs/security.md` is made from the definitions of the settings and from the constants of the code;
 //! write it anew with `SIGNET_UPDATE_DOCS=1 cargo test --test contract`.
 
-use std::{env, fmt::Write as _, fs};
+use std::{fmt::Write as _, fs};
 
 use clap::{Args as _, Command};
 use signet::{
@@ -24,6 +24,7 @@ use signet::{
         issue_client_token::LIFETIME as CLIENT_TOKEN_LIFETIME,
     },
 };
+use signet_test_support::generated;
 
 use crate::sources;
 
@@ -138,11 +139,7 @@ fn the_table_of_limits_is_what_the_code_says() {
     let (before, rest) = written.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
     let document = format!("{before}{BEGIN}\n{}\n{END}{after}", table());
-    if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
-        fs::write(sources::path(FILE), &document).unwrap();
-    }
-    let written = fs::read_to_string(sources::path(FILE)).unwrap();
-    assert!(document == written, "{FILE} is stale; run `SIGNET_UPDATE_DOCS=1 cargo test --test contract`");
+    generated::assert_current(&sources::path(FILE), &document, "--test contract");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `docs/metrics.md` is written by the code: `SIGNET_UPDATE_DOCS=1 cargo test --test eyes the_list_of_numbers` writes it anew.
 
-use std::{collections::BTreeMap, env, fmt::Write as _, fs};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use signet::metrics::Form;
+use signet_test_support::generated;
 
 use crate::known;
 
@@ -32,12 +33,5 @@ fn the_list_of_numbers_is_up_to_date() {
         let labels: Vec<_> = labels.keys().map(|label| format!("`{label}`")).collect();
         writeln!(list, "| `{name}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
     }
-    if env::var_os("SIGNET_UPDATE_DOCS").is_some() {
-        fs::write(FILE, &list).unwrap();
-    }
-    assert_eq!(
-        fs::read_to_string(FILE).unwrap_or_default(),
-        list,
-        "docs/metrics.md is stale; see the top of this file"
-    );
+    generated::assert_current(FILE.as_ref(), &list, "--test eyes the_list_of_numbers");
 }

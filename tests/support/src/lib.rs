@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 pub use self::postgres::own_server::{OwnServer, StopKind};
 
 mod environment;
+pub mod generated;
 pub mod go;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 pub mod mail_peer;
