@@ -25,9 +25,12 @@ mod throttles;
 mod users;
 mod watched;
 
+use std::time::Duration;
+
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait as _,
 };
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 pub use self::{
@@ -55,6 +58,9 @@ use self::{
     watched::{Watch, Watched},
 };
 use crate::{clock::Timestamp, metrics::Metrics};
+
+/// How long the connections to PostgreSQL have to be given back and closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -152,10 +158,17 @@ impl Store {
         Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 
-    /// Closes the connections.
+    /// Closes the connections. Those that a database which has fallen silent keeps are left to the system: the pool would wait for
+    /// them for as long as it does.
     pub async fn close(self) -> Result<(), StoreError> {
-        self.reader.clone().close().await?;
-        Ok(self.writer.clone().close().await?)
+        let all = async {
+            self.reader.clone().close().await?;
+            self.writer.clone().close().await
+        };
+        match self.reader.get_database_backend() {
+            DbBackend::Postgres => Ok(timeout(CLOSE_TIMEOUT, all).await.unwrap_or(Ok(()))?),
+            _ => Ok(all.await?),
+        }
     }
 }
 

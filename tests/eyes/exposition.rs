@@ -15,6 +15,7 @@ use crate::{
     http,
     installation::{self, Installation, PASSWORD, VERIFIED},
     known,
+    process::wait_for,
 };
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/python/open_metrics.py");
@@ -96,8 +97,11 @@ async fn what_bursts_are_seen_by_is_zero_before_the_first_of_them() {
     }
 
     let gateway = installation::gateway(&[("SIGNET_UPSTREAM", format!("http://{}", service.grpc))]);
-    let page = http::metrics(&gateway.ops, "text/plain");
-    assert!(page.contains("signet_dependency_up{dependency=\"upstream\"}"), "{page}");
+    // Shown when it has first been asked.
+    let page = wait_for(|| {
+        let page = http::metrics(&gateway.ops, "text/plain");
+        page.contains("signet_dependency_up{dependency=\"upstream\"}").then_some(page)
+    });
     assert!(!page.contains("signet_events_total{"), "a gateway has no audit trail: {page}");
 }
 

@@ -38,6 +38,17 @@ async fn no_free_connection_is_unavailable_until_one_is_free(
     store.begin().await.unwrap().commit().await.unwrap();
 }
 
+/// One that is lost to a database which has fallen silent never comes back.
+#[tokio::test]
+async fn closing_does_not_wait_for_a_connection_that_does_not_come_back() {
+    let Some(test) = TestStore::start(Engine::Postgres).await else { return };
+    let store = Store::connect(&test.settings()).await.unwrap();
+    let held = store.begin().await.unwrap();
+    let closing = tokio::time::timeout(Duration::from_secs(20), store.close());
+    closing.await.expect("it gives up in time").unwrap();
+    drop(held);
+}
+
 /// Takes as long as SQLite waits for another process before it gives up.
 #[tokio::test]
 async fn sqlite_locked_by_another_process_is_unavailable_until_it_is_let_go() {
