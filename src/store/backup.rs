@@ -45,12 +45,11 @@ pub enum BackupError {
     },
 }
 
-/// The files of a copy that is being made. What is not kept is removed.
+/// The files of a copy that is being made. Only a whole one gets the name: an empty file that a kill left behind would pass for a
+/// database without anything in it.
 struct Target {
-    /// Empty until the copy is whole: it holds the name.
     file: PathBuf,
-    partial: PathBuf,
-    is_kept: bool,
+    partial: Passing,
 }
 
 impl Store {
@@ -59,7 +58,7 @@ impl Store {
     pub async fn back_up(settings: &DatabaseSettings, file: &Path) -> Result<u64, BackupError> {
         let source = open(settings).await?;
         let target = Target::claim(file)?;
-        copy(source, &target.partial, &target.file).await?;
+        copy(source, &target.partial.0, &target.file).await?;
         target.keep()
     }
 
@@ -119,41 +118,36 @@ impl Drop for Passing {
 impl Target {
     fn claim(file: &Path) -> Result<Self, BackupError> {
         let file = absolute(file)?;
+        if fs::symlink_metadata(&file).is_ok() {
+            return Err(BackupError::Exists { file });
+        }
         let mut partial = OsString::from(&file);
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        create(&file)?;
-        if let Err(error) = create(&partial) {
-            let _ = fs::remove_file(&file);
-            return Err(error);
-        }
-        Ok(Self { file, partial, is_kept: false })
+        create(&partial)?;
+        Ok(Self { file, partial: Passing(partial) })
     }
 
     /// Puts the copy in its place, durably.
-    fn keep(mut self) -> Result<u64, BackupError> {
-        let bytes = self.replace().map_err(|source| BackupError::Write { file: self.file.clone(), source })?;
-        self.is_kept = true;
-        Ok(bytes)
+    fn keep(self) -> Result<u64, BackupError> {
+        self.name().map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => BackupError::Exists { file: self.file.clone() },
+            _ => BackupError::Write { file: self.file.clone(), source },
+        })
     }
 
-    fn replace(&self) -> io::Result<u64> {
-        let copy = File::open(&self.partial)?;
+    fn name(&self) -> io::Result<u64> {
+        let copy = File::open(&self.partial.0)?;
         copy.sync_all()?;
-        fs::rename(&self.partial, &self.file)?;
+        match fs::hard_link(&self.partial.0, &self.file) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // Not every file system has links.
+            Err(_) => fs::rename(&self.partial.0, &self.file)?,
+        }
         // An absolute path of a file has a parent.
         File::open(self.file.parent().unwrap_or(Path::new("/")))?.sync_all()?;
         Ok(copy.metadata()?.len())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // Nothing can be done about what cannot be removed, and the error that led here matters more.
-            let _ = fs::remove_file(&self.partial);
-            let _ = fs::remove_file(&self.file);
-        }
     }
 }
 
@@ -174,5 +168,28 @@ fn create(file: &Path) -> Result<(), BackupError> {
             Err(BackupError::Exists { file: file.to_owned() })
         }
         Err(source) => Err(BackupError::Write { file: file.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_given_to_a_whole_copy_alone_and_never_taken_from_another_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("backup.db");
+        let killed = Target::claim(&file).unwrap();
+        assert!(!file.exists(), "what a kill leaves behind must not pass for a backup");
+        fs::write(&killed.partial.0, "whole").unwrap();
+        fs::write(&file, "of somebody else").unwrap();
+        assert!(matches!(killed.keep(), Err(BackupError::Exists { .. })));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "of somebody else");
+        assert!(matches!(Target::claim(&file), Err(BackupError::Exists { .. })));
+        fs::remove_file(&file).unwrap();
+        let target = Target::claim(&file).unwrap();
+        fs::write(&target.partial.0, "whole").unwrap();
+        assert_eq!(target.keep().unwrap(), 5);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "and nothing else is left");
     }
 }
