@@ -96,8 +96,9 @@ pub struct App {
 }
 
 impl App {
-    /// Connects the database, for which it waits as long as the settings say, refuses one that this binary or master key does not fit, binds the ports and puts the parts
-    /// together. Nothing is answered before [`Self::run`]. The settings have been validated.
+    /// Connects the database, for which it waits as long as the settings say, refuses one that this binary or master key does not
+    /// fit, binds the ports and puts the parts together. Nothing is answered before [`Self::run`]. The settings have been
+    /// validated.
     pub async fn build(config: &ServeConfig, surroundings: Surroundings) -> Result<Self, BuildError> {
         let Surroundings { clock, random, mail } = surroundings;
         let metrics = Metrics::new();
