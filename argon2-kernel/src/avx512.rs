@@ -1,0 +1,226 @@
+//! The compression function for AVX-512F: a block is 16 vectors of eight words, all in registers.
+//!
+//! P works on rows, then on diagonals of rows, then on columns, then on diagonals of columns. Elements that meet must be at one and the same
+//! place of four vectors. Only what that takes is moved: vectors go from rows to diagonals ([`ROW_DIAGONALS`]), are columns as they are, go on to the diagonals of
+//! columns ([`COLUMN_DIAGONALS`]), and from there home ([`HOME`]): 39 moves for a block.
+
+use std::arch::x86_64::{
+    __m512i, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_castsi512_si128, _mm512_mul_epu32, _mm512_permutexvar_epi64, _mm512_ror_epi64,
+    _mm512_setr_epi64, _mm512_xor_si512,
+};
+
+use crate::{
+    block::Block,
+    prefetch::prefetch,
+    segment::{Run, Step},
+};
+
+/// Words in a vector.
+const LANES: usize = 8;
+/// Vectors of a block: `[quarter][pair of rows]`, see [`crate::block::stored_at`].
+type State = [[__m512i; 4]; 4];
+/// For each place of a vector, from which place it is filled.
+type Move = [i64; LANES];
+
+/// Makes the blocks of a run.
+#[target_feature(enable = "avx512f")]
+pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
+    let mut previous = *vectors(&memory[run.previous()]);
+    let start = memory.as_ptr();
+    run.walk(memory, |memory, Step { reference, current, xor, next }| {
+        let replaced = if xor { memory[current].0[0] } else { 0 };
+        let mut next_reference = 0;
+        let mut made = combine(&previous, vectors(&memory[reference]), |first_word| {
+            next_reference = next.index(first_word ^ replaced);
+            prefetch(start.wrapping_add(next_reference));
+        });
+        let current = vectors_mut(&mut memory[current]);
+        if xor {
+            made = xor_states(&made, current);
+        }
+        *current = made;
+        previous = made;
+        next_reference
+    });
+}
+
+/// G (RFC 9106, 3.5): combines two blocks.
+#[target_feature(enable = "avx512f")]
+pub(crate) fn compress(previous: &Block, reference: &Block) -> Block {
+    let mut block = Block::ZERO;
+    *vectors_mut(&mut block) = combine(vectors(previous), vectors(reference), |_| ());
+    block
+}
+
+/// G. Calls `known` with the first word of the result as soon as it is there: then the rest of the columns is still to be computed.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn combine(previous: &State, reference: &State, known: impl FnOnce(u64)) -> State {
+    let input = xor_states(previous, reference);
+    let mut state = input;
+    let [a, b, c, d] = &mut state;
+    half_round(a, b, c, d);
+    for quarter in 1..4 {
+        for vector in &mut state[quarter] {
+            *vector = moved(*vector, ROW_DIAGONALS[quarter]);
+        }
+    }
+    let [a, b, c, d] = &mut state;
+    half_round(a, b, c, d);
+    columns::<0, 2>(&mut state);
+    known(first_word(state[0][0]) ^ first_word(input[0][0]));
+    columns::<2, 4>(&mut state);
+    xor_states(&state, &input)
+}
+
+/// P on the columns of some quarters, which do not depend on those of others.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn columns<const FROM: usize, const TO: usize>(state: &mut State) {
+    let zero = state[0][0];
+    let mut lines = [[zero; 2]; 4];
+    for quarter in FROM..TO {
+        for row in 0..4 {
+            lines[row][quarter - FROM] = state[quarter][row];
+        }
+    }
+    let [a, b, c, d] = &mut lines;
+    half_round(a, b, c, d);
+    for quarter in FROM..TO {
+        for row in 1..4 {
+            lines[row][quarter - FROM] = moved(lines[row][quarter - FROM], COLUMN_DIAGONALS[quarter][row]);
+        }
+    }
+    let [a, b, c, d] = &mut lines;
+    half_round(a, b, c, d);
+    for quarter in FROM..TO {
+        for row in 0..4 {
+            state[quarter][row] = moved(lines[row][quarter - FROM], HOME[quarter][row]);
+        }
+    }
+}
+
+/// Four GB (RFC 9106, 3.6) in each lane of each vector.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn half_round<const N: usize>(a: &mut [__m512i; N], b: &mut [__m512i; N], c: &mut [__m512i; N], d: &mut [__m512i; N]) {
+    for at in 0..N {
+        a[at] = multiply_add(a[at], b[at]);
+        d[at] = _mm512_ror_epi64::<32>(_mm512_xor_si512(d[at], a[at]));
+    }
+    for at in 0..N {
+        c[at] = multiply_add(c[at], d[at]);
+        b[at] = _mm512_ror_epi64::<24>(_mm512_xor_si512(b[at], c[at]));
+    }
+    for at in 0..N {
+        a[at] = multiply_add(a[at], b[at]);
+        d[at] = _mm512_ror_epi64::<16>(_mm512_xor_si512(d[at], a[at]));
+    }
+    for at in 0..N {
+        c[at] = multiply_add(c[at], d[at]);
+        b[at] = _mm512_ror_epi64::<63>(_mm512_xor_si512(b[at], c[at]));
+    }
+}
+
+/// The sum of both and of twice the product of their low halves.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn multiply_add(x: __m512i, y: __m512i) -> __m512i {
+    let product = _mm512_mul_epu32(x, y);
+    _mm512_add_epi64(_mm512_add_epi64(x, y), _mm512_add_epi64(product, product))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn xor_states(left: &State, right: &State) -> State {
+    let mut state = *left;
+    for (left, right) in state.iter_mut().flatten().zip(right.iter().flatten()) {
+        *left = _mm512_xor_si512(*left, *right);
+    }
+    state
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(clippy::cast_sign_loss, reason = "64 bits are 64 bits")]
+fn first_word(vector: __m512i) -> u64 {
+    _mm_cvtsi128_si64(_mm512_castsi512_si128(vector)) as u64
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn moved(vector: __m512i, [a, b, c, d, e, f, g, h]: Move) -> __m512i {
+    _mm512_permutexvar_epi64(_mm512_setr_epi64(a, b, c, d, e, f, g, h), vector)
+}
+
+const fn vectors(block: &Block) -> &State {
+    // SAFETY: both are 1024 bytes, aligned to 64, and any bits are a value of either.
+    unsafe { &*(&raw const *block).cast() }
+}
+
+const fn vectors_mut(block: &mut Block) -> &mut State {
+    // SAFETY: as above, and the borrow goes over.
+    unsafe { &mut *(&raw mut *block).cast() }
+}
+
+const _: () = assert!(size_of::<State>() == size_of::<Block>() && align_of::<State>() == align_of::<Block>());
+
+/// Where an element is in a vector at home: 4 pair + 2 (row % 2) + half. In a row, it is at 2 pair + half; in a column at 2 (row % 2) + half.
+const fn turned_in_row(place: usize, by: usize) -> usize {
+    let (pair, row, half) = (place / 4, place / 2 % 2, place % 2);
+    let at = (2 * pair + half + by) % 4;
+    4 * (at / 2) + 2 * row + at % 2
+}
+
+/// The same, in a column.
+const fn turned_in_column(place: usize, by: usize) -> usize {
+    let (pair, row, half) = (place / 4, place / 2 % 2, place % 2);
+    let at = (2 * row + half + by) % 4;
+    4 * pair + at
+}
+
+/// What is where on the diagonals of columns, by its place at home.
+const fn on_column_diagonal(place: usize, quarter: usize, row: usize) -> usize {
+    turned_in_column(turned_in_row(place, quarter), row)
+}
+
+/// From rows to their diagonals, for each quarter.
+const ROW_DIAGONALS: [Move; 4] = {
+    let mut moves = [[0; LANES]; 4];
+    let mut at = 0;
+    while at < 4 * LANES {
+        let (quarter, place) = (at / LANES, at % LANES);
+        moves[quarter][place] = turned_in_row(place, quarter) as i64;
+        at += 1;
+    }
+    moves
+};
+
+/// From columns, as the diagonals of rows are, to their diagonals, for each quarter and pair of rows.
+const COLUMN_DIAGONALS: [[Move; 4]; 4] = {
+    let mut moves = [[[0; LANES]; 4]; 4];
+    let mut at = 0;
+    while at < 16 * LANES {
+        let (quarter, row, place) = (at / (4 * LANES), at / LANES % 4, at % LANES);
+        let wanted = on_column_diagonal(place, quarter, row);
+        let mut from = 0;
+        while turned_in_row(from, quarter) != wanted {
+            from += 1;
+        }
+        moves[quarter][row][place] = from as i64;
+        at += 1;
+    }
+    moves
+};
+
+/// From the diagonals of columns home, for each quarter and pair of rows.
+const HOME: [[Move; 4]; 4] = {
+    let mut moves = [[[0; LANES]; 4]; 4];
+    let mut at = 0;
+    while at < 16 * LANES {
+        let (quarter, row, from) = (at / (4 * LANES), at / LANES % 4, at % LANES);
+        moves[quarter][row][on_column_diagonal(from, quarter, row)] = from as i64;
+        at += 1;
+    }
+    moves
+};
