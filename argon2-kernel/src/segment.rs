@@ -27,8 +27,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(input: &Input<'_>) -> Self {
-        let [memory_kib, passes, lanes] = [input.parameters.memory_kib(), input.parameters.passes(), input.parameters.lanes()]
-            .map(|number| usize::try_from(number).expect("an address has 32 bits at least"));
+        let [memory_kib, passes, lanes] =
+            [input.parameters.memory_kib(), input.parameters.passes(), input.parameters.lanes()]
+                .map(|number| usize::try_from(number).expect("an address has 32 bits at least"));
         let segment_blocks = memory_kib / (SLICES * lanes);
         let (variant, version) = (input.variant, input.version);
         Self { lanes, lane_blocks: SLICES * segment_blocks, segment_blocks, passes, variant, version }
@@ -42,7 +43,8 @@ impl Layout {
     /// All segments, in an order in which each finds what it refers to.
     pub(crate) fn segments(self) -> impl Iterator<Item = Segment> {
         let slices = (0..self.passes).flat_map(|pass| (0..SLICES).map(move |slice| (pass, slice)));
-        slices.flat_map(move |(pass, slice)| (0..self.lanes).map(move |lane| Segment { layout: self, pass, slice, lane }))
+        slices
+            .flat_map(move |(pass, slice)| (0..self.lanes).map(move |lane| Segment { layout: self, pass, slice, lane }))
     }
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct Segment {
 /// One block to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
+    /// Index of the block before.
+    pub(crate) previous: usize,
     /// Index of the reference block.
     pub(crate) reference: usize,
     /// Index of the block to be made.
@@ -180,7 +184,6 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// Index of the block before the first that is to be made.
-    #[inline(always)]
     pub(crate) const fn previous(&self) -> usize {
         let layout = &self.segment.layout;
         let in_lane = self.segment.slice * layout.segment_blocks + self.from;
@@ -194,14 +197,18 @@ impl Run<'_> {
         let Segment { layout, pass, slice, lane } = self.segment;
         let start = lane * layout.lane_blocks + slice * layout.segment_blocks;
         let xor = pass > 0 && layout.version == Version::V0x13;
-        let mut reference = self.next(self.from).index(memory[self.previous()].0[0]);
+        let mut previous = self.previous();
+        let mut reference = self.next(self.from).index(memory[previous].0[0]);
         for at in self.from..self.to {
             let current = start + at;
             let next = if at + 1 < self.to { self.next(at + 1) } else { Next::Known(current) };
+            // To be written, and read as well from the second pass on.
+            prefetch(memory.as_ptr().wrapping_add(current + 1));
             if let Next::Known(index) = next {
                 prefetch(&raw const memory[index]);
             }
-            reference = step(memory, Step { reference, current, xor, next });
+            reference = step(memory, Step { previous, reference, current, xor, next });
+            previous = current;
         }
     }
 
