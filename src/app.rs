@@ -12,7 +12,7 @@ mod master_key;
 mod open_files;
 mod upkeep;
 
-use std::{fmt, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use axum::{Json, Router, routing::get};
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use tonic::service::Routes;
 
 use self::upkeep::Upkeep;
 pub use self::{
+    cgroup::arenas_max,
     error::BuildError,
     gateway::Gateway,
     limits::delays,
@@ -283,14 +284,18 @@ pub fn database_settings(config: &DatabaseConfig) -> Result<DatabaseSettings, Bu
     })
 }
 
-fn lane_settings(config: &PasswordConfig) -> LaneSettings {
+/// How the hash lane is laid out on this machine.
+pub fn lane_settings(config: &PasswordConfig) -> LaneSettings {
     let cost =
         Argon2Cost { memory_kib: config.memory_kib, iterations: config.iterations, parallelism: config.parallelism };
     let workers = NonZeroUsize::new(config.workers.into()).unwrap_or_else(|| {
+        // By the affinity of the process, and by the CPU quota of its control group and of those above it (cgroup v1 and v2), rounded
+        // down: more would use the quota up, and then everything in the group stands still, whatever its priority.
         let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        cgroup::workers_that_fit(processors, cost.memory_kib, cgroup::memory_max(Path::new("/")))
+        cgroup::workers_that_fit(processors, cost.memory_kib, arenas_max())
     });
-    LaneSettings { workers, queue_length_max: usize::try_from(config.queue).unwrap_or(usize::MAX), cost }
+    let queue_length_max = usize::try_from(config.queue).unwrap_or(usize::MAX);
+    LaneSettings { workers, niceness: config.niceness, queue_length_max, cost }
 }
 
 /// How many connections there may be at the same time, in all.

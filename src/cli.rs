@@ -2,6 +2,7 @@
 //! the network only a client can do such things.
 
 mod backup;
+mod bench;
 mod client;
 mod database;
 mod dev;
@@ -79,6 +80,7 @@ enum Command {
     #[command(subcommand)]
     MasterKey(master_key::MasterKeyCommand),
     Explain(explain_request::ExplainArgs),
+    Bench(Box<bench::BenchArgs>),
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -102,6 +104,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Key(command) => key::run(command).await.map(|()| 0),
         Command::MasterKey(command) => master_key::run(command).await.map(|()| 0),
         Command::Explain(args) => explain_request::run(args).await.map(|()| 0),
+        Command::Bench(args) => bench::run(&args).map(|()| 0),
         Command::Healthcheck(args) => healthcheck::run(args).await.map(|()| 0),
     };
     match done {

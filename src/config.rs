@@ -36,6 +36,7 @@ mod value;
 pub use error::{ConfigError, ConfigErrors, Setting};
 pub use parse::{Refusal, defaults, parse};
 pub use reference::reference_markdown;
+pub use value::duration_within;
 
 use database::{DatabaseConfig, DatabaseStartConfig};
 use events::EventConfig;

@@ -35,7 +35,7 @@ pub struct PasswordConfig {
     )]
     pub parallelism: u32,
 
-    /// Threads that hash passwords; 0 takes as many as there are CPUs
+    /// Threads that hash passwords, each with the memory of one hash; 0 takes as many as the process may use CPUs (by its affinity, and by the limit of its control group, rounded down), but no more than whose memory fits into a quarter of the group's limit
     #[arg(
         id = "hash-workers",
         long = "hash-workers",
@@ -45,6 +45,17 @@ pub struct PasswordConfig {
         value_parser = clap::value_parser!(u16).range(0..=256)
     )]
     pub workers: u16,
+
+    /// How much more readily everything else in the process runs than the threads that hash passwords (nice): 0 for no difference, 19 for the most
+    #[arg(
+        id = "hash-niceness",
+        long = "hash-niceness",
+        env = "SIGNET_HASH_NICENESS",
+        value_name = "NICENESS",
+        default_value = "10",
+        value_parser = clap::value_parser!(u8).range(0..=19)
+    )]
+    pub niceness: u8,
 
     /// Most sign-ins that wait for a hash worker; more are refused at once
     #[arg(

@@ -12,7 +12,11 @@ pub(super) fn secret(text: &str) -> Result<SecretString, Infallible> {
 
 /// A length of time such as `500ms`, `20s` or `1h 30m`, within limits in seconds.
 pub(super) fn duration(seconds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Duration, String> + Clone {
-    let (least, most) = (Duration::from_secs(*seconds.start()), Duration::from_secs(*seconds.end()));
+    duration_within(Duration::from_secs(*seconds.start()), Duration::from_secs(*seconds.end()))
+}
+
+/// A length of time such as `500ms`, `20s` or `1h 30m`, within limits.
+pub fn duration_within(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Duration, String> + Clone {
     move |text| {
         let value =
             humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 500ms, 20s or 5m"))?;

@@ -1,6 +1,7 @@
 //! The one small interface to Argon2 (RFC 9106): parameters, password and salt in, tag out. A faster kernel goes under it.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use zeroize::Zeroize;
 
 /// Most memory of a hash, in KiB. What asks for more is refused, not computed. The settings of `config::passwords` end there.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
@@ -37,10 +38,14 @@ impl Argon2Cost {
         Params::new(memory_kib, iterations, parallelism, tag_bytes).map_err(|_| CostError)
     }
 
-    /// What is left to compute of this cost after `done`: work is memory times passes. None if that is nothing.
+    /// The work it is: memory times passes, in KiB. Time goes with it.
+    pub const fn work_kib(&self) -> u64 {
+        self.memory_kib as u64 * self.iterations as u64
+    }
+
+    /// What is left to compute of this cost after `done`. None if that is nothing.
     pub fn rest_after(&self, done: &Self) -> Option<Self> {
-        let work = |cost: &Self| u64::from(cost.memory_kib) * u64::from(cost.iterations);
-        let rest = work(self).checked_sub(work(done))? / u64::from(self.iterations.max(1));
+        let rest = self.work_kib().checked_sub(done.work_kib())? / u64::from(self.iterations.max(1));
         let rest = Self { memory_kib: u32::try_from(rest).ok()?, ..*self };
         rest.check().is_ok().then_some(rest)
     }
@@ -71,36 +76,100 @@ pub struct Argon2Input<'a> {
     pub salt: &'a [u8],
 }
 
-/// Computes Argon2 in memory of its own, which it keeps from one hash to the next and wipes in between.
-#[derive(Default)]
+/// Computes Argon2 in memory of its own, the arena, which it keeps from one hash to the next.
+///
+/// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes up to a tenth of a hash. Whoever owns
+/// the kernel calls [`Self::wipe`] once no hash follows. Nothing goes back to the system unwiped: neither by [`Self::release`], nor when a
+/// hash needs another arena, nor when the kernel is dropped.
 pub struct Argon2Kernel {
     arena: Vec<Block>,
+    /// Blocks that are kept after a hash.
+    kept: usize,
+    /// Blocks, from the first one on, that hold what hashes left.
+    used: usize,
     /// The cost of each hash that was computed.
     #[cfg(test)]
     pub(super) computed: Vec<Argon2Cost>,
 }
 
 impl Argon2Kernel {
+    /// A kernel that keeps as much memory as a hash of this cost takes. What a dearer one takes is given back after it: one dear
+    /// stored hash does not make the process fat for ever.
+    pub fn keeping(cost: &Argon2Cost) -> Self {
+        Self {
+            arena: Vec::new(),
+            kept: usize::try_from(cost.memory_kib).unwrap_or(usize::MAX),
+            used: 0,
+            #[cfg(test)]
+            computed: Vec::new(),
+        }
+    }
+
+    /// How hashes are computed on this machine, for people.
+    pub const fn path(&self) -> &'static str {
+        "the argon2 crate"
+    }
+
     /// Fills `tag` with the hash.
     pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), CostError> {
         let params = input.cost.params(Some(tag.len()))?;
         #[cfg(test)]
         self.computed.push(input.cost);
         let blocks = params.block_count();
-        let usual = self.arena.len();
-        if usual < blocks {
-            self.arena.resize(blocks, Block::new());
+        if self.arena.len() < blocks {
+            // Not by growing, which would leave a copy behind.
+            self.release();
+            self.arena = vec![Block::new(); blocks];
         }
+        self.used = self.used.max(blocks);
         let result = Argon2::new(input.algorithm, input.version, params)
             .hash_password_into_with_memory(input.password, input.salt, tag, &mut self.arena[..blocks])
             .map_err(|_| CostError);
-        self.arena[..blocks].fill(Block::new());
-        if usual != 0 && usual < blocks {
-            // One dear stored hash does not make the worker fat for ever.
-            self.arena.truncate(usual);
-            self.arena.shrink_to_fit();
+        if self.arena.len() > self.kept {
+            self.release();
         }
         result
+    }
+
+    /// Clears what hashes left in the arena, and keeps the arena.
+    pub fn wipe(&mut self) {
+        // Not by `fill`, which a compiler may leave out before memory that is given back.
+        self.arena[..self.used].iter_mut().for_each(Zeroize::zeroize);
+        self.used = 0;
+    }
+
+    /// True if there is nothing to wipe.
+    pub const fn is_wiped(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Wipes the arena and gives it back to the system. The next hash gets a new one, and pays for its pages.
+    pub fn release(&mut self) {
+        self.wipe();
+        self.arena = Vec::new();
+    }
+
+    /// True if there is nothing to release.
+    pub const fn is_released(&self) -> bool {
+        self.arena.is_empty()
+    }
+
+    /// Looks whether every byte of the arena is zero.
+    #[cfg(test)]
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.arena.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
+    }
+}
+
+impl Default for Argon2Kernel {
+    fn default() -> Self {
+        Self::keeping(&Argon2Cost::OWASP)
+    }
+}
+
+impl Drop for Argon2Kernel {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -116,12 +185,12 @@ mod tests {
     #[test]
     fn it_computes_the_test_vectors_of_the_reference_code() {
         // `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`, from the reference code's tests.
-        let mut kernel = Argon2Kernel::default();
-        let mut tag = [0; 32];
+        let cost = Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 };
+        let (mut kernel, mut tag) = (Argon2Kernel::keeping(&cost), [0; 32]);
         let mut input = Argon2Input {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
-            cost: Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 },
+            cost,
             password: b"password",
             salt: b"somesalt",
         };
@@ -132,26 +201,46 @@ mod tests {
         input.cost.memory_kib = 65536;
         kernel.derive(&input, &mut tag).unwrap();
         assert_eq!(hex(&tag), "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7");
-        assert_eq!(kernel.arena.len(), 256, "the arena is back at its usual size");
+        assert!(kernel.is_released(), "what is more than is kept is given back");
+    }
+
+    fn derive(kernel: &mut Argon2Kernel, memory_kib: u32) {
+        let input = Argon2Input {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            cost: Argon2Cost { memory_kib, iterations: 1, parallelism: 1 },
+            password: b"password",
+            salt: b"somesalt",
+        };
+        kernel.derive(&input, &mut [0; 32]).unwrap();
     }
 
     #[test]
-    fn its_memory_stays_where_it_is_and_holds_nothing_between_two_hashes() {
-        let (mut kernel, mut tag) = (Argon2Kernel::default(), [0; 32]);
+    fn its_memory_stays_where_it_is_until_it_is_released() {
+        let mut kernel = Argon2Kernel::default();
         let mut places = std::collections::HashSet::new();
         for memory_kib in [1024, 1024, 512, 64, 1024] {
-            let input = Argon2Input {
-                algorithm: Algorithm::Argon2id,
-                version: Version::V0x13,
-                cost: Argon2Cost { memory_kib, iterations: 1, parallelism: 1 },
-                password: b"password",
-                salt: b"somesalt",
-            };
-            kernel.derive(&input, &mut tag).unwrap();
+            derive(&mut kernel, memory_kib);
+            kernel.wipe();
             places.insert((kernel.arena.as_ptr(), kernel.arena.capacity()));
-            assert!(kernel.arena.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
         }
         assert_eq!(places.len(), 1);
+        kernel.release();
+        assert!(kernel.is_released() && kernel.arena.capacity() == 0);
+        derive(&mut kernel, 64);
+    }
+
+    #[test]
+    fn a_wipe_leaves_nothing_of_any_hash_before_it() {
+        let mut kernel = Argon2Kernel::default();
+        for costs in [&[1024][..], &[1024, 64], &[64, 1024, 8], &[8]] {
+            for memory_kib in costs {
+                derive(&mut kernel, *memory_kib);
+            }
+            assert!(!kernel.is_wiped() && !kernel.holds_nothing(), "{costs:?}");
+            kernel.wipe();
+            assert!(kernel.is_wiped() && kernel.holds_nothing(), "{costs:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,14 @@
 //! memory nor slow down what is not a sign-in.
 //!
 //! A few threads of lowered priority own one arena each. The queue before them is bounded, fair between clients, and knows
-//! each caller's deadline: what cannot finish in time is refused at once. A caller that goes away frees its place.
+//! each caller's deadline: what cannot finish in time is refused at once, also when that shows only while it waits. A caller that goes
+//! away frees its place.
+//!
+//! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over it. A worker that
+//! finds the queue empty wipes its arena before it does anything else, so a lane that is idle holds nothing of any password; after
+//! [`ARENA_KEPT`] without work it gives the arena back to the system. No answer waits for either.
 
+mod admission;
 mod fair_queue;
 mod lane_trace;
 mod worker;
@@ -11,28 +17,35 @@ mod worker;
 use std::{
     io,
     num::NonZeroUsize,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use self::{fair_queue::FairQueue, lane_trace::LaneTrace};
+pub use self::worker::lower_priority;
+use self::{
+    admission::{Place, Shared},
+    lane_trace::LaneTrace,
+};
 use super::{
     argon2_kernel::{Argon2Cost, Argon2Kernel, CostError},
     password_hash::{PasswordHash, SALT_BYTES},
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
 
-/// Least time after which a caller is asked to come back: also before the lane knows what a hash costs.
-const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
+/// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough that the pages of a
+/// new arena, which cost about a sixth of a hash, are paid by hashes that come alone.
+pub const ARENA_KEPT: Duration = Duration::from_secs(10);
 
 /// How the lane is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneSettings {
     /// Threads, each with an arena.
     pub workers: NonZeroUsize,
+    /// How much more readily everything else runs than they (`nice`), 0 to 19.
+    pub niceness: u8,
     /// Callers that may wait.
     pub queue_length_max: usize,
     /// Cost of new hashes, and of the work done for unknown users.
@@ -80,32 +93,6 @@ enum Turn<'a> {
     Refused(LaneError),
 }
 
-struct Job {
-    id: u64,
-    deadline: Instant,
-    queued_at: Instant,
-    work: Box<dyn FnOnce(Turn<'_>) + Send>,
-}
-
-struct State {
-    queue: FairQueue<Job>,
-    next_id: u64,
-    running: usize,
-    /// Moving average of the time a job takes.
-    seconds_a_job: f64,
-    /// A worker shall find out anew how long a hash takes.
-    measure: bool,
-    closed: bool,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
-    workers: usize,
-    queue_length_max: usize,
-    metrics: Metrics,
-}
-
 /// The lane. Dropping it refuses what waits and ends its threads.
 pub struct HashLane {
     shared: Arc<Shared>,
@@ -115,27 +102,13 @@ pub struct HashLane {
 }
 
 impl HashLane {
-    /// Starts the threads; each computes one hash first, so that the lane knows what a hash costs here. Fails if there can be
-    /// no threads, or no hash of that cost.
+    /// Starts the threads. One of them first computes a small hash, so that the lane knows how fast hashes are here; until then it goes by
+    /// a guess. Fails if there can be no threads, or no hash of that cost.
     pub fn start(settings: &LaneSettings, random: Random, metrics: Metrics) -> io::Result<Self> {
         settings.cost.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                queue: FairQueue::new(),
-                next_id: 0,
-                running: 0,
-                seconds_a_job: 0.0,
-                measure: false,
-                closed: false,
-            }),
-            wake: Condvar::new(),
-            workers: settings.workers.get(),
-            queue_length_max: settings.queue_length_max,
-            metrics,
-        });
-        shared.metrics.lane_started(shared.workers, shared.queue_length_max);
+        let shared = Arc::new(Shared::new(settings, metrics));
         for number in 0..settings.workers.get() {
-            worker::spawn(number, Arc::clone(&shared), settings.cost)?;
+            worker::spawn(number, Arc::clone(&shared), settings)?;
         }
         let dummy_salt = random.bytes();
         Ok(Self { shared, cost: settings.cost, random, dummy_salt })
@@ -144,7 +117,8 @@ impl HashLane {
     /// Hashes a new password.
     pub async fn hash(&self, ticket: Ticket, password: Password) -> Result<PasswordHash, LaneError> {
         let (cost, salt) = (self.cost, self.random.bytes());
-        let hash = self.run(ticket, move |kernel| PasswordHash::compute(kernel, cost, &password, &salt)).await?;
+        let work = cost.work_kib();
+        let hash = self.run(ticket, work, move |kernel| PasswordHash::compute(kernel, cost, &password, &salt)).await?;
         Ok(hash?)
     }
 
@@ -175,16 +149,21 @@ impl HashLane {
     ) -> Result<Verdict, LaneError> {
         let salts = Salts { dummy: self.dummy_salt, upgrade: may_upgrade.then(|| self.random.bytes()) };
         let cost = self.cost;
+        // Without what an upgrade takes, which happens once a user.
+        let expected =
+            stored.as_ref().and_then(PasswordHash::cost).map_or(0, |cost| cost.work_kib()).max(cost.work_kib());
         let work = move |kernel: &mut Argon2Kernel| {
             looked_at();
             compare(kernel, cost, &password, stored.as_ref(), &salts)
         };
-        Ok(self.run(ticket, work).await??)
+        Ok(self.run(ticket, expected, work).await??)
     }
 
+    /// Does `work`, which is expected to be that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]).
     async fn run<T: Send + 'static>(
         &self,
         ticket: Ticket,
+        work_kib: u64,
         work: impl FnOnce(&mut Argon2Kernel) -> T + Send + 'static,
     ) -> Result<T, LaneError> {
         let (sender, receiver) = oneshot::channel();
@@ -192,6 +171,7 @@ impl HashLane {
         let trace = LaneTrace::begin();
         let id = self.shared.admit(
             ticket,
+            work_kib,
             Box::new(move |turn| {
                 let result = match turn {
                     Turn::Kernel(kernel) => {
@@ -210,7 +190,14 @@ impl HashLane {
                 drop(sender.send(result));
             }),
         )?;
-        let _place = Place { shared: &self.shared, client: ticket.client, id };
+        let place = Place { shared: &self.shared, client: ticket.client, id };
+        tokio::pin!(receiver);
+        while let Some(latest_start) = place.latest_start() {
+            match tokio::time::timeout_at(latest_start.into(), &mut receiver).await {
+                Ok(answer) => return answer.map_err(|_| LaneError::Stopped)?,
+                Err(_) => place.refuse_if_late(),
+            }
+        }
         receiver.await.map_err(|_| LaneError::Stopped)?
     }
 }
@@ -250,101 +237,6 @@ impl Drop for HashLane {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic in a job is caught outside of the lock, so the state is whole even then.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a job into the queue, or says at once that it has no chance.
-    fn admit(&self, ticket: Ticket, work: Box<dyn FnOnce(Turn<'_>) + Send>) -> Result<u64, LaneError> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(LaneError::Stopped);
-        }
-        let now = Instant::now();
-        let wait = state.expected_wait(state.queue.ahead_of(ticket.client), self.workers);
-        let needed = wait + state.job_time();
-        if now + needed > ticket.deadline {
-            self.metrics.lane_refused("deadline");
-            if state.is_idle() && now < ticket.deadline {
-                // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
-                // and with everybody refused it would stay so.
-                state.measure = true;
-                self.wake.notify_one();
-            }
-            return Err(LaneError::Overloaded { retry_after: state.retry_after(wait) });
-        }
-        let mut evicted = None;
-        if state.queue.len() >= self.queue_length_max {
-            let retry_after = state.retry_after(state.expected_wait(state.queue.len(), self.workers));
-            evicted = state.queue.make_room_for(ticket.client).map(|job| (job, retry_after));
-            self.metrics.lane_refused("queue_full");
-            if evicted.is_none() {
-                return Err(LaneError::Overloaded { retry_after });
-            }
-        }
-        let id = state.next_id;
-        state.next_id += 1;
-        state.queue.push(ticket.client, Job { id, deadline: ticket.deadline, queued_at: now, work });
-        self.show_queue(&state);
-        drop(state);
-        if let Some((job, retry_after)) = evicted {
-            (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
-        }
-        self.wake.notify_one();
-        Ok(id)
-    }
-
-    fn show_queue(&self, state: &State) {
-        self.metrics.lane_queued(state.queue.len());
-    }
-}
-
-impl State {
-    fn job_time(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds_a_job)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.queue.len() == 0 && self.running == 0
-    }
-
-    /// When to come back, if there is room after `wait`.
-    fn retry_after(&self, wait: Duration) -> Duration {
-        wait.max(self.job_time()).max(RETRY_AFTER_MIN)
-    }
-
-    /// How long until a worker is free for a job with `ahead` others before it.
-    fn expected_wait(&self, ahead: usize, workers: usize) -> Duration {
-        let busy = ahead + self.running;
-        if busy < workers {
-            return Duration::ZERO;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "queues are short")]
-        let rounds = (busy - workers + 1) as f64 / workers as f64;
-        Duration::from_secs_f64(self.seconds_a_job * rounds)
-    }
-}
-
-/// A caller's place in the queue; dropping it frees the place.
-struct Place<'a> {
-    shared: &'a Shared,
-    client: Uuid,
-    id: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        // Bound outside of the lock: dropping the job drops what it captured.
-        let job = state.queue.remove(self.client, |job| job.id == self.id);
-        self.shared.show_queue(&state);
-        drop(state);
-        drop(job);
     }
 }
 

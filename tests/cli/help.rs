@@ -57,6 +57,7 @@ fn every_command_has_help_with_examples() {
         "master-key reseal",
         "master-key status",
         "explain",
+        "bench",
         "healthcheck",
     ];
     assert_eq!(names, expected);

@@ -1,78 +1,140 @@
-//! A queue in which clients take turns, so that a flood from one does not starve the others.
+//! A queue in which clients share the workers by work, not by count, so that neither a flood of hashes nor a few dear ones of one
+//! client starve the others.
+//!
+//! Start-time fair queueing (Goyal, Vin, Cheng 1996): each client has a clock that runs on by the work of what is taken of it, and the
+//! client that is least far is next. With equal jobs that is taking turns.
 
 use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-/// Items of several clients. Invariant: `turns` holds each client with items once.
+/// Items of several clients, each with the work it is.
 pub(super) struct FairQueue<T> {
-    items: HashMap<Uuid, VecDeque<T>>,
-    turns: VecDeque<Uuid>,
+    lines: HashMap<Uuid, Line<T>>,
+    /// How far the client was that was last taken from. Who comes anew begins here.
+    clock: u64,
+    turns: u64,
     len: usize,
+}
+
+/// The items of one client. A line that is empty is kept while the client is ahead of the others.
+struct Line<T> {
+    items: VecDeque<(u64, T)>,
+    /// Of all items.
+    work: u64,
+    /// How far the client is.
+    clock: u64,
+    /// Among clients that are equally far, whoever had its turn first goes first.
+    turn: u64,
+}
+
+/// What is taken before an item.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Ahead {
+    pub(super) items: usize,
+    /// All of their work.
+    pub(super) work: u64,
 }
 
 impl<T> FairQueue<T> {
     pub(super) fn new() -> Self {
-        Self { items: HashMap::new(), turns: VecDeque::new(), len: 0 }
+        Self { lines: HashMap::new(), clock: 0, turns: 0, len: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn push(&mut self, client: Uuid, item: T) {
-        let queue = self.items.entry(client).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(client);
+    /// All that waits.
+    pub(super) fn all(&self) -> Ahead {
+        Ahead { items: self.len, work: self.lines.values().map(|line| line.work).sum() }
+    }
+
+    pub(super) fn push(&mut self, client: Uuid, work: u64, item: T) {
+        let new = || Line { items: VecDeque::new(), work: 0, clock: 0, turn: 0 };
+        let line = self.lines.entry(client).or_insert_with(new);
+        if line.items.is_empty() {
+            line.clock = line.clock.max(self.clock);
+            line.turn = self.turns;
+            self.turns += 1;
         }
-        queue.push_back(item);
+        line.items.push_back((work, item));
+        line.work += work;
         self.len += 1;
     }
 
-    /// The oldest item of the client whose turn it is.
+    /// The oldest item of the client that is least far.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let client = self.turns.pop_front()?;
-        let queue = self.items.get_mut(&client)?;
-        let item = queue.pop_front()?;
-        if queue.is_empty() {
-            self.items.remove(&client);
-        } else {
-            self.turns.push_back(client);
-        }
-        self.len -= 1;
+        let waiting = self.lines.values_mut().filter(|line| !line.items.is_empty());
+        let line = waiting.min_by_key(|line| (line.clock, line.turn))?;
+        let (work, item) = line.items.pop_front()?;
+        self.clock = line.clock;
+        line.clock += work;
+        line.work -= work;
+        line.turn = self.turns;
+        self.turns += 1;
+        self.took_one();
         Some(item)
     }
 
-    /// How many items would be taken before one that this client pushed now.
-    pub(super) fn ahead_of(&self, client: Uuid) -> usize {
-        let own = self.items.get(&client).map_or(0, VecDeque::len);
-        let of_others = self.items.iter().filter(|(other, _)| **other != client);
-        own + of_others.map(|(_, queue)| queue.len().min(own + 1)).sum::<usize>()
+    /// What would be taken before an item that this client pushed now: estimated, if the items of another one are of unequal work.
+    pub(super) fn ahead_of(&self, client: Uuid) -> Ahead {
+        let own = self.lines.get(&client);
+        let mut ahead = own.map_or(Ahead::default(), |line| Ahead { items: line.items.len(), work: line.work });
+        let begin = own.map_or(self.clock, |line| line.clock.max(self.clock) + line.work);
+        for (other, line) in &self.lines {
+            if *other == client || line.items.is_empty() || line.clock > begin {
+                continue;
+            }
+            let mean = (line.work / as_work(line.items.len())).max(1);
+            let taken = ((begin - line.clock) / mean + 1).min(as_work(line.items.len()));
+            ahead.items += usize::try_from(taken).unwrap_or(usize::MAX);
+            ahead.work += line.work.min(taken.saturating_mul(mean));
+        }
+        ahead
     }
 
     /// Takes the newest item of the client with the most, if it has at least two more than `client`: room for its fair share.
     pub(super) fn make_room_for(&mut self, client: Uuid) -> Option<T> {
-        let own = self.items.get(&client).map_or(0, VecDeque::len);
-        let (_, longest) = self.items.iter_mut().max_by_key(|(_, queue)| queue.len())?;
-        if longest.len() < own + 2 {
+        let own = self.lines.get(&client).map_or(0, |line| line.items.len());
+        let longest = self.lines.values_mut().max_by_key(|line| line.items.len())?;
+        if longest.items.len() < own + 2 {
             return None;
         }
-        self.len -= 1;
-        longest.pop_back()
+        let (work, item) = longest.items.pop_back()?;
+        longest.work -= work;
+        self.took_one();
+        Some(item)
+    }
+
+    /// An item that waits.
+    pub(super) fn find(&self, client: Uuid, wanted: impl Fn(&T) -> bool) -> Option<&T> {
+        self.lines.get(&client)?.items.iter().map(|(_, item)| item).find(|item| wanted(item))
     }
 
     /// Takes an item out of turn.
     pub(super) fn remove(&mut self, client: Uuid, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        let queue = self.items.get_mut(&client)?;
-        let position = queue.iter().position(wanted)?;
-        let item = queue.remove(position)?;
-        if queue.is_empty() {
-            self.items.remove(&client);
-            self.turns.retain(|other| *other != client);
-        }
-        self.len -= 1;
+        let line = self.lines.get_mut(&client)?;
+        let position = line.items.iter().position(|(_, item)| wanted(item))?;
+        let (work, item) = line.items.remove(position)?;
+        line.work -= work;
+        self.took_one();
         Some(item)
     }
+
+    fn took_one(&mut self) {
+        self.len -= 1;
+        let clock = self.clock;
+        // Once nobody waits, nobody has to be waited for.
+        self.lines.retain(|_, line| !line.items.is_empty() || (self.len > 0 && line.clock > clock));
+        if self.len == 0 {
+            self.clock = 0;
+        }
+    }
+}
+
+fn as_work(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -89,18 +151,51 @@ mod tests {
     fn clients_take_turns() {
         let mut queue = FairQueue::new();
         for item in 0..4 {
-            queue.push(client(1), item);
+            queue.push(client(1), 7, item);
         }
-        assert_eq!(queue.ahead_of(client(2)), 1);
-        queue.push(client(2), 100);
+        assert_eq!(queue.ahead_of(client(2)), Ahead { items: 1, work: 7 });
+        queue.push(client(2), 7, 100);
         assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [0, 100, 1, 2, 3]);
+    }
+
+    #[test]
+    fn whoever_has_dear_items_has_fewer_turns() {
+        let mut queue = FairQueue::new();
+        for item in 0..3 {
+            queue.push(client(1), 40, item);
+        }
+        for item in 100..108 {
+            queue.push(client(2), 10, item);
+        }
+        assert_eq!(queue.ahead_of(client(3)), Ahead { items: 2, work: 50 });
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [0, 100, 101, 102, 103, 1, 104, 105, 106, 107, 2]);
+    }
+
+    #[test]
+    fn whoever_waits_with_one_dear_item_at_a_time_has_no_more_turns() {
+        let mut queue = FairQueue::new();
+        for item in 100..104 {
+            queue.push(client(2), 10, item);
+        }
+        queue.push(client(1), 20, 0);
+        let mut order = Vec::new();
+        while let Some(item) = queue.pop() {
+            order.push(item);
+            if item == 0 {
+                queue.push(client(1), 20, 1);
+            }
+        }
+        assert_eq!(order, [100, 0, 101, 1, 102, 103]);
+        queue.push(client(1), 20, 2);
+        assert_eq!(queue.ahead_of(client(2)), Ahead { items: 1, work: 20 }, "what is long over is forgotten");
     }
 
     #[test]
     fn room_is_made_at_the_cost_of_the_longest() {
         let mut queue = FairQueue::new();
         for item in 0..3 {
-            queue.push(client(1), item);
+            queue.push(client(1), 7, item);
         }
         assert_eq!(queue.make_room_for(client(1)), None);
         assert_eq!(queue.make_room_for(client(2)), Some(2));
@@ -112,13 +207,13 @@ mod tests {
         fn the_predicted_place_is_the_place(pushes in prop::collection::vec(0_u128..5, 0..40), pops in 0..10_usize, who in 0_u128..5) {
             let mut queue = FairQueue::new();
             for (item, owner) in pushes.iter().enumerate() {
-                queue.push(client(*owner), item);
+                queue.push(client(*owner), 7, item);
             }
             for _ in 0..pops {
                 queue.pop();
             }
-            let predicted = queue.ahead_of(client(who));
-            queue.push(client(who), usize::MAX);
+            let predicted = queue.ahead_of(client(who)).items;
+            queue.push(client(who), 7, usize::MAX);
             let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
             let place = order.iter().position(|item| *item == usize::MAX).unwrap();
             prop_assert!(place <= predicted, "predicted {}, found {}", predicted, place);

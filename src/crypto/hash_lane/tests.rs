@@ -10,16 +10,23 @@ use std::{
 
 use rstest::rstest;
 
-use super::*;
+use super::{admission::RETRY_AFTER_MIN, *};
 use crate::crypto::argon2_kernel::{ITERATIONS_MAX, MEMORY_KIB_MAX, PARALLELISM_MAX};
 
 const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
 const A: Uuid = Uuid::from_u128(1);
 const B: Uuid = Uuid::from_u128(2);
 
+/// The work of a job, where it is not told.
+const WORK: u64 = CHEAP.work_kib();
+
+const fn settings(workers: NonZeroUsize, queue_length_max: usize, cost: Argon2Cost) -> LaneSettings {
+    LaneSettings { workers, niceness: 10, queue_length_max, cost }
+}
+
 /// A lane whose workers have warmed up, and that takes a job to last no time.
 async fn lane(workers: usize, queue_length_max: usize) -> HashLane {
-    let settings = LaneSettings { workers: NonZeroUsize::new(workers).unwrap(), queue_length_max, cost: CHEAP };
+    let settings = settings(NonZeroUsize::new(workers).unwrap(), queue_length_max, CHEAP);
     let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
     let gates: Vec<_> = (0..workers).map(|_| Gate::close(&lane)).collect();
     for gate in gates {
@@ -30,9 +37,11 @@ async fn lane(workers: usize, queue_length_max: usize) -> HashLane {
     lane
 }
 
-/// Makes the lane believe that a job takes so many seconds.
+/// Makes the lane believe that a job of [`WORK`] takes so many seconds.
 fn assume(lane: &HashLane, seconds: f64) {
-    lane.shared.lock().seconds_a_job = seconds;
+    #[expect(clippy::cast_precision_loss, reason = "it is small")]
+    let work = WORK as f64;
+    lane.shared.lock().seconds_a_kib = seconds / work;
 }
 
 async fn idle(lane: &HashLane) {
@@ -65,7 +74,7 @@ impl Gate {
             started.send(()).unwrap();
             let _ = released.recv();
         };
-        lane.shared.admit(ticket(Uuid::nil()), Box::new(work)).unwrap();
+        lane.shared.admit(ticket(Uuid::nil()), WORK, Box::new(work)).unwrap();
         has_started.recv().unwrap();
         Self(release)
     }
@@ -85,7 +94,7 @@ fn note(lane: &HashLane, client: Uuid, name: &'static str, notes: &Sender<(&'sta
         };
         notes.send((name, refused)).unwrap();
     };
-    lane.shared.admit(ticket(client), Box::new(work)).unwrap();
+    lane.shared.admit(ticket(client), WORK, Box::new(work)).unwrap();
 }
 
 /// The names of the next jobs, in the order in which they ran.
@@ -111,10 +120,10 @@ async fn a_full_queue_refuses_and_says_when_there_is_room() {
     let (gate, (notes, _notes)) = (Gate::close(&lane), channel());
     note(&lane, A, "first", &notes);
     note(&lane, A, "second", &notes);
-    assert_eq!(retry_after(&lane.run(ticket(A), |_| ()).await), RETRY_AFTER_MIN, "before it knows any better");
+    assert_eq!(retry_after(&lane.run(ticket(A), WORK, |_| ()).await), RETRY_AFTER_MIN, "before it knows any better");
     assume(&lane, 2.0);
     // The one that runs and the two that wait.
-    assert_eq!(retry_after(&lane.run(ticket(A), |_| ()).await), Duration::from_secs(6));
+    assert_eq!(retry_after(&lane.run(ticket(A), WORK, |_| ()).await), Duration::from_secs(6));
     assert_eq!(lane.shared.lock().queue.len(), 2);
     gate.open();
 }
@@ -126,26 +135,95 @@ async fn who_cannot_be_served_in_time_is_refused_at_once() {
     // Nobody is before it: its own ten seconds are too much.
     let (gate, (notes, _notes)) = (Gate::close(&lane), channel());
     let ran = |_: &mut Argon2Kernel| panic!("it must not run");
-    assert_eq!(retry_after(&lane.run(within(A, Duration::from_secs(19)), ran).await), Duration::from_secs(10));
+    assert_eq!(retry_after(&lane.run(within(A, Duration::from_secs(19)), WORK, ran).await), Duration::from_secs(10));
     // It would run after the one that runs and the one that waits, for ten seconds each.
     note(&lane, A, "waits", &notes);
-    assert_eq!(retry_after(&lane.run(within(A, Duration::from_secs(29)), ran).await), Duration::from_secs(20));
-    assert_eq!(retry_after(&lane.run(within(A, Duration::ZERO), ran).await), Duration::from_secs(20));
-    lane.shared.admit(within(A, Duration::from_secs(31)), Box::new(|_| ())).unwrap();
+    assert_eq!(retry_after(&lane.run(within(A, Duration::from_secs(29)), WORK, ran).await), Duration::from_secs(20));
+    assert_eq!(retry_after(&lane.run(within(A, Duration::ZERO), WORK, ran).await), Duration::from_secs(20));
+    lane.shared.admit(within(A, Duration::from_secs(31)), WORK, Box::new(|_| ())).unwrap();
     gate.open();
 }
 
 #[tokio::test]
-async fn whose_time_ran_out_in_the_queue_is_refused_when_its_turn_comes() {
+async fn whose_time_runs_out_in_the_queue_is_refused_before_its_turn() {
+    let lane = lane(1, 1).await;
+    let gate = Gate::close(&lane);
+    let (due, begun) = (within(A, Duration::from_millis(5)), Instant::now());
+    let refused = lane.run(due, WORK, |_| panic!("it must not run")).await;
+    assert!(retry_after::<()>(&refused) >= RETRY_AFTER_MIN);
+    assert!(begun.elapsed() >= Duration::from_millis(5));
+    // The worker is as busy as before, and there is one place in all.
+    let (notes, ran) = channel();
+    note(&lane, B, "has the place", &notes);
+    gate.open();
+    assert_eq!(names(&ran, 1), ["has the place"]);
+}
+
+/// The machine became slower than it was when the job was let in.
+#[tokio::test]
+async fn who_will_be_late_is_refused_before_it_is() {
     let lane = lane(1, 8).await;
     let gate = Gate::close(&lane);
-    let due = within(A, Duration::from_millis(5));
-    let (waiting, ()) = tokio::join!(lane.run(due, |_| panic!("it must not run")), async {
-        until(|| Instant::now() > due.deadline).await;
-        gate.open();
-    });
-    assert!(retry_after::<()>(&waiting) >= RETRY_AFTER_MIN);
-    lane.run(ticket(A), |_| ()).await.unwrap();
+    let waiting = lane.run(within(A, Duration::from_mins(1)), WORK, |_| panic!("it must not run"));
+    tokio::pin!(waiting);
+    assert!(tokio::time::timeout(Duration::ZERO, &mut waiting).await.is_err());
+    assume(&lane, 100.0);
+    // Its timer stands for the last moment as it was known; its turn comes first.
+    gate.open();
+    assert_eq!(retry_after::<()>(&waiting.await), RETRY_AFTER_MIN);
+}
+
+#[tokio::test]
+async fn many_callers_with_little_time_cost_their_client_no_turns() {
+    let lane = lane(1, 64).await;
+    let (gate, (notes, ran)) = (Gate::close(&lane), channel());
+    let hasty = (0..20).map(|_| lane.run(within(A, Duration::from_millis(5)), WORK, |_| panic!("it must not run")));
+    let refused = futures_util::future::join_all(hasty).await;
+    assert!(refused.iter().all(|answer: &Result<(), _>| matches!(answer, Err(LaneError::Overloaded { .. }))));
+    for _ in 0..3 {
+        note(&lane, B, "other", &notes);
+    }
+    note(&lane, A, "patient", &notes);
+    gate.open();
+    assert_eq!(names(&ran, 4), ["other", "patient", "other", "other"]);
+}
+
+#[tokio::test]
+async fn a_dear_hash_is_expected_to_take_longer() {
+    let lane = lane(1, 8).await;
+    assume(&lane, 1.0);
+    let ran = |_: &mut Argon2Kernel| panic!("it must not run");
+    assert_eq!(
+        retry_after::<()>(&lane.run(within(A, Duration::from_secs(9)), 10 * WORK, ran).await),
+        Duration::from_secs(10)
+    );
+    let gate = Gate::close(&lane);
+    lane.shared.admit(ticket(A), 20 * WORK, Box::new(|_| ())).unwrap();
+    // Before it: a second that runs, and the twenty of whoever is as far as it is.
+    assert_eq!(
+        retry_after::<()>(&lane.run(within(B, Duration::from_secs(21)), WORK, ran).await),
+        Duration::from_secs(21)
+    );
+    lane.shared.admit(within(B, Duration::from_secs(23)), WORK, Box::new(|_| ())).unwrap();
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_client_with_dear_hashes_has_no_more_of_the_workers_than_others() {
+    let lane = lane(1, 8).await;
+    let (gate, (notes, ran)) = (Gate::close(&lane), channel());
+    let dear = |notes: &Sender<_>| {
+        let notes = notes.clone();
+        let work = move |_: Turn<'_>| notes.send(("dear", None)).unwrap();
+        lane.shared.admit(ticket(A), 3 * WORK, Box::new(work)).unwrap();
+    };
+    dear(&notes);
+    dear(&notes);
+    for _ in 0..4 {
+        note(&lane, B, "cheap", &notes);
+    }
+    gate.open();
+    assert_eq!(names(&ran, 6), ["dear", "cheap", "cheap", "cheap", "dear", "cheap"]);
 }
 
 #[tokio::test]
@@ -153,7 +231,7 @@ async fn a_deadline_in_the_far_future_is_no_trouble() {
     let lane = lane(1, 8).await;
     assume(&lane, 1e6);
     let far = Ticket { client: A, deadline: Instant::now() + Duration::from_hours(24 * 365 * 200) };
-    lane.run(far, |_| ()).await.unwrap();
+    lane.run(far, WORK, |_| ()).await.unwrap();
 }
 
 /// The machine was paused, or too busy for its niced threads, while the last job ran. Then it is fine again.
@@ -162,7 +240,7 @@ async fn one_bad_moment_does_not_close_the_lane_for_ever() {
     let lane = lane(1, 8).await;
     assume(&lane, 3600.0);
     let mut attempts = 0;
-    while let Err(error) = lane.run(within(A, Duration::from_secs(30)), |_| ()).await {
+    while let Err(error) = lane.run(within(A, Duration::from_secs(30)), WORK, |_| ()).await {
         assert_eq!(error, LaneError::Overloaded { retry_after: Duration::from_hours(1) });
         attempts += 1;
         assert!(attempts < 30_000, "it never heals");
@@ -172,10 +250,67 @@ async fn one_bad_moment_does_not_close_the_lane_for_ever() {
 }
 
 #[tokio::test]
+async fn before_anything_was_measured_a_hash_is_taken_to_last_some_time() {
+    let shared = Shared::new(&settings(NonZeroUsize::MIN, 8, Argon2Cost::OWASP), Metrics::new());
+    let admit = |time| shared.admit(within(A, time), Argon2Cost::OWASP.work_kib(), Box::new(|_| ()));
+    assert!(admit(Duration::from_millis(1)).is_err());
+    admit(Duration::from_secs(1)).unwrap();
+}
+
+#[tokio::test]
+async fn the_start_takes_a_small_hash_and_a_sound_estimate() {
+    let metrics = Metrics::new();
+    let lane = HashLane::start(&settings(NonZeroUsize::MIN, 8, Argon2Cost::OWASP), Random::seeded(1), metrics).unwrap();
+    let computed = lane.run(ticket(A), WORK, |kernel| kernel.computed.clone()).await.unwrap();
+    assert_eq!(computed, [Argon2Cost { memory_kib: 4096, iterations: 1, parallelism: 1 }]);
+    idle(&lane).await;
+    let estimate = lane.shared.lock().time_of(Argon2Cost::OWASP.work_kib());
+    assert!((Duration::from_millis(1)..Duration::from_mins(1)).contains(&estimate), "{estimate:?}");
+}
+
+#[tokio::test]
+async fn a_lane_without_work_holds_nothing_of_any_password() {
+    let lane = lane(1, 64).await;
+    let stored = lane.hash(ticket(A), Password::parse("a horse, a lamp").unwrap()).await.unwrap();
+    // Dearer and cheaper ones, in a queue.
+    let gate = Gate::close(&lane);
+    let dear = Argon2Cost { memory_kib: 1024, ..CHEAP };
+    for cost in [CHEAP, dear, Argon2Cost { memory_kib: 8, ..CHEAP }] {
+        let work = move |turn: Turn<'_>| {
+            let Turn::Kernel(kernel) = turn else { panic!("it must run") };
+            PasswordHash::compute(kernel, cost, &Password::parse("another").unwrap(), &[7; SALT_BYTES]).unwrap();
+        };
+        lane.shared.admit(ticket(A), WORK, Box::new(work)).unwrap();
+    }
+    gate.open();
+    let kept = lane.run(ticket(A), WORK, |kernel| kernel.is_wiped()).await.unwrap();
+    assert!(!kept, "between two hashes of a full queue nothing is wiped");
+    assert!(
+        lane.verify(ticket(A), Password::parse("a horse, a lamp").unwrap(), Some(stored), true).await.unwrap().matches
+    );
+    // Whoever looks sees the arena as the worker left it when it had nothing to do.
+    let started = Instant::now();
+    while !lane.run(ticket(A), WORK, |kernel| kernel.is_wiped() && kernel.holds_nothing()).await.unwrap() {
+        assert!(started.elapsed() < Duration::from_mins(1), "it is never wiped");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_without_work_gives_its_arena_back_after_a_while() {
+    let lane = lane(1, 8).await;
+    lane.hash(ticket(A), Password::parse("a horse, a lamp").unwrap()).await.unwrap();
+    tokio::time::sleep(ARENA_KEPT / 2).await;
+    assert!(!lane.run(ticket(A), WORK, |kernel| kernel.is_released()).await.unwrap(), "too early");
+    tokio::time::sleep(ARENA_KEPT + Duration::from_secs(1)).await;
+    assert!(lane.run(ticket(A), WORK, |kernel| kernel.is_released()).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_frees_its_place_and_its_job_never_runs() {
     let lane = lane(1, 1).await;
     let (gate, (notes, ran)) = (Gate::close(&lane), channel());
-    let gone = Box::pin(lane.run(ticket(A), |_| panic!("nobody waits for it")));
+    let gone = Box::pin(lane.run(ticket(A), WORK, |_| panic!("nobody waits for it")));
     assert!(tokio::time::timeout(Duration::ZERO, gone).await.is_err());
     assert_eq!(lane.shared.lock().queue.len(), 0);
     note(&lane, A, "next", &notes);
@@ -207,8 +342,8 @@ async fn room_in_a_full_queue_is_made_at_the_cost_of_whoever_has_most() {
     let refused = LaneError::Overloaded { retry_after: Duration::from_secs(4) };
     assert_eq!(ran.recv().unwrap(), ("third", Some(refused)), "the newest of the longest");
     // Now nobody has two more than anybody else.
-    retry_after(&lane.run(ticket(B), |_| ()).await);
-    retry_after(&lane.run(ticket(A), |_| ()).await);
+    retry_after(&lane.run(ticket(B), WORK, |_| ()).await);
+    retry_after(&lane.run(ticket(A), WORK, |_| ()).await);
     gate.open();
     assert_eq!(names(&ran, 3), ["first", "other", "second"]);
 }
@@ -218,7 +353,7 @@ async fn a_worker_survives_a_job_that_panics() {
     let lane = lane(1, 8).await;
     for _ in 0..3 {
         // Without the hook that prints.
-        let outcome = lane.run(ticket(A), |_| std::panic::resume_unwind(Box::new("a bug"))).await;
+        let outcome = lane.run(ticket(A), WORK, |_| std::panic::resume_unwind(Box::new("a bug"))).await;
         assert_eq!(outcome, Err::<(), _>(LaneError::Stopped));
     }
     let hash = lane.hash(ticket(A), Password::parse("a horse, a lamp").unwrap()).await.unwrap();
@@ -233,7 +368,7 @@ async fn a_dropped_lane_refuses_what_waits_and_ends_its_threads() {
     note(&lane, A, "waits", &notes);
     let shared = Arc::clone(&lane.shared);
     drop(lane);
-    assert_eq!(shared.admit(ticket(A), Box::new(|_| ())), Err(LaneError::Stopped));
+    assert_eq!(shared.admit(ticket(A), WORK, Box::new(|_| ())), Err(LaneError::Stopped));
     gates.into_iter().for_each(Gate::open);
     assert_eq!(ran.recv().unwrap(), ("waits", Some(LaneError::Stopped)));
     until(|| Arc::strong_count(&shared) == 1).await;
@@ -244,7 +379,7 @@ async fn a_dropped_lane_refuses_what_waits_and_ends_its_threads() {
 #[case(Argon2Cost { iterations: 0, ..CHEAP })]
 #[tokio::test]
 async fn a_cost_that_cannot_be_computed_starts_no_lane(#[case] cost: Argon2Cost) {
-    let settings = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 1, cost };
+    let settings = settings(NonZeroUsize::MIN, 1, cost);
     assert!(HashLane::start(&settings, Random::seeded(1), Metrics::new()).is_err());
 }
 
@@ -257,14 +392,15 @@ fn name_and_niceness(task: &Path) -> Option<(String, i32)> {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn only_the_workers_have_a_lowered_priority() {
-    let lane = lane(2, 8).await;
+async fn only_the_workers_have_the_lowered_priority_of_the_setting() {
+    let settings = LaneSettings { niceness: 15, ..settings(NonZeroUsize::new(2).unwrap(), 8, CHEAP) };
+    let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
     let this_thread = Path::new("/proc/thread-self");
     let (_, own) = name_and_niceness(this_thread).unwrap();
     for _ in 0..4 {
-        let (name, niceness) = lane.run(ticket(A), |_| name_and_niceness(this_thread)).await.unwrap().unwrap();
+        let (name, niceness) = lane.run(ticket(A), WORK, |_| name_and_niceness(this_thread)).await.unwrap().unwrap();
         assert!(name.starts_with("hash-lane-"), "{name}");
-        assert_eq!(niceness, 10.max(own));
+        assert_eq!(niceness, 15.max(own));
     }
     for task in fs::read_dir("/proc/self/task").unwrap() {
         // Threads of other tests come and go.

@@ -3,80 +3,100 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     thread,
     time::Instant,
 };
 
-use super::{Job, LaneError, PasswordHash, Shared, Turn};
+use super::{ARENA_KEPT, LaneError, LaneSettings, PasswordHash, Shared, Turn, admission::Job};
 use crate::{
     crypto::argon2_kernel::{Argon2Cost, Argon2Kernel},
     domain::password::Password,
 };
 
-/// How much more readily everything else runs (`nice`). At 10 a cheap RPC beside a full lane is as fast as beside none.
-const NICENESS: i32 = 10;
-/// Weight of the newest job in the moving average.
-const WEIGHT: f64 = 0.1;
+/// Most memory of the hash by which the lane learns at the start how fast hashes are. It is done in a few milliseconds.
+const FIRST_MEMORY_KIB: u32 = 4096;
 
-pub(super) fn spawn(number: usize, shared: Arc<Shared>, cost: Argon2Cost) -> io::Result<()> {
+pub(super) fn spawn(number: usize, shared: Arc<Shared>, settings: &LaneSettings) -> io::Result<()> {
     let builder = thread::Builder::new().name(format!("hash-lane-{number}"));
-    builder.spawn(move || run(&shared, cost)).map(drop)
+    let (cost, niceness) = (settings.cost, settings.niceness);
+    let run = move || {
+        lower_priority(niceness);
+        let mut kernel = Argon2Kernel::keeping(&cost);
+        if number == 0 {
+            let memory_kib = cost.memory_kib.min(FIRST_MEMORY_KIB);
+            measure(&shared, &mut kernel, Argon2Cost { memory_kib, iterations: 1, ..cost });
+            // It is smaller than what the next hash needs.
+            kernel.release();
+        }
+        run(&shared, &mut kernel, cost);
+    };
+    builder.spawn(run).map(drop)
 }
 
-fn run(shared: &Shared, cost: Argon2Cost) {
-    // On Linux this is the priority of the thread, not of the process.
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+/// Lowers the priority of this thread, as that of a worker: on Linux niceness is a thread's, not the process's.
+pub fn lower_priority(niceness: u8) {
+    // Never a higher one than the process was started with.
+    let own = rustix::process::getpriority_process(None).unwrap_or_default();
+    if let Err(error) = rustix::process::setpriority_process(None, own.max(niceness.into())) {
         tracing::warn!(%error, "the hash lane runs at normal priority");
     }
-    let mut kernel = Argon2Kernel::default();
-    warm_up(shared, &mut kernel, cost);
-    while let Some(task) = next_task(shared) {
+}
+
+fn run(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
+    while let Some(task) = next_task(shared, kernel) {
         match task {
-            Task::Job(job) => work(shared, &mut kernel, job),
+            Task::Job(job) => work(shared, kernel, job),
             Task::Measure => {
-                warm_up(shared, &mut kernel, cost);
-                shared.lock().running -= 1;
+                measure(shared, kernel, cost);
+                shared.lock().running.items -= 1;
             }
         }
     }
 }
 
 fn work(shared: &Shared, kernel: &mut Argon2Kernel, job: Job) {
-    let started = Instant::now();
+    let (started, work_kib) = (Instant::now(), job.work_kib);
     shared.metrics.lane_waited((started - job.queued_at).as_secs_f64());
     shared.metrics.lane_running_add(1);
     let outcome = catch_unwind(AssertUnwindSafe(|| (job.work)(Turn::Kernel(kernel))));
     shared.metrics.lane_running_add(-1);
-    let seconds = started.elapsed().as_secs_f64();
     if outcome.is_err() {
         tracing::error!("a job of the hash lane panicked");
-        *kernel = Argon2Kernel::default();
+        kernel.release();
     }
     let mut state = shared.lock();
-    state.running -= 1;
-    state.seconds_a_job += (seconds - state.seconds_a_job) * WEIGHT;
+    state.running.items -= 1;
+    state.running.work -= work_kib;
+    state.learn(work_kib, started.elapsed());
 }
 
-/// Touches the arena's memory and learns what a hash costs: before the first caller, and again when that may have changed.
-fn warm_up(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
+/// Learns how fast hashes are: before the first caller, and again when that may have changed.
+fn measure(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     let Ok(password) = Password::parse("warm-up") else { return };
     let started = Instant::now();
     if let Err(error) = PasswordHash::compute(kernel, cost, &password, &[0; super::SALT_BYTES]) {
         tracing::error!(%error, "the configured cost cannot be computed");
+        return;
     }
-    shared.lock().seconds_a_job = started.elapsed().as_secs_f64();
+    let taken = started.elapsed();
+    let mut state = shared.lock();
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let work_kib = cost.work_kib() as f64;
+    state.seconds_a_kib = taken.as_secs_f64() / work_kib;
 }
 
 /// What a worker does next.
 enum Task {
     Job(Job),
-    /// Find out how long a hash takes.
+    /// Find out how fast hashes are.
     Measure,
 }
 
-/// The next job that can still finish in time, or the measurement that was asked for; none once the lane is closed.
-fn next_task(shared: &Shared) -> Option<Task> {
+/// The next job that can still finish in time, or the measurement that was asked for; none once the lane is closed. While there is
+/// none, the arena is wiped, and after a while released.
+fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
+    let idle_since = Instant::now();
     let mut state = shared.lock();
     loop {
         if state.closed {
@@ -87,19 +107,35 @@ fn next_task(shared: &Shared) -> Option<Task> {
         }
         if let Some(job) = state.queue.pop() {
             shared.show_queue(&state);
-            if Instant::now() + state.job_time() <= job.deadline {
-                state.running += 1;
-                return Some(Task::Job(job));
+            if state.is_late(&job) {
+                let retry_after = state.retry_after(shared.workers);
+                shared.metrics.lane_refused("deadline");
+                (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
+                continue;
             }
-            let retry_after = state.retry_after(state.expected_wait(state.queue.len(), shared.workers));
-            shared.metrics.lane_refused("deadline");
-            (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
-            continue;
+            state.running.items += 1;
+            state.running.work += job.work_kib;
+            return Some(Task::Job(job));
         }
         if std::mem::take(&mut state.measure) {
-            state.running += 1;
+            state.running.items += 1;
             return Some(Task::Measure);
         }
-        state = shared.wake.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kept_for = ARENA_KEPT.saturating_sub(idle_since.elapsed());
+        if !kernel.is_wiped() || (kept_for.is_zero() && !kernel.is_released()) {
+            // Whoever comes meanwhile is taken by another worker, or by this one a moment later.
+            drop(state);
+            if kernel.is_wiped() {
+                kernel.release();
+            } else {
+                kernel.wipe();
+            }
+            state = shared.lock();
+        } else if kernel.is_released() {
+            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            let woken = shared.wake.wait_timeout(state, kept_for);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

@@ -30,8 +30,7 @@ async fn a_password_matches_its_own_hash_only() {
 
 #[tokio::test]
 async fn a_right_password_below_todays_cost_is_hashed_anew_if_that_may_show() {
-    let settings = LaneSettings { workers: NonZeroUsize::MIN, queue_length_max: 8, cost: TODAY };
-    let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
+    let lane = HashLane::start(&settings(NonZeroUsize::MIN, 8, TODAY), Random::seeded(1), Metrics::new()).unwrap();
     let verify = async |text, may_upgrade| {
         let verdict = lane.verify(ticket(A), password(text), Some(hashed(LESS)), may_upgrade).await.unwrap();
         (verdict.matches, verdict.upgraded)
@@ -52,7 +51,7 @@ fn work_of(text: &str, stored: Option<Argon2Cost>, may_upgrade: bool) -> (Vec<Ar
     let mut kernel = Argon2Kernel::default();
     compare(&mut kernel, TODAY, &password(text), stored.as_ref(), &salts).unwrap();
     let work = kernel.computed.iter().map(|cost| cost.memory_kib * cost.iterations).sum();
-    (kernel.computed, work)
+    (kernel.computed.clone(), work)
 }
 
 #[test]

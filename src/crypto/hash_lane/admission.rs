@@ -1,0 +1,203 @@
+//! Who is let into the queue, and who leaves it before its turn.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use super::{
+    LaneError, LaneSettings, Ticket, Turn,
+    fair_queue::{Ahead, FairQueue},
+};
+use crate::metrics::Metrics;
+
+/// Least time after which a caller is asked to come back: also where a hash takes none.
+pub(super) const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
+/// How long a KiB of a pass takes, until it was measured: twice what it takes a middling machine.
+const SECONDS_A_KIB: f64 = 1e-6;
+/// Weight of the newest job in the moving average.
+const WEIGHT: f64 = 0.1;
+
+pub(super) type Work = Box<dyn FnOnce(Turn<'_>) + Send>;
+
+pub(super) struct Job {
+    pub(super) id: u64,
+    pub(super) deadline: Instant,
+    pub(super) queued_at: Instant,
+    /// How much is to be computed: memory times passes.
+    pub(super) work_kib: u64,
+    pub(super) work: Work,
+}
+
+pub(super) struct State {
+    pub(super) queue: FairQueue<Job>,
+    next_id: u64,
+    /// Jobs that workers are at, and their work.
+    pub(super) running: Ahead,
+    /// Moving average of the time that a KiB of a pass takes. Hashes of any cost go by it.
+    pub(super) seconds_a_kib: f64,
+    /// A worker shall find out anew how fast hashes are.
+    pub(super) measure: bool,
+    pub(super) closed: bool,
+}
+
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) wake: Condvar,
+    pub(super) workers: usize,
+    queue_length_max: usize,
+    pub(super) metrics: Metrics,
+}
+
+impl Shared {
+    pub(super) fn new(settings: &LaneSettings, metrics: Metrics) -> Self {
+        let state = State {
+            queue: FairQueue::new(),
+            next_id: 0,
+            running: Ahead::default(),
+            seconds_a_kib: SECONDS_A_KIB,
+            measure: false,
+            closed: false,
+        };
+        let (workers, queue_length_max) = (settings.workers.get(), settings.queue_length_max);
+        metrics.lane_started(workers, queue_length_max);
+        Self { state: Mutex::new(state), wake: Condvar::new(), workers, queue_length_max, metrics }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in a job is caught outside of the lock, so the state is whole even then.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a job into the queue, or says at once that it has no chance.
+    pub(super) fn admit(&self, ticket: Ticket, work_kib: u64, work: Work) -> Result<u64, LaneError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LaneError::Stopped);
+        }
+        let now = Instant::now();
+        let wait = state.expected_wait(state.queue.ahead_of(ticket.client), self.workers);
+        let own = state.time_of(work_kib);
+        if now + wait + own > ticket.deadline {
+            self.metrics.lane_refused("deadline");
+            if state.is_idle() && now < ticket.deadline {
+                // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
+                // and with everybody refused it would stay so.
+                state.measure = true;
+                self.wake.notify_one();
+            }
+            return Err(LaneError::Overloaded { retry_after: wait.max(own).max(RETRY_AFTER_MIN) });
+        }
+        let mut evicted = None;
+        if state.queue.len() >= self.queue_length_max {
+            let retry_after = state.retry_after(self.workers);
+            evicted = state.queue.make_room_for(ticket.client).map(|job| (job, retry_after));
+            self.metrics.lane_refused("queue_full");
+            if evicted.is_none() {
+                return Err(LaneError::Overloaded { retry_after });
+            }
+        }
+        let id = state.next_id;
+        state.next_id += 1;
+        let job = Job { id, deadline: ticket.deadline, queued_at: now, work_kib, work };
+        state.queue.push(ticket.client, work_kib, job);
+        self.show_queue(&state);
+        drop(state);
+        if let Some((job, retry_after)) = evicted {
+            (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
+        }
+        self.wake.notify_one();
+        Ok(id)
+    }
+
+    pub(super) fn show_queue(&self, state: &State) {
+        self.metrics.lane_queued(state.queue.len());
+    }
+}
+
+impl State {
+    /// How long so much work takes.
+    pub(super) fn time_of(&self, work_kib: u64) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = self.seconds_a_kib * work_kib as f64;
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// What was done took so long.
+    pub(super) fn learn(&mut self, work_kib: u64, taken: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds_a_kib = taken.as_secs_f64() / work_kib.max(1) as f64;
+        self.seconds_a_kib += (seconds_a_kib - self.seconds_a_kib) * WEIGHT;
+    }
+
+    /// True if the job would be done too late if it began now.
+    pub(super) fn is_late(&self, job: &Job) -> bool {
+        Instant::now() + self.time_of(job.work_kib) > job.deadline
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.queue.len() == 0 && self.running.items == 0
+    }
+
+    /// When there is room for another one behind all that wait.
+    pub(super) fn retry_after(&self, workers: usize) -> Duration {
+        self.expected_wait(self.queue.all(), workers).max(RETRY_AFTER_MIN)
+    }
+
+    /// How long until a worker is free for a job with so many others before it.
+    fn expected_wait(&self, ahead: Ahead, workers: usize) -> Duration {
+        let busy = ahead.items + self.running.items;
+        if busy < workers {
+            return Duration::ZERO;
+        }
+        // The last ones of those before it need not end.
+        #[expect(clippy::cast_precision_loss, reason = "queues are short")]
+        let share = (busy - workers + 1) as f64 / busy as f64 / workers as f64;
+        self.time_of(ahead.work + self.running.work).mul_f64(share)
+    }
+}
+
+/// A caller's place in the queue; dropping it frees the place.
+pub(super) struct Place<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) client: Uuid,
+    pub(super) id: u64,
+}
+
+impl Place<'_> {
+    /// When the job has to begin to be done in time; none if it is in the queue no more.
+    pub(super) fn latest_start(&self) -> Option<Instant> {
+        let state = self.shared.lock();
+        let job = state.queue.find(self.client, |job| job.id == self.id)?;
+        Some(job.deadline.checked_sub(state.time_of(job.work_kib)).unwrap_or_else(Instant::now))
+    }
+
+    /// Refuses the job if it can no longer be done in time: whoever waits knows at once, and somebody else has the place.
+    pub(super) fn refuse_if_late(&self) {
+        let mut state = self.shared.lock();
+        let late = state.queue.find(self.client, |job| job.id == self.id).is_some_and(|job| state.is_late(job));
+        let Some(job) = late.then(|| self.take(&mut state)).flatten() else { return };
+        let retry_after = state.retry_after(self.shared.workers);
+        self.shared.metrics.lane_refused("deadline");
+        drop(state);
+        (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
+    }
+
+    fn take(&self, state: &mut State) -> Option<Job> {
+        let job = state.queue.remove(self.client, |job| job.id == self.id);
+        self.shared.show_queue(state);
+        job
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        // Bound outside of the lock: dropping the job drops what it captured.
+        let job = self.take(&mut state);
+        drop(state);
+        drop(job);
+    }
+}
