@@ -1,7 +1,10 @@
-//! The one small interface to Argon2 (RFC 9106): parameters, password and salt in, tag out. A faster kernel goes under it.
+//! The one small interface to Argon2 (RFC 9106): parameters, password and salt in, tag out.
+//!
+//! What computes is `argon2-kernel`, after a self-test. Should this fail, the process says so and takes the `argon2` crate, which is slower and needs new memory for
+//! each hash.
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
-use zeroize::Zeroize;
+use argon2::{Algorithm, Argon2, Params, Version};
+use signet_argon2_kernel::{DeriveError, Input, Kernel, OutOfMemory, Parameters, Path, SelfTestError, Variant};
 
 /// Most memory of a hash, in KiB. What asks for more is refused, not computed. The settings of `config::passwords` end there.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
@@ -76,100 +79,158 @@ pub struct Argon2Input<'a> {
     pub salt: &'a [u8],
 }
 
+/// No hash was computed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HashError {
+    /// Its cost is out of range.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// The system has no memory for it.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
 /// Computes Argon2 in memory of its own, the arena, which it keeps from one hash to the next.
 ///
 /// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes up to a tenth of a hash. Whoever owns
 /// the kernel calls [`Self::wipe`] once no hash follows. Nothing goes back to the system unwiped: neither by [`Self::release`], nor when a
 /// hash needs another arena, nor when the kernel is dropped.
 pub struct Argon2Kernel {
-    arena: Vec<Block>,
-    /// Blocks that are kept after a hash.
-    kept: usize,
-    /// Blocks, from the first one on, that hold what hashes left.
-    used: usize,
+    engine: Engine,
+    /// Memory that is kept after a hash.
+    kept_kib: u32,
     /// The cost of each hash that was computed.
     #[cfg(test)]
     pub(super) computed: Vec<Argon2Cost>,
 }
 
+/// What computes.
+enum Engine {
+    Own(Kernel),
+    /// The `argon2` crate: it takes memory for each hash, and wipes it.
+    Crate,
+}
+
 impl Argon2Kernel {
     /// A kernel that keeps as much memory as a hash of this cost takes. What a dearer one takes is given back after it: one dear
     /// stored hash does not make the process fat for ever.
+    ///
+    /// Tests the fastest code of this processor first, which takes a few milliseconds.
     pub fn keeping(cost: &Argon2Cost) -> Self {
+        let path = Path::fastest();
+        Self::tested(path, path.self_test(), cost)
+    }
+
+    fn tested(path: Path, outcome: Result<(), SelfTestError>, cost: &Argon2Cost) -> Self {
+        let engine = match outcome {
+            Ok(()) => Engine::Own(Kernel::new(path)),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "passwords are hashed with the argon2 crate instead, which is slower; report it, unless this processor is broken"
+                );
+                Engine::Crate
+            }
+        };
         Self {
-            arena: Vec::new(),
-            kept: usize::try_from(cost.memory_kib).unwrap_or(usize::MAX),
-            used: 0,
+            engine,
+            kept_kib: cost.memory_kib,
             #[cfg(test)]
             computed: Vec::new(),
         }
     }
 
     /// How hashes are computed on this machine, for people.
-    pub const fn path(&self) -> &'static str {
-        "the argon2 crate"
+    pub fn path(&self) -> String {
+        match &self.engine {
+            Engine::Own(kernel) => kernel.path().to_string(),
+            Engine::Crate => "the argon2 crate".to_owned(),
+        }
     }
 
     /// Fills `tag` with the hash.
-    pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), CostError> {
+    pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), HashError> {
         let params = input.cost.params(Some(tag.len()))?;
         #[cfg(test)]
         self.computed.push(input.cost);
-        let blocks = params.block_count();
-        if self.arena.len() < blocks {
-            // Not by growing, which would leave a copy behind.
-            self.release();
-            self.arena = vec![Block::new(); blocks];
+        let Engine::Own(kernel) = &mut self.engine else {
+            let argon2 = Argon2::new(input.algorithm, input.version, params);
+            return argon2.hash_password_into(input.password, input.salt, tag).map_err(|_| CostError.into());
+        };
+        kernel.derive(&kernel_input(input)?, tag).map_err(|error| match error {
+            DeriveError::Parameters(_) => HashError::Cost(CostError),
+            DeriveError::OutOfMemory(error) => HashError::OutOfMemory(error),
+        })?;
+        if input.cost.memory_kib > self.kept_kib {
+            kernel.release();
         }
-        self.used = self.used.max(blocks);
-        let result = Argon2::new(input.algorithm, input.version, params)
-            .hash_password_into_with_memory(input.password, input.salt, tag, &mut self.arena[..blocks])
-            .map_err(|_| CostError);
-        if self.arena.len() > self.kept {
-            self.release();
-        }
-        result
+        Ok(())
     }
 
     /// Clears what hashes left in the arena, and keeps the arena.
     pub fn wipe(&mut self) {
-        // Not by `fill`, which a compiler may leave out before memory that is given back.
-        self.arena[..self.used].iter_mut().for_each(Zeroize::zeroize);
-        self.used = 0;
+        if let Engine::Own(kernel) = &mut self.engine {
+            kernel.wipe();
+        }
     }
 
     /// True if there is nothing to wipe.
     pub const fn is_wiped(&self) -> bool {
-        self.used == 0
+        match &self.engine {
+            Engine::Own(kernel) => kernel.is_wiped(),
+            Engine::Crate => true,
+        }
     }
 
     /// Wipes the arena and gives it back to the system. The next hash gets a new one, and pays for its pages.
     pub fn release(&mut self) {
-        self.wipe();
-        self.arena = Vec::new();
+        if let Engine::Own(kernel) = &mut self.engine {
+            kernel.release();
+        }
     }
 
     /// True if there is nothing to release.
-    pub const fn is_released(&self) -> bool {
-        self.arena.is_empty()
+    pub fn is_released(&self) -> bool {
+        match &self.engine {
+            Engine::Own(kernel) => kernel.memory_bytes() == 0,
+            Engine::Crate => true,
+        }
     }
 
     /// Looks whether every byte of the arena is zero.
     #[cfg(test)]
-    pub(super) fn holds_nothing(&self) -> bool {
-        self.arena.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
+    pub(super) fn holds_nothing(&mut self) -> bool {
+        match &mut self.engine {
+            Engine::Own(kernel) => kernel.holds_nothing(),
+            Engine::Crate => true,
+        }
     }
+}
+
+/// The same, in the words of the kernel.
+fn kernel_input<'a>(input: &Argon2Input<'a>) -> Result<Input<'a>, CostError> {
+    let Argon2Cost { memory_kib, iterations, parallelism } = input.cost;
+    Ok(Input {
+        variant: match input.algorithm {
+            Algorithm::Argon2d => Variant::D,
+            Algorithm::Argon2i => Variant::I,
+            Algorithm::Argon2id => Variant::Id,
+        },
+        version: match input.version {
+            Version::V0x10 => signet_argon2_kernel::Version::V0x10,
+            Version::V0x13 => signet_argon2_kernel::Version::V0x13,
+        },
+        parameters: Parameters::new(memory_kib, iterations, parallelism).map_err(|_| CostError)?,
+        password: input.password,
+        salt: input.salt,
+        secret: &[],
+        associated_data: &[],
+    })
 }
 
 impl Default for Argon2Kernel {
     fn default() -> Self {
         Self::keeping(&Argon2Cost::OWASP)
-    }
-}
-
-impl Drop for Argon2Kernel {
-    fn drop(&mut self) {
-        self.release();
     }
 }
 
@@ -182,15 +243,33 @@ mod tests {
         bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
+    const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 };
+
+    /// A kernel whose self-test has failed.
+    fn distrusted() -> Argon2Kernel {
+        let path = Path::PORTABLE;
+        Argon2Kernel::tested(path, Err(SelfTestError { path, vector: "a test vector" }), &CHEAP)
+    }
+
     #[test]
     fn it_computes_the_test_vectors_of_the_reference_code() {
+        assert_eq!(Argon2Kernel::default().path(), Path::fastest().to_string());
+        compute_the_test_vectors(Argon2Kernel::keeping(&CHEAP));
+    }
+
+    #[test]
+    fn code_that_fails_its_self_test_is_not_used() {
+        assert_eq!(distrusted().path(), "the argon2 crate");
+        compute_the_test_vectors(distrusted());
+    }
+
+    fn compute_the_test_vectors(mut kernel: Argon2Kernel) {
         // `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`, from the reference code's tests.
-        let cost = Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 };
-        let (mut kernel, mut tag) = (Argon2Kernel::keeping(&cost), [0; 32]);
+        let mut tag = [0; 32];
         let mut input = Argon2Input {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
-            cost,
+            cost: CHEAP,
             password: b"password",
             salt: b"somesalt",
         };
@@ -213,21 +292,6 @@ mod tests {
             salt: b"somesalt",
         };
         kernel.derive(&input, &mut [0; 32]).unwrap();
-    }
-
-    #[test]
-    fn its_memory_stays_where_it_is_until_it_is_released() {
-        let mut kernel = Argon2Kernel::default();
-        let mut places = std::collections::HashSet::new();
-        for memory_kib in [1024, 1024, 512, 64, 1024] {
-            derive(&mut kernel, memory_kib);
-            kernel.wipe();
-            places.insert((kernel.arena.as_ptr(), kernel.arena.capacity()));
-        }
-        assert_eq!(places.len(), 1);
-        kernel.release();
-        assert!(kernel.is_released() && kernel.arena.capacity() == 0);
-        derive(&mut kernel, 64);
     }
 
     #[test]
@@ -254,7 +318,9 @@ mod tests {
                 password: b"password",
                 salt: b"somesalt",
             };
-            assert_eq!(Argon2Kernel::default().derive(&input, &mut [0; 32]), Err(CostError));
+            for mut kernel in [Argon2Kernel::default(), distrusted()] {
+                assert_eq!(kernel.derive(&input, &mut [0; 32]), Err(CostError.into()));
+            }
             assert_eq!(cost.check(), Err(CostError));
         }
     }

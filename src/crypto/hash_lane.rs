@@ -30,7 +30,7 @@ use self::{
     lane_trace::LaneTrace,
 };
 use super::{
-    argon2_kernel::{Argon2Cost, Argon2Kernel, CostError},
+    argon2_kernel::{Argon2Cost, Argon2Kernel, HashError},
     password_hash::{PasswordHash, SALT_BYTES},
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
@@ -66,7 +66,7 @@ pub struct Ticket {
 pub enum LaneError {
     /// The cost of a stored hash is out of bounds.
     #[error(transparent)]
-    Cost(#[from] CostError),
+    Hash(#[from] HashError),
     /// It would not have been done in time.
     #[error("too many passwords are waiting to be checked; room is expected in {retry_after:?}")]
     Overloaded {
@@ -210,7 +210,7 @@ fn compare(
     password: &Password,
     stored: Option<&PasswordHash>,
     salts: &Salts,
-) -> Result<Verdict, CostError> {
+) -> Result<Verdict, HashError> {
     let Some(stored) = stored else {
         PasswordHash::compute(kernel, cost, password, &salts.dummy)?;
         return Ok(Verdict { matches: false, upgraded: None });

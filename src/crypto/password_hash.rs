@@ -6,7 +6,7 @@ use argon2::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel, CostError};
+use super::argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel, CostError, HashError};
 use crate::domain::password::Password;
 
 /// Bytes of a new salt.
@@ -59,7 +59,7 @@ impl PasswordHash {
         cost: Argon2Cost,
         password: &Password,
         salt: &[u8; SALT_BYTES],
-    ) -> Result<Self, CostError> {
+    ) -> Result<Self, HashError> {
         let mut tag = [0; TAG_BYTES];
         let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
         let input = Argon2Input { algorithm, version, cost, password: password.expose_bytes(), salt };
@@ -75,7 +75,7 @@ impl PasswordHash {
     }
 
     /// Compares a password with the hash, in constant time once the tag is computed.
-    pub fn verify(&self, kernel: &mut Argon2Kernel, password: &Password) -> Result<bool, CostError> {
+    pub fn verify(&self, kernel: &mut Argon2Kernel, password: &Password) -> Result<bool, HashError> {
         let (algorithm, version, cost) = self.parts().ok_or(CostError)?;
         let salt = self.0.salt.as_ref().ok_or(CostError)?;
         let expected = self.0.hash.as_ref().ok_or(CostError)?;

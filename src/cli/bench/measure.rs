@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     crypto::{
-        argon2_kernel::{Argon2Cost, Argon2Kernel, CostError, MEMORY_KIB_MAX},
+        argon2_kernel::{Argon2Cost, Argon2Kernel, HashError, MEMORY_KIB_MAX},
         hash_lane::{LaneSettings, lower_priority},
         password_hash::{PasswordHash, SALT_BYTES},
     },
@@ -56,8 +56,8 @@ impl Bench {
     }
 
     /// How hashes are computed here.
-    pub(super) fn kernel(&self) -> &'static str {
-        self.kernels.first().map_or("", Argon2Kernel::path)
+    pub(super) fn kernel(&self) -> String {
+        self.kernels.first().map(Argon2Kernel::path).unwrap_or_default()
     }
 
     /// Hashes with all workers for so long, each at least once, and adds what came of it.
@@ -74,7 +74,7 @@ impl Bench {
                 })
             };
             let threads = self.kernels.iter_mut().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<Vec<Duration>, CostError>>| {
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<Vec<Duration>, HashError>>| {
                 let times = thread.join().map_err(|_| io::Error::other("a worker panicked"))?;
                 times.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
             };
@@ -91,7 +91,7 @@ fn hash_for(
     cost: Argon2Cost,
     password: &Password,
     time: Duration,
-) -> Result<Vec<Duration>, CostError> {
+) -> Result<Vec<Duration>, HashError> {
     let (begin, mut times) = (Instant::now(), Vec::new());
     while times.is_empty() || begin.elapsed() < time {
         let started = Instant::now();
