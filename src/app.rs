@@ -102,6 +102,7 @@ impl App {
     /// validated.
     pub async fn build(config: &ServeConfig, surroundings: Surroundings) -> Result<Self, BuildError> {
         let Surroundings { clock, random, mail } = surroundings;
+        random.prepare();
         let metrics = Metrics::new();
         let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
         let (transport, dev_routes) = mail_route(config, mail)?;

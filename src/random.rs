@@ -32,6 +32,14 @@ impl Random {
         bytes
     }
 
+    /// Has the generator of the system ready before somebody waits for it, on a thread apart. The first bytes of a process take 40 ms of
+    /// CPU, because aws-lc collects the jitter of the CPU beside what the system gives.
+    pub fn prepare(&self) {
+        if matches!(self, Self::System) {
+            tokio::task::spawn_blocking(|| Self::System.bytes::<1>());
+        }
+    }
+
     /// A number below `bound`, each equally likely.
     pub fn below(&self, bound: u32) -> u32 {
         // Numbers at or above the largest multiple of `bound` would favour the small ones: draw again.

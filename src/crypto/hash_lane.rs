@@ -17,7 +17,7 @@ mod worker;
 use std::{
     io,
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -35,8 +35,8 @@ use super::{
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
 
-/// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough that the pages of a
-/// new arena, which cost about a sixth of a hash, are paid by hashes that come alone.
+/// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough that only a hash that
+/// comes alone pays for the pages of a new one, which is 9 ms for the 19 MiB of the default cost, and 2.5 ms with huge pages.
 pub const ARENA_KEPT: Duration = Duration::from_secs(10);
 
 /// How the lane is laid out.
@@ -98,7 +98,8 @@ pub struct HashLane {
     shared: Arc<Shared>,
     cost: Argon2Cost,
     random: Random,
-    dummy_salt: [u8; SALT_BYTES],
+    /// Of hashes that are thrown away. Made when it is first needed: the start does not wait for randomness.
+    dummy_salt: OnceLock<[u8; SALT_BYTES]>,
 }
 
 impl HashLane {
@@ -110,8 +111,7 @@ impl HashLane {
         for number in 0..settings.workers.get() {
             worker::spawn(number, Arc::clone(&shared), settings)?;
         }
-        let dummy_salt = random.bytes();
-        Ok(Self { shared, cost: settings.cost, random, dummy_salt })
+        Ok(Self { shared, cost: settings.cost, random, dummy_salt: OnceLock::new() })
     }
 
     /// Hashes a new password.
@@ -147,7 +147,8 @@ impl HashLane {
         may_upgrade: bool,
         looked_at: impl FnOnce() + Send + 'static,
     ) -> Result<Verdict, LaneError> {
-        let salts = Salts { dummy: self.dummy_salt, upgrade: may_upgrade.then(|| self.random.bytes()) };
+        let dummy = *self.dummy_salt.get_or_init(|| self.random.bytes());
+        let salts = Salts { dummy, upgrade: may_upgrade.then(|| self.random.bytes()) };
         let cost = self.cost;
         // Without what an upgrade takes, which happens once a user.
         let expected =

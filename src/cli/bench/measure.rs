@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::{
     crypto::{
         argon2_kernel::{Argon2Cost, Argon2Kernel, HashError, MEMORY_KIB_MAX},
@@ -30,6 +32,15 @@ pub(super) struct Measured {
     times: Vec<Duration>,
     /// Hashes a second of all workers, a figure a round.
     rates: Vec<f64>,
+    /// How long the workers were on a CPU.
+    cpu: Duration,
+}
+
+/// What a worker did in a round.
+#[derive(Default)]
+struct Stint {
+    times: Vec<Duration>,
+    cpu: Duration,
 }
 
 impl Bench {
@@ -74,14 +85,15 @@ impl Bench {
                 })
             };
             let threads = self.kernels.iter_mut().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<Vec<Duration>, HashError>>| {
-                let times = thread.join().map_err(|_| io::Error::other("a worker panicked"))?;
-                times.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<Stint, HashError>>| {
+                let stint = thread.join().map_err(|_| io::Error::other("a worker panicked"))?;
+                stint.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
             };
             threads.into_iter().map(join).collect::<io::Result<Vec<_>>>()
         })?;
-        into.rates.push(of_workers.iter().map(|times| rate(times)).sum());
-        into.times.extend(of_workers.into_iter().flatten());
+        into.rates.push(of_workers.iter().map(|stint| rate(&stint.times)).sum());
+        into.cpu += of_workers.iter().map(|stint| stint.cpu).sum::<Duration>();
+        into.times.extend(of_workers.into_iter().flat_map(|stint| stint.times));
         Ok(())
     }
 }
@@ -91,14 +103,20 @@ fn hash_for(
     cost: Argon2Cost,
     password: &Password,
     time: Duration,
-) -> Result<Vec<Duration>, HashError> {
-    let (begin, mut times) = (Instant::now(), Vec::new());
-    while times.is_empty() || begin.elapsed() < time {
+) -> Result<Stint, HashError> {
+    let (begin, cpu_before, mut stint) = (Instant::now(), cpu_time(), Stint::default());
+    while stint.times.is_empty() || begin.elapsed() < time {
         let started = Instant::now();
         PasswordHash::compute(kernel, cost, password, &[7; SALT_BYTES])?;
-        times.push(started.elapsed());
+        stint.times.push(started.elapsed());
     }
-    Ok(times)
+    stint.cpu = cpu_time().saturating_sub(cpu_before);
+    Ok(stint)
+}
+
+/// How long this thread has been on a CPU.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// Hashes a second of a worker. It is busy all of the time.
@@ -119,6 +137,12 @@ impl Measured {
         let mut rates = self.rates.clone();
         rates.sort_unstable_by(f64::total_cmp);
         rates.get(rates.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// The part of the time in which the workers were on a CPU, of 1.
+    pub(super) fn cpu_share(&self) -> f64 {
+        let all = self.times.iter().sum::<Duration>().as_secs_f64();
+        (self.cpu.as_secs_f64() / all.max(f64::MIN_POSITIVE)).min(1.0)
     }
 
     /// Time of one hash, of the middling one.
@@ -160,14 +184,17 @@ mod tests {
         bench.measure(&CHEAP, Duration::from_millis(5), &mut measured).unwrap();
         assert!(measured.hashes() >= 6 && measured.rates.len() == 2);
         assert!(measured.p50() <= measured.p99() && measured.hashes_per_second() > 0.0);
+        assert!(measured.cpu > Duration::ZERO && measured.cpu_share() > 0.0);
     }
 
     #[test]
     fn quantiles_are_times_that_were_measured() {
         let times = (1..=200).rev().map(Duration::from_millis).collect();
-        let measured = Measured { times, rates: vec![3.0, 9.0, 5.0] };
+        let cpu = Duration::from_millis(10_050);
+        let measured = Measured { times, rates: vec![3.0, 9.0, 5.0], cpu };
         assert_eq!(measured.p50(), Duration::from_millis(100));
         assert_eq!(measured.p99(), Duration::from_millis(198));
         assert!((measured.hashes_per_second() - 5.0).abs() < 1e-9);
+        assert!((measured.cpu_share() - 0.5).abs() < 1e-9);
     }
 }

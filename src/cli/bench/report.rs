@@ -16,6 +16,9 @@ use crate::{
     crypto::argon2_kernel::Argon2Cost,
 };
 
+/// From this part of the time on a CPU on, the figures are those of the machine and not of what else it does.
+const UNDISTURBED: f64 = 0.9;
+
 /// The figures of one cost.
 #[derive(Serialize)]
 pub(super) struct Row {
@@ -28,6 +31,8 @@ pub(super) struct Row {
     p50_seconds: f64,
     p99_seconds: f64,
     memory_of_all_workers_kib: u64,
+    /// The part of the time in which the workers were on a CPU, of 1.
+    cpu_share: f64,
     hashes: usize,
     workers: usize,
     kernel: &'static str,
@@ -48,6 +53,7 @@ impl Row {
             p50_seconds: figures.p50().as_secs_f64(),
             p99_seconds: figures.p99().as_secs_f64(),
             memory_of_all_workers_kib: u64::from(cost.memory_kib) * u64::try_from(workers).unwrap_or(u64::MAX),
+            cpu_share: figures.cpu_share(),
             hashes: figures.hashes(),
             workers,
             kernel: bench.kernel(),
@@ -94,6 +100,16 @@ pub(super) fn print(
     let mut table = output.table();
     table.page(&rows.iter().chain([suggested]).collect::<Vec<_>>())?;
     if !output.is_json() {
+        let shares = rows.iter().chain([suggested]).map(|row| row.cpu_share);
+        let least = shares.fold(1.0, f64::min);
+        if least < UNDISTURBED {
+            writeln!(
+                io::stdout(),
+                "\nTHE WORKERS WERE ON A CPU FOR {:.0} % OF THE TIME ONLY: other work, or a CPU limit, slows them down. These figures \
+                 are\nof a machine that is shared in this way; its hashes alone would be faster.",
+                least * 100.0
+            )?;
+        }
         writeln!(io::stdout(), "\n{conclusion}")?;
     }
     Ok(())
@@ -122,9 +138,9 @@ pub(super) fn conclusion(goal: &Goal, cost: &Argon2Cost, figures: &Measured, ver
          --argon2-memory-kib {memory_kib} --argon2-iterations {iterations} --argon2-parallelism {parallelism}\n\n  \
          SIGNET_ARGON2_MEMORY_KIB={memory_kib}\n  SIGNET_ARGON2_ITERATIONS={iterations}\n  \
          SIGNET_ARGON2_PARALLELISM={parallelism}\n\n\
-         A login is one hash; the rest of a sign-in and the wait for a worker come on top. Plan for less than all of LOGINS/S: near it \
-         sign-ins wait, beyond it they are refused. Rows below 19456 KiB or 2 passes are for comparison: the service takes no less. \
-         `signet bench --help` says more."
+         A login is one hash; the rest of a sign-in and the wait for a worker come on top. Plan for less than all of\n\
+         LOGINS/S: near it sign-ins wait, beyond it they are refused. Rows below 19456 KiB or 2 passes are for comparison:\n\
+         the service takes no less. `signet bench --help` says more."
     )
 }
 
