@@ -76,14 +76,16 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     fn new(blocks: usize) -> Result<Self, OutOfMemory> {
-        let wanted = blocks.checked_mul(size_of::<Block>()).and_then(|bytes| bytes.checked_next_multiple_of(HUGE_PAGE_BYTES));
+        let wanted =
+            blocks.checked_mul(size_of::<Block>()).and_then(|bytes| bytes.checked_next_multiple_of(HUGE_PAGE_BYTES));
         let failed = OutOfMemory { bytes: wanted.unwrap_or(usize::MAX) };
         let bytes = wanted.ok_or(failed)?;
         // One huge page more than needed, so that one begins inside; the ends are given back.
         let mapped_bytes = bytes.checked_add(HUGE_PAGE_BYTES).ok_or(failed)?;
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: without an address and MAP_FIXED the system chooses one where nothing else is.
-        let mapped = unsafe { mmap_anonymous(std::ptr::null_mut(), mapped_bytes, protection, flags) }.map_err(|_| failed)?;
+        let mapped =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), mapped_bytes, protection, flags) }.map_err(|_| failed)?;
         let before = mapped.align_offset(HUGE_PAGE_BYTES);
         let start = mapped.wrapping_byte_add(before);
         unmap(mapped, before);

@@ -1,8 +1,8 @@
 //! The compression function for AVX2: vectors of four words, two rows or two columns at a time.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_mul_epu32, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_setr_epi8,
-    _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_srli_epi64, _mm256_xor_si256,
+    __m256i, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_mul_epu32, _mm256_or_si256, _mm256_permute4x64_epi64,
+    _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_srli_epi64, _mm256_xor_si256,
 };
 
 use crate::{
@@ -146,8 +146,9 @@ fn multiply_add(x: __m256i, y: __m256i) -> __m256i {
 fn rotated_by_bytes<const BYTES: i8>(vector: __m256i) -> __m256i {
     let [a, b, c, d, e, f, g, h] = const { turn_of(BYTES, 0) };
     let [i, j, k, l, m, n, o, p] = const { turn_of(BYTES, 8) };
-    let order =
-        _mm256_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+    let order = _mm256_setr_epi8(
+        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
+    );
     _mm256_shuffle_epi8(vector, order)
 }
 

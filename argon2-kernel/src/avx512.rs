@@ -5,8 +5,8 @@
 //! columns ([`COLUMN_DIAGONALS`]), and from there home ([`HOME`]): 39 moves for a block.
 
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_castsi512_si128, _mm512_mul_epu32, _mm512_permutexvar_epi64, _mm512_ror_epi64,
-    _mm512_setr_epi64, _mm512_xor_si512,
+    __m512i, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_castsi512_si128, _mm512_mul_epu32, _mm512_permutexvar_epi64,
+    _mm512_ror_epi64, _mm512_setr_epi64, _mm512_xor_si512,
 };
 
 use crate::{

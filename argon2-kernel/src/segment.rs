@@ -27,8 +27,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(input: &Input<'_>) -> Self {
-        let [memory_kib, passes, lanes] = [input.parameters.memory_kib(), input.parameters.passes(), input.parameters.lanes()]
-            .map(|number| usize::try_from(number).expect("an address has 32 bits at least"));
+        let [memory_kib, passes, lanes] =
+            [input.parameters.memory_kib(), input.parameters.passes(), input.parameters.lanes()]
+                .map(|number| usize::try_from(number).expect("an address has 32 bits at least"));
         let segment_blocks = memory_kib / (SLICES * lanes);
         let (variant, version) = (input.variant, input.version);
         Self { lanes, lane_blocks: SLICES * segment_blocks, segment_blocks, passes, variant, version }
@@ -42,7 +43,8 @@ impl Layout {
     /// All segments, in an order in which each finds what it refers to.
     pub(crate) fn segments(self) -> impl Iterator<Item = Segment> {
         let slices = (0..self.passes).flat_map(|pass| (0..SLICES).map(move |slice| (pass, slice)));
-        slices.flat_map(move |(pass, slice)| (0..self.lanes).map(move |lane| Segment { layout: self, pass, slice, lane }))
+        slices
+            .flat_map(move |(pass, slice)| (0..self.lanes).map(move |lane| Segment { layout: self, pass, slice, lane }))
     }
 }
 
