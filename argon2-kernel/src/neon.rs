@@ -59,9 +59,9 @@ pub(crate) fn compress(previous: &Block, reference: &Block) -> Block {
 #[target_feature(enable = "neon")]
 fn permute<const XOR: bool>(input: &State, made: &mut State, known: impl FnOnce(u64)) {
     let mut state = *input;
+    let [a, b, c, d] = &mut state;
     for rows in 0..4 {
-        let quarters = round::<ROWS>([state[0][rows], state[1][rows], state[2][rows], state[3][rows]]);
-        [state[0][rows], state[1][rows], state[2][rows], state[3][rows]] = quarters;
+        [a[rows], b[rows], c[rows], d[rows]] = round::<ROWS>([a[rows], b[rows], c[rows], d[rows]]);
     }
     permute_columns::<XOR>(&state[0], &input[0], &mut made[0]);
     known(vgetq_lane_u64::<0>(made[0][0][0]));
@@ -156,13 +156,13 @@ fn half_round(a: &mut Quad, b: &mut Quad, c: &mut Quad, d: &mut Quad) {
 #[target_feature(enable = "neon")]
 fn multiply_add(x: &mut Quad, y: &Quad) {
     for at in [0, 2] {
-        let low_x = vuzp1q_u32(vreinterpretq_u32_u64(x[at]), vreinterpretq_u32_u64(x[at + 1]));
-        let low_y = vuzp1q_u32(vreinterpretq_u32_u64(y[at]), vreinterpretq_u32_u64(y[at + 1]));
+        let of_x = vuzp1q_u32(vreinterpretq_u32_u64(x[at]), vreinterpretq_u32_u64(x[at + 1]));
+        let of_y = vuzp1q_u32(vreinterpretq_u32_u64(y[at]), vreinterpretq_u32_u64(y[at + 1]));
         x[at] = vaddq_u64(x[at], y[at]);
         x[at + 1] = vaddq_u64(x[at + 1], y[at + 1]);
         for _ in 0..2 {
-            x[at] = vmlal_u32(x[at], vget_low_u32(low_x), vget_low_u32(low_y));
-            x[at + 1] = vmlal_high_u32(x[at + 1], low_x, low_y);
+            x[at] = vmlal_u32(x[at], vget_low_u32(of_x), vget_low_u32(of_y));
+            x[at + 1] = vmlal_high_u32(x[at + 1], of_x, of_y);
         }
     }
 }
