@@ -1,8 +1,8 @@
 //! The compression function for NEON: vectors of two words, two rows or two columns at a time. All of a block is more than the registers hold.
 
 use std::arch::aarch64::{
-    uint64x2_t, vaddq_u64, vcombine_u8, vcreate_u8, veorq_u64, vextq_u64, vget_low_u32, vgetq_lane_u64, vmlal_high_u32,
-    vmlal_u32, vqtbl1q_u8, vreinterpretq_u8_u64, vreinterpretq_u32_u64, vreinterpretq_u64_u8, vreinterpretq_u64_u32,
+    uint64x2_t, vaddq_u64, vcombine_u8, vcreate_u8, veorq_u64, vextq_u64, vget_low_u32, vgetq_lane_u64, vmull_high_u32,
+    vmull_u32, vqtbl1q_u8, vreinterpretq_u8_u64, vreinterpretq_u32_u64, vreinterpretq_u64_u8, vreinterpretq_u64_u32,
     vrev64q_u32, vsriq_n_u64, vuzp1q_u32,
 };
 
@@ -158,11 +158,9 @@ fn multiply_add(x: &mut Quad, y: &Quad) {
     for at in [0, 2] {
         let of_x = vuzp1q_u32(vreinterpretq_u32_u64(x[at]), vreinterpretq_u32_u64(x[at + 1]));
         let of_y = vuzp1q_u32(vreinterpretq_u32_u64(y[at]), vreinterpretq_u32_u64(y[at + 1]));
-        x[at] = vaddq_u64(x[at], y[at]);
-        x[at + 1] = vaddq_u64(x[at + 1], y[at + 1]);
-        for _ in 0..2 {
-            x[at] = vmlal_u32(x[at], vget_low_u32(of_x), vget_low_u32(of_y));
-            x[at + 1] = vmlal_high_u32(x[at + 1], of_x, of_y);
+        let products = [vmull_u32(vget_low_u32(of_x), vget_low_u32(of_y)), vmull_high_u32(of_x, of_y)];
+        for (half, product) in products.into_iter().enumerate() {
+            x[at + half] = vaddq_u64(vaddq_u64(x[at + half], y[at + half]), vaddq_u64(product, product));
         }
     }
 }
