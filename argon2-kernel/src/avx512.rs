@@ -10,15 +10,17 @@ use std::arch::x86_64::{
 };
 
 use crate::{
-    block::Block,
+    block::{Block, WORDS},
     prefetch::prefetch,
     segment::{Run, Step},
 };
 
 /// Words in a vector.
 const LANES: usize = 8;
-/// Vectors of a block: `[quarter][pair of rows]`, see [`crate::block::stored_at`].
-type State = [[__m512i; 4]; 4];
+/// Vectors of a block.
+const VECTORS: usize = WORDS / LANES;
+/// A block: vector 4 quarter + (row / 2), see [`crate::block::stored_at`].
+type Vectors = [__m512i; VECTORS];
 /// For each place of a vector, from which place it is filled.
 type Move = [i64; LANES];
 
@@ -30,16 +32,17 @@ pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
     run.walk(memory, |memory, Step { reference, current, xor, next }| {
         let replaced = if xor { memory[current].0[0] } else { 0 };
         let mut next_reference = 0;
-        let mut made = combine(&previous, vectors(&memory[reference]), |first_word| {
+        combine(&mut previous, vectors(&memory[reference]), |first_word| {
             next_reference = next.index(first_word ^ replaced);
             prefetch(start.wrapping_add(next_reference));
         });
         let current = vectors_mut(&mut memory[current]);
-        if xor {
-            made = xor_states(&made, current);
+        for at in 0..VECTORS {
+            if xor {
+                previous[at] = _mm512_xor_si512(previous[at], current[at]);
+            }
+            current[at] = previous[at];
         }
-        *current = made;
-        previous = made;
         next_reference
     });
 }
@@ -47,55 +50,73 @@ pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
 /// G (RFC 9106, 3.5): combines two blocks.
 #[target_feature(enable = "avx512f")]
 pub(crate) fn compress(previous: &Block, reference: &Block) -> Block {
-    let mut block = Block::ZERO;
-    *vectors_mut(&mut block) = combine(vectors(previous), vectors(reference), |_| ());
+    let mut block = previous.clone();
+    combine(vectors_mut(&mut block), vectors(reference), |_| ());
     block
 }
 
-/// G. Calls `known` with the first word of the result as soon as it is there: then the rest of the columns is still to be computed.
+/// G, in the place of the block before. Calls `known` with the first word of the result as soon as it is there: then the rest of the columns is still to be computed.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn combine(previous: &State, reference: &State, known: impl FnOnce(u64)) -> State {
-    let input = xor_states(previous, reference);
-    let mut state = input;
-    let [a, b, c, d] = &mut state;
-    half_round(a, b, c, d);
-    for quarter in 1..4 {
-        for vector in &mut state[quarter] {
-            *vector = moved(*vector, ROW_DIAGONALS[quarter]);
-        }
+fn combine<Known: FnOnce(u64)>(block: &mut Vectors, reference: &Vectors, known: Known) {
+    let mut input = *block;
+    for at in 0..VECTORS {
+        input[at] = _mm512_xor_si512(block[at], reference[at]);
     }
-    let [a, b, c, d] = &mut state;
-    half_round(a, b, c, d);
-    columns::<0, 2>(&mut state);
-    known(first_word(state[0][0]) ^ first_word(input[0][0]));
-    columns::<2, 4>(&mut state);
-    xor_states(&state, &input)
+    let mut state = input;
+    rows::<Known>(&mut state);
+    columns::<0>(&mut state);
+    known(first_word(state[0]) ^ first_word(input[0]));
+    columns::<2>(&mut state);
+    for at in 0..VECTORS {
+        block[at] = _mm512_xor_si512(state[at], input[at]);
+    }
 }
 
-/// P on the columns of some quarters, which do not depend on those of others.
+/// P on the rows, which ends with the rows on their diagonals. One for each use, so that it becomes part of it: a call would send all registers through memory.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn columns<const FROM: usize, const TO: usize>(state: &mut State) {
-    let zero = state[0][0];
-    let mut lines = [[zero; 2]; 4];
-    for quarter in FROM..TO {
+fn rows<Use>(state: &mut Vectors) {
+    let mut lines = [[state[0]; 4]; 4];
+    for quarter in 0..4 {
         for row in 0..4 {
-            lines[row][quarter - FROM] = state[quarter][row];
+            lines[quarter][row] = state[4 * quarter + row];
         }
     }
-    let [a, b, c, d] = &mut lines;
-    half_round(a, b, c, d);
-    for quarter in FROM..TO {
+    half_round(&mut lines);
+    for quarter in 1..4 {
+        for row in 0..4 {
+            lines[quarter][row] = moved(lines[quarter][row], ROW_DIAGONALS[quarter]);
+        }
+    }
+    half_round(&mut lines);
+    for quarter in 0..4 {
+        for row in 0..4 {
+            state[4 * quarter + row] = lines[quarter][row];
+        }
+    }
+}
+
+/// P on the columns of two quarters, which do not depend on those of the others.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn columns<const FROM: usize>(state: &mut Vectors) {
+    let mut lines = [[state[0]; 2]; 4];
+    for quarter in 0..2 {
+        for row in 0..4 {
+            lines[row][quarter] = state[4 * (FROM + quarter) + row];
+        }
+    }
+    half_round(&mut lines);
+    for quarter in 0..2 {
         for row in 1..4 {
-            lines[row][quarter - FROM] = moved(lines[row][quarter - FROM], COLUMN_DIAGONALS[quarter][row]);
+            lines[row][quarter] = moved(lines[row][quarter], COLUMN_DIAGONALS[FROM + quarter][row]);
         }
     }
-    let [a, b, c, d] = &mut lines;
-    half_round(a, b, c, d);
-    for quarter in FROM..TO {
+    half_round(&mut lines);
+    for quarter in 0..2 {
         for row in 0..4 {
-            state[quarter][row] = moved(lines[row][quarter - FROM], HOME[quarter][row]);
+            state[4 * (FROM + quarter) + row] = moved(lines[row][quarter], HOME[FROM + quarter][row]);
         }
     }
 }
@@ -103,7 +124,7 @@ fn columns<const FROM: usize, const TO: usize>(state: &mut State) {
 /// Four GB (RFC 9106, 3.6) in each lane of each vector.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn half_round<const N: usize>(a: &mut [__m512i; N], b: &mut [__m512i; N], c: &mut [__m512i; N], d: &mut [__m512i; N]) {
+fn half_round<const N: usize>([a, b, c, d]: &mut [[__m512i; N]; 4]) {
     for at in 0..N {
         a[at] = multiply_add(a[at], b[at]);
         d[at] = _mm512_ror_epi64::<32>(_mm512_xor_si512(d[at], a[at]));
@@ -132,16 +153,6 @@ fn multiply_add(x: __m512i, y: __m512i) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn xor_states(left: &State, right: &State) -> State {
-    let mut state = *left;
-    for (left, right) in state.iter_mut().flatten().zip(right.iter().flatten()) {
-        *left = _mm512_xor_si512(*left, *right);
-    }
-    state
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
 #[expect(clippy::cast_sign_loss, reason = "64 bits are 64 bits")]
 fn first_word(vector: __m512i) -> u64 {
     _mm_cvtsi128_si64(_mm512_castsi512_si128(vector)) as u64
@@ -153,17 +164,17 @@ fn moved(vector: __m512i, [a, b, c, d, e, f, g, h]: Move) -> __m512i {
     _mm512_permutexvar_epi64(_mm512_setr_epi64(a, b, c, d, e, f, g, h), vector)
 }
 
-const fn vectors(block: &Block) -> &State {
+const fn vectors(block: &Block) -> &Vectors {
     // SAFETY: both are 1024 bytes, aligned to 64, and any bits are a value of either.
     unsafe { &*(&raw const *block).cast() }
 }
 
-const fn vectors_mut(block: &mut Block) -> &mut State {
+const fn vectors_mut(block: &mut Block) -> &mut Vectors {
     // SAFETY: as above, and the borrow goes over.
     unsafe { &mut *(&raw mut *block).cast() }
 }
 
-const _: () = assert!(size_of::<State>() == size_of::<Block>() && align_of::<State>() == align_of::<Block>());
+const _: () = assert!(size_of::<Vectors>() == size_of::<Block>() && align_of::<Vectors>() == align_of::<Block>());
 
 /// Where an element is in a vector at home: 4 pair + 2 (row % 2) + half. In a row, it is at 2 pair + half; in a column at 2 (row % 2) + half.
 const fn turned_in_row(place: usize, by: usize) -> usize {

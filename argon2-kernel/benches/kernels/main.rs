@@ -1,0 +1,70 @@
+//! Ways to compute Argon2id against each other: CPU time for a hash, as ratios from one interleaved run.
+//!
+//! `cargo bench -p signet-argon2-kernel -- [rounds]`. A round computes one hash with each contender, so that a bad moment of the machine meets all of them;
+//! the figure is the median over the rounds. All run on one thread, whose CPU time is what counts, and all must give the same tag.
+
+mod contenders;
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use contenders::{Contender, Cost};
+
+/// OWASP's sets, all meant to be as hard on an attacker: memory in KiB and passes.
+const COSTS: [Cost; 5] = [
+    Cost { memory_kib: 19456, passes: 2 },
+    Cost { memory_kib: 47104, passes: 1 },
+    Cost { memory_kib: 12288, passes: 3 },
+    Cost { memory_kib: 9216, passes: 4 },
+    Cost { memory_kib: 7168, passes: 5 },
+];
+const ROUNDS_DEFAULT: usize = 60;
+
+fn main() {
+    // `cargo bench` hands over flags of its own.
+    let rounds = std::env::args().find_map(|argument| argument.parse().ok()).map_or(ROUNDS_DEFAULT, NonZeroUsize::get);
+    println!("CPU time for a hash, p = 1, {rounds} rounds: how many times as long as the first line of the set (quartiles of the ratios within a round).\n");
+    for cost in COSTS {
+        let mut contenders = contenders::all(cost);
+        let times = measure(&mut contenders, rounds);
+        println!("| m = {} KiB, t = {} | ratio | quartiles | ms |\n|---|---|---|---|", cost.memory_kib, cost.passes);
+        for (contender, own) in contenders.iter().zip(&times) {
+            let ratios = own.iter().zip(&times[0]).map(|(own, first)| own.as_secs_f64() / first.as_secs_f64());
+            let [low, middle, high] = quartiles(ratios.collect());
+            let [_, milliseconds, _] = quartiles(own.iter().map(|time| time.as_secs_f64() * 1e3).collect());
+            println!("| {} | {middle:.2} | {low:.2} – {high:.2} | {milliseconds:.2} |", contender.name);
+        }
+        println!();
+    }
+}
+
+/// CPU times of each contender, round by round. The first round is not counted: memory is new to everybody there.
+fn measure(contenders: &mut [Contender], rounds: usize) -> Vec<Vec<Duration>> {
+    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+    for round in 0..=rounds {
+        let password = format!("password {round}");
+        let mut expected = None;
+        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            let before = cpu_time();
+            let tag = (contender.hash)(password.as_bytes());
+            let taken = cpu_time() - before;
+            assert_eq!(*expected.get_or_insert(tag), tag, "{} computes something else", contender.name);
+            if round > 0 {
+                times.push(taken);
+            }
+        }
+    }
+    times
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a clock that counts from nothing")
+}
+
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() * quarter / 4).min(values.len() - 1)])
+}
