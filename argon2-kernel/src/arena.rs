@@ -6,7 +6,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use crate::block::Block;
 
-/// Bytes of a huge page on the processors that have them (x86_64, and aarch64 with pages of 4 KiB).
+/// Bytes of a huge page on the processors that have them (`x86_64`, and aarch64 with pages of 4 KiB).
 const HUGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The system has no memory for the hash.

@@ -23,13 +23,16 @@ const VECTORS: usize = WORDS / LANES;
 type Vectors = [__m512i; VECTORS];
 /// For each place of a vector, from which place it is filled.
 type Move = [i64; LANES];
+/// Sixteen of them, by quarter and pair of rows.
+type Moves = [[Move; 4]; 4];
 
 /// Makes the blocks of a run.
 #[target_feature(enable = "avx512f")]
 pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
+    // Carried from step to step in registers: what was written a moment ago takes time to be read.
     let mut previous = *vectors(&memory[run.previous()]);
     let start = memory.as_ptr();
-    run.walk(memory, |memory, Step { reference, current, xor, next }| {
+    run.walk(memory, |memory, Step { reference, current, xor, next, .. }| {
         let replaced = if xor { memory[current].0[0] } else { 0 };
         let mut next_reference = 0;
         combine(&mut previous, vectors(&memory[reference]), |first_word| {
@@ -84,9 +87,9 @@ fn rows<Use>(state: &mut Vectors) {
         }
     }
     half_round(&mut lines);
-    for quarter in 1..4 {
-        for row in 0..4 {
-            lines[quarter][row] = moved(lines[quarter][row], ROW_DIAGONALS[quarter]);
+    for (quarter, line) in lines.iter_mut().enumerate().skip(1) {
+        for vector in line {
+            *vector = moved(*vector, ROW_DIAGONALS[quarter]);
         }
     }
     half_round(&mut lines);
@@ -195,20 +198,25 @@ const fn on_column_diagonal(place: usize, quarter: usize, row: usize) -> usize {
     turned_in_column(turned_in_row(place, quarter), row)
 }
 
+#[expect(clippy::cast_possible_wrap, reason = "less than eight")]
+const fn number(place: usize) -> i64 {
+    place as i64
+}
+
 /// From rows to their diagonals, for each quarter.
 const ROW_DIAGONALS: [Move; 4] = {
     let mut moves = [[0; LANES]; 4];
     let mut at = 0;
     while at < 4 * LANES {
         let (quarter, place) = (at / LANES, at % LANES);
-        moves[quarter][place] = turned_in_row(place, quarter) as i64;
+        moves[quarter][place] = number(turned_in_row(place, quarter));
         at += 1;
     }
     moves
 };
 
 /// From columns, as the diagonals of rows are, to their diagonals, for each quarter and pair of rows.
-const COLUMN_DIAGONALS: [[Move; 4]; 4] = {
+const COLUMN_DIAGONALS: Moves = {
     let mut moves = [[[0; LANES]; 4]; 4];
     let mut at = 0;
     while at < 16 * LANES {
@@ -218,19 +226,19 @@ const COLUMN_DIAGONALS: [[Move; 4]; 4] = {
         while turned_in_row(from, quarter) != wanted {
             from += 1;
         }
-        moves[quarter][row][place] = from as i64;
+        moves[quarter][row][place] = number(from);
         at += 1;
     }
     moves
 };
 
 /// From the diagonals of columns home, for each quarter and pair of rows.
-const HOME: [[Move; 4]; 4] = {
+const HOME: Moves = {
     let mut moves = [[[0; LANES]; 4]; 4];
     let mut at = 0;
     while at < 16 * LANES {
         let (quarter, row, from) = (at / (4 * LANES), at / LANES % 4, at % LANES);
-        moves[quarter][row][on_column_diagonal(from, quarter, row)] = from as i64;
+        moves[quarter][row][on_column_diagonal(from, quarter, row)] = number(from);
         at += 1;
     }
     moves

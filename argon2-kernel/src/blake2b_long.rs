@@ -2,14 +2,17 @@
 
 use blake2::{
     Blake2b512, Blake2bVarCore, Digest as _,
-    digest::block_api::{UpdateCore as _, VariableOutputCore as _},
-    digest::block_buffer::LazyBuffer,
+    digest::{
+        array::Array,
+        block_api::{UpdateCore as _, VariableOutputCore as _},
+        block_buffer::LazyBuffer,
+    },
 };
 use zeroize::Zeroizing;
 
 use crate::parameters::Input;
 
-/// Bytes of a whole BLAKE2b hash.
+/// Bytes of a whole `BLAKE2b` hash.
 const HASH_BYTES: usize = 64;
 /// Bytes of one that go into a longer output.
 const HALF_BYTES: usize = HASH_BYTES / 2;
@@ -54,14 +57,14 @@ pub(crate) fn blake2b_long(inputs: &[&[u8]], output: &mut [u8]) {
     blake2b(&[&*hash], rest);
 }
 
-/// BLAKE2b of 1 to 64 bytes.
+/// `BLAKE2b` of 1 to 64 bytes.
 fn blake2b(inputs: &[&[u8]], output: &mut [u8]) {
     let Ok(mut core) = Blake2bVarCore::new(output.len()) else { unreachable!("at most 64 bytes are asked for") };
     let mut buffer = LazyBuffer::default();
     for input in inputs {
         buffer.digest_blocks(input, |blocks| core.update_blocks(blocks));
     }
-    let mut whole = Default::default();
+    let mut whole = Array::default();
     core.finalize_variable_core(&mut buffer, &mut whole);
     output.copy_from_slice(&whole[..output.len()]);
 }

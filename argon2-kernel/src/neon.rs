@@ -25,9 +25,8 @@ const COLUMNS: usize = 1;
 /// Makes the blocks of a run.
 #[target_feature(enable = "neon")]
 pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
-    let mut previous = run.previous();
     let start = memory.as_ptr();
-    run.walk(memory, |memory, Step { reference, current, xor, next }| {
+    run.walk(memory, |memory, Step { previous, reference, current, xor, next }| {
         let input = sum(vectors(&memory[previous]), vectors(&memory[reference]));
         let made = vectors_mut(&mut memory[current]);
         let mut next_reference = 0;
@@ -40,7 +39,6 @@ pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
         } else {
             permute::<false>(&input, made, known);
         }
-        previous = current;
         next_reference
     });
 }

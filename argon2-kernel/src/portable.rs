@@ -7,15 +7,14 @@ use crate::{
 
 /// Makes the blocks of a run.
 pub(crate) fn fill(memory: &mut [Block], run: &Run<'_>) {
-    let mut previous = memory[run.previous()].clone();
-    run.walk(memory, |memory, Step { reference, current, xor, next }| {
-        let mut made = compress(&previous, &memory[reference]);
+    run.walk(memory, |memory, Step { previous, reference, current, xor, next }| {
+        let mut made = compress(&memory[previous], &memory[reference]);
         if xor {
             made ^= &memory[current];
         }
-        memory[current] = made.clone();
-        previous = made;
-        next.index(previous.0[0])
+        let first_word = made.0[0];
+        memory[current] = made;
+        next.index(first_word)
     });
 }
 

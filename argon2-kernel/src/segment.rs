@@ -60,6 +60,8 @@ pub(crate) struct Segment {
 /// One block to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
+    /// Index of the block before.
+    pub(crate) previous: usize,
     /// Index of the reference block.
     pub(crate) reference: usize,
     /// Index of the block to be made.
@@ -182,7 +184,6 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// Index of the block before the first that is to be made.
-    #[inline(always)]
     pub(crate) const fn previous(&self) -> usize {
         let layout = &self.segment.layout;
         let in_lane = self.segment.slice * layout.segment_blocks + self.from;
@@ -196,14 +197,18 @@ impl Run<'_> {
         let Segment { layout, pass, slice, lane } = self.segment;
         let start = lane * layout.lane_blocks + slice * layout.segment_blocks;
         let xor = pass > 0 && layout.version == Version::V0x13;
-        let mut reference = self.next(self.from).index(memory[self.previous()].0[0]);
+        let mut previous = self.previous();
+        let mut reference = self.next(self.from).index(memory[previous].0[0]);
         for at in self.from..self.to {
             let current = start + at;
             let next = if at + 1 < self.to { self.next(at + 1) } else { Next::Known(current) };
+            // To be written, and read as well from the second pass on.
+            prefetch(memory.as_ptr().wrapping_add(current + 1));
             if let Next::Known(index) = next {
                 prefetch(&raw const memory[index]);
             }
-            reference = step(memory, Step { reference, current, xor, next });
+            reference = step(memory, Step { previous, reference, current, xor, next });
+            previous = current;
         }
     }
 

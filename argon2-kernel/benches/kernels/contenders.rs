@@ -14,10 +14,13 @@ pub(crate) struct Cost {
     pub(crate) passes: u32,
 }
 
+/// From a password to its tag.
+pub(crate) type Hash = Box<dyn FnMut(&[u8]) -> [u8; 32]>;
+
 /// Somebody who computes Argon2id.
 pub(crate) struct Contender {
     pub(crate) name: String,
-    pub(crate) hash: Box<dyn FnMut(&[u8]) -> [u8; 32]>,
+    pub(crate) hash: Hash,
 }
 
 /// All that this machine has. The fastest path of ours is first.
@@ -43,7 +46,8 @@ fn own(path: Path, cost: Cost) -> Contender {
 fn argon2_rust_pooled(cost: Cost) -> Contender {
     use argon2_rust::{Algorithm, Argon2, Params, Version, params::Memory};
 
-    let params = Params::builder().memory(Memory::kib(cost.memory_kib.into())).passes(cost.passes).build().expect("parameters");
+    let params =
+        Params::builder().memory(Memory::kib(cost.memory_kib.into())).passes(cost.passes).build().expect("parameters");
     let mut hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hasher();
     let hash = move |password: &[u8]| {
         let mut tag = [0; 32];
@@ -82,7 +86,8 @@ fn argon2_plain(cost: Cost) -> Contender {
 }
 
 /// `argon2id_hash_raw` of the reference code: passes, KiB, lanes, then password, salt and output with their lengths.
-type HashRaw = unsafe extern "C" fn(u32, u32, u32, *const c_void, usize, *const c_void, usize, *mut c_void, usize) -> i32;
+type HashRaw =
+    unsafe extern "C" fn(u32, u32, u32, *const c_void, usize, *const c_void, usize, *mut c_void, usize) -> i32;
 
 /// The reference code, if the system has it.
 fn libargon2(cost: Cost) -> Option<Contender> {
@@ -97,7 +102,9 @@ fn libargon2(cost: Cost) -> Option<Contender> {
         let (password_at, salt_at, tag_at) = (password.as_ptr().cast(), SALT.as_ptr().cast(), tag.as_mut_ptr().cast());
         let Cost { memory_kib, passes } = cost;
         // SAFETY: the lengths are those of what the pointers point to.
-        let code = unsafe { hash_raw(passes, memory_kib, 1, password_at, password.len(), salt_at, SALT.len(), tag_at, tag.len()) };
+        let code = unsafe {
+            hash_raw(passes, memory_kib, 1, password_at, password.len(), salt_at, SALT.len(), tag_at, tag.len())
+        };
         assert_eq!(code, 0, "libargon2");
         tag
     };
