@@ -41,6 +41,15 @@ impl Arena {
         Ok(&mut self.mapping.insert(mapping).as_mut_slice()[..count])
     }
 
+    /// All of it, whatever was asked for.
+    pub(crate) fn all(&mut self) -> &mut [Block] {
+        self.mapping.as_mut().map_or(&mut [], Mapping::as_mut_slice)
+    }
+
+    pub(crate) const fn is_wiped(&self) -> bool {
+        self.written == 0
+    }
+
     /// How many blocks there is memory for.
     pub(crate) fn capacity(&self) -> usize {
         self.mapping.as_ref().map_or(0, Mapping::capacity)

@@ -62,6 +62,16 @@ impl Kernel {
         self.arena.capacity() * BYTES
     }
 
+    /// True if no hash has left anything that is still to be wiped.
+    pub const fn is_wiped(&self) -> bool {
+        self.arena.is_wiped()
+    }
+
+    /// Reads all of the memory, to see that there is nothing but zeros in it. For tests.
+    pub fn holds_nothing(&mut self) -> bool {
+        self.arena.all().iter().all(|block| block.0.iter().all(|word| *word == 0))
+    }
+
     /// Overwrites what hashes left in the memory. Costs up to a tenth of a hash.
     pub fn wipe(&mut self) {
         self.arena.wipe();
