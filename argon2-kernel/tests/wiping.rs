@@ -57,7 +57,9 @@ fn nothing_is_left_after_a_wipe_and_nothing_is_dumped() {
         assert_eq!(written(&undumped()), 5000, "{path}");
         derive(&mut kernel, 64);
         assert_eq!(written(&undumped()), 5000, "{path}");
+        assert!(!kernel.is_wiped());
         kernel.wipe();
+        assert!(kernel.is_wiped());
         assert_eq!(written(&undumped()), 0, "{path}");
         // Less than before: all that was written since the last wipe is wiped, and that is all there is.
         derive(&mut kernel, 64);
