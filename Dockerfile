@@ -14,17 +14,21 @@ WORKDIR /build
 # The dependencies alone, with nothing for sources. What this made of our own packages is thrown away: cargo goes by the
 # time of files, and the real ones may be older.
 COPY Cargo.toml Cargo.lock ./
+COPY argon2-kernel/Cargo.toml argon2-kernel/
 COPY migrations/Cargo.toml migrations/
 COPY tests/support/Cargo.toml tests/support/
-RUN mkdir -p src migrations/src tests/support/src \
+RUN mkdir -p src argon2-kernel/src argon2-kernel/benches/kernels benches/service migrations/src tests/support/src \
     && echo 'fn main() {}' > build.rs \
     && cp build.rs src/main.rs \
-    && touch src/lib.rs migrations/src/lib.rs tests/support/src/lib.rs \
+    && touch argon2-kernel/benches/kernels/main.rs benches/service/main.rs \
+    && touch src/lib.rs argon2-kernel/src/lib.rs migrations/src/lib.rs tests/support/src/lib.rs \
     && cargo build --locked --profile "$PROFILE" --bin signet \
-    && cargo clean --profile "$PROFILE" --package signet --package signet-migrations
+    && cargo clean --profile "$PROFILE" --package signet --package signet-argon2-kernel \
+        --package signet-migrations
 
 COPY build.rs ./
 COPY proto proto/
+COPY argon2-kernel argon2-kernel/
 COPY migrations migrations/
 COPY src src/
 # The files of the profile `dev` are in `debug`. The directory of the data is made here, as the last stage has no shell.
