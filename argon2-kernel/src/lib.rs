@@ -20,6 +20,9 @@ mod avx512;
 mod blake2b_long;
 mod block;
 mod kernel;
+// A word of memory is a word of a vector, and so are their bytes.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod parameters;
 mod path;
 mod portable;

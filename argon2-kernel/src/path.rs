@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::neon;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2, avx512};
 use crate::{block::Block, portable, segment::Run};
@@ -16,6 +18,8 @@ enum Choice {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
     Portable,
 }
 
@@ -35,7 +39,9 @@ impl Path {
             std::arch::is_x86_feature_detected!("avx512f").then_some(Self(Choice::Avx512)),
             std::arch::is_x86_feature_detected!("avx2").then_some(Self(Choice::Avx2)),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        let special = [std::arch::is_aarch64_feature_detected!("neon").then_some(Self(Choice::Neon))];
+        #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
         let special = [];
         special.into_iter().flatten().chain([Self::PORTABLE])
     }
@@ -49,6 +55,9 @@ impl Path {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value exists only where `available` has found AVX2.
             Choice::Avx2 => unsafe { avx2::fill(memory, run) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: the value exists only where `available` has found NEON.
+            Choice::Neon => unsafe { neon::fill(memory, run) },
             Choice::Portable => portable::fill(memory, run),
         }
     }
@@ -62,6 +71,9 @@ impl Path {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Choice::Avx2 => unsafe { avx2::compress(previous, reference) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Choice::Neon => unsafe { neon::compress(previous, reference) },
             Choice::Portable => portable::compress(previous, reference),
         }
     }
@@ -74,6 +86,8 @@ impl fmt::Display for Path {
             Choice::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Choice::Avx2 => "AVX2",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Choice::Neon => "NEON",
             Choice::Portable => "portable",
         })
     }
