@@ -1,4 +1,4 @@
-//! Any hash at all, against the argon2 crate. `PROPTEST_CASES` says how many.
+//! Any hash at all, against the argon2 crate. `PROPTEST_CASES` says how many, of every property test that runs.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use signet_argon2_kernel::{Input, Parameters, Variant, Version};
