@@ -10,7 +10,7 @@ const LINES_OF_MAIN_MAX: usize = 60;
 const EMPTY_NAMES: [&str; 7] = ["common", "core", "helper", "helpers", "misc", "types", "util"];
 
 fn files() -> impl Iterator<Item = PathBuf> {
-    ["src", "tests", "migrations"].into_iter().flat_map(sources::rust_files)
+    ["src", "tests", "benches", "migrations"].into_iter().flat_map(sources::rust_files)
 }
 
 #[test]
