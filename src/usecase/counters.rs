@@ -213,7 +213,9 @@ pub(super) async fn forgive_passwords(
     let guarded = [Guarded::AuthenticatePassword, Guarded::SignIn];
     let buckets = guarded.map(|guarded| Bucket { guarded, subject: Subject::User(user) });
     let mut rows = tx.throttles().lock(project_id, buckets.to_vec(), now).await?;
-    rows.iter_mut().for_each(|(_, throttle)| throttle.forgive());
+    for (_, throttle) in &mut rows {
+        throttle.forgive();
+    }
     tx.throttles().save(project_id, &rows, now).await
 }
 
