@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use prost::Message as _;
 use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc, time::sleep_until};
 use tonic::{Code, Status};
@@ -20,6 +22,8 @@ use crate::{
 
 /// Before anything is counted: connections, caches and queues get to where they stay.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// How long a call may take that prepares something.
+const PREPARING_DEADLINE: Duration = Duration::from_secs(30);
 /// Calls at a time while something is prepared.
 const PREPARING: usize = 16;
 
@@ -38,6 +42,16 @@ pub(crate) fn serve() {
             Order::OpenSessions => runtime.block_on(for_every_user(&back_end, async |back_end, _| {
                 back_end.open_session().await;
             })),
+            Order::ResumeSessions(ids) => runtime.block_on(async {
+                for id in ids {
+                    back_end.resume_session(id).await;
+                }
+            }),
+            Order::AnswerToCheck => {
+                let answer = runtime.block_on(back_end.answer_to_check(0, PREPARING_DEADLINE)).unwrap();
+                tell(&Told::Answer(STANDARD.encode(answer.encode_to_vec())));
+                continue;
+            }
             Order::Call { seconds, streams } => {
                 let outcomes = runtime.block_on(call(&back_end, seconds, streams));
                 tell(&Told::Outcomes(outcomes));

@@ -41,6 +41,13 @@ impl Caller {
         assert!(matches!(self.told(), Told::Done));
     }
 
+    /// What a check is answered, in base64.
+    pub(crate) fn answer_to_check(&mut self) -> String {
+        self.order(&Order::AnswerToCheck);
+        let Told::Answer(answer) = self.told() else { panic!("the client process tells something else") };
+        answer
+    }
+
     /// Has calls made. To be followed by `begun`, `ended` and `outcomes`, each of which waits.
     pub(crate) fn call(&mut self, seconds: f64, streams: Vec<Stream>) {
         self.order(&Order::Call { seconds, streams });

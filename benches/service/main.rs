@@ -8,13 +8,17 @@ mod answers;
 mod bare_kernel;
 mod caller;
 mod calls;
+mod echo;
+mod fill;
 mod footprint;
+mod growth;
 mod numbers;
 mod orders;
 mod proc;
 mod run;
 mod service;
 mod sign_in;
+mod tokens;
 
 use std::{env, time::Duration};
 
@@ -26,6 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo bench --bench service -- sign-in
   cargo bench --bench service -- sign-in --database sqlite --rounds 3
+  cargo bench --bench service -- growth --sizes 1000,10000000 --time-limit 120
   cargo bench --profile dev --bench service -- sign-in --seconds 2 --users 100   # a quick look, without a release build
 
 Tables go to standard output, ready for docs/performance.md; progress goes to standard error. Nothing else should run on the machine:
@@ -55,6 +60,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u16).range(16..=16384))]
     users: u16,
 
+    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a
+    /// time, 12 GB at most; without so much room they are left out
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1000,1000000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
+    sizes: Vec<u32>,
+
     /// No round begins later than that: what was measured until then is reported
     #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=1440))]
     time_limit: u16,
@@ -70,6 +81,10 @@ enum Benchmark {
     SignIn,
     /// Memory, idle and under a flood, and the time from start to ready
     Footprint,
+    /// Token checks, refreshes and client tokens per second per core against a bare echo
+    Tokens,
+    /// Sign-ins, refreshes and token checks with few and with many users and sessions, and bytes for each
+    Growth,
 }
 
 impl Benchmark {
@@ -77,14 +92,18 @@ impl Benchmark {
         match self {
             Self::SignIn => sign_in::measure(run),
             Self::Footprint => footprint::measure(run),
+            Self::Growth => growth::measure(run),
+            Self::Tokens => tokens::measure(run),
         }
     }
 }
 
 fn main() {
-    // The client processes are this program, started once more.
-    if env::args().nth(1).as_deref() == Some(caller::ARGUMENT) {
-        return answers::serve();
+    // The client processes, and the echo, are this program, started once more.
+    match env::args().nth(1).as_deref() {
+        Some(caller::ARGUMENT) => return answers::serve(),
+        Some(echo::ARGUMENT) => return echo::serve(),
+        _ => {}
     }
     let arguments = Arguments::parse();
     let limit = Duration::from_mins(arguments.time_limit.into());

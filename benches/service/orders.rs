@@ -15,6 +15,8 @@ pub(crate) struct Target {
     pub(crate) connections: usize,
     /// Users there are.
     pub(crate) users: usize,
+    /// A bare echo, for those who compare.
+    pub(crate) echo: Option<String>,
 }
 
 /// What to do next.
@@ -24,6 +26,10 @@ pub(crate) enum Order {
     CreateUsers,
     /// Sign every user in, and keep what checks and refreshes need.
     OpenSessions,
+    /// Get tokens for the sessions of these ids, and keep them for the same.
+    ResumeSessions(Vec<String>),
+    /// Tell what a check is answered.
+    AnswerToCheck,
     /// Make calls for that long, after a time in which nothing is counted; answered when the counting begins, when it ends, and
     /// with an `Outcome` of each stream when all calls are answered.
     Call { seconds: f64, streams: Vec<Stream> },
@@ -46,6 +52,10 @@ pub(crate) enum Kind {
     SignIn,
     /// `AuthenticateSession`, with an access token.
     Check,
+    /// `IssueClientToken`.
+    ClientToken,
+    /// The message of a check, to the echo.
+    Echo,
     /// `RefreshTokens`.
     Refresh,
 }
@@ -63,6 +73,8 @@ pub(crate) enum Pace {
 pub(crate) enum Told {
     /// What was ordered is done.
     Done,
+    /// An answer, in base64.
+    Answer(String),
     /// The counting begins.
     Begin,
     /// The counting ends.

@@ -16,6 +16,7 @@ pub(crate) struct Run {
     rounds: u32,
     pub(crate) seconds: f64,
     pub(crate) users: usize,
+    pub(crate) sizes: Vec<usize>,
     last_beginning: Instant,
 }
 
@@ -26,6 +27,7 @@ impl Run {
             rounds: arguments.rounds,
             seconds: arguments.seconds.into(),
             users: arguments.users.into(),
+            sizes: arguments.sizes.iter().map(|size| usize::try_from(*size).unwrap()).collect(),
             last_beginning: Instant::now() + limit,
         }
     }
@@ -33,6 +35,11 @@ impl Run {
     /// The service on each database that was asked for and is there, with its users.
     pub(crate) fn services(&self) -> Vec<Service> {
         self.databases.iter().filter_map(|kind| Service::set_up(*kind, self.users)).collect()
+    }
+
+    /// The databases that were asked for.
+    pub(crate) fn databases(&self) -> &[DatabaseKind] {
+        &self.databases
     }
 
     /// The rounds there is time for; the first one always.

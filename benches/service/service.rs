@@ -82,11 +82,20 @@ impl Service {
         Some(service)
     }
 
+    /// URL of its database.
+    pub(crate) fn url(&self) -> String {
+        let file = || format!("sqlite://{}?mode=rwc", self.directory.path().join("signet.db").display());
+        self.server.as_ref().map_or_else(file, OwnServer::url)
+    }
+
+    /// Tells it of users that are there besides those it made: all of them, from then on.
+    pub(crate) const fn has_users(&mut self, users: usize) {
+        self.users = users;
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = signet(Path::new(BINARY), self.directory.path(), args);
-        let file = || format!("sqlite://{}?mode=rwc", self.directory.path().join("signet.db").display());
-        let url = self.server.as_ref().map_or_else(file, OwnServer::url);
-        command.env("SIGNET_DATABASE_URL", url).env("SIGNET_MASTER_KEY", MASTER_KEY);
+        command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
         command
     }
 
@@ -131,9 +140,17 @@ impl Replica<'_> {
 
     /// A client process that is connected to it.
     pub(crate) fn caller(&self, connections: usize) -> Caller {
+        Caller::start(&self.target(connections))
+    }
+
+    /// One that is connected to an echo, too.
+    pub(crate) fn caller_beside_echo(&self, connections: usize, echo: &str) -> Caller {
+        Caller::start(&Target { echo: Some(echo.to_owned()), ..self.target(connections) })
+    }
+
+    fn target(&self, connections: usize) -> Target {
         let Service { clients, users, .. } = self.service;
-        let target = Target { address: self.grpc.clone(), clients: clients.clone(), connections, users: *users };
-        Caller::start(&target)
+        Target { address: self.grpc.clone(), clients: clients.clone(), connections, users: *users, echo: None }
     }
 
     /// Threads that hash.
