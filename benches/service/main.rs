@@ -8,6 +8,7 @@ mod answers;
 mod bare_kernel;
 mod caller;
 mod calls;
+mod flood;
 mod footprint;
 mod numbers;
 mod orders;
@@ -68,6 +69,8 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Sign-ins per second against hashes per second of the bare kernel
     SignIn,
+    /// Token checks, refreshes and other clients beside ten times more sign-ins than can be hashed
+    Flood,
     /// Memory, idle and under a flood, and the time from start to ready
     Footprint,
 }
@@ -76,6 +79,7 @@ impl Benchmark {
     fn measure(self, run: &Run) {
         match self {
             Self::SignIn => sign_in::measure(run),
+            Self::Flood => flood::measure(run),
             Self::Footprint => footprint::measure(run),
         }
     }
