@@ -10,6 +10,7 @@ mod caller;
 mod calls;
 mod echo;
 mod fill;
+mod flood;
 mod footprint;
 mod growth;
 mod numbers;
@@ -79,6 +80,8 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Sign-ins per second against hashes per second of the bare kernel
     SignIn,
+    /// Token checks, refreshes and other clients beside ten times more sign-ins than can be hashed
+    Flood,
     /// Memory, idle and under a flood, and the time from start to ready
     Footprint,
     /// Token checks, refreshes and client tokens per second per core against a bare echo
@@ -91,6 +94,7 @@ impl Benchmark {
     fn measure(self, run: &Run) {
         match self {
             Self::SignIn => sign_in::measure(run),
+            Self::Flood => flood::measure(run),
             Self::Footprint => footprint::measure(run),
             Self::Growth => growth::measure(run),
             Self::Tokens => tokens::measure(run),

@@ -29,8 +29,11 @@ impl FromIterator<f64> for Rounds {
     }
 }
 
-/// The least figure that is not exceeded by that share of them, or what is half-way between two.
+/// The least figure that is not exceeded by that share of them, or what is half-way between two. Not a number if there are none.
 pub(crate) fn quantile(figures: &[f64], share: f64) -> f64 {
+    if figures.is_empty() {
+        return f64::NAN;
+    }
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
@@ -45,6 +48,9 @@ pub(crate) struct Figure(pub(crate) f64);
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.is_finite() {
+            return f.write_str(if self.0.is_nan() { "–" } else { "never" });
+        }
         let digits = match self.0.abs() {
             100.0.. => 0,
             10.0.. => 1,
