@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::run::say;
 
 /// Rows that are written in one statement, so that the log of neither database grows as large as its tables.
-const ROWS_A_STATEMENT: usize = 250_000;
+const ROWS_A_STATEMENT: usize = 50_000;
 /// Users are created over a year, oldest first; this is when the first was, in milliseconds since 1970.
 const FIRST_MS: u64 = 1_760_000_000_000;
 const YEAR_MS: u64 = 365 * 86_400_000;
@@ -79,18 +79,21 @@ impl Filler {
         let given = |name: &String| columns.iter().find(|(column, _)| column == name).map(|(_, value)| *value);
         let values = names.iter().map(|name| given(name).map_or_else(|| format!("t.{name}"), str::to_owned));
         let (values, names) = (values.collect::<Vec<_>>().join(", "), names.join(", "));
-        let (first, last) = (numbers.start, numbers.end - 1);
-        let series = if self.is_postgres {
-            format!("WITH numbers AS (SELECT n::bigint FROM generate_series({first}, {last}) AS n)")
-        } else {
-            format!(
-                "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})"
-            )
-        };
+        let series = self.numbers(numbers, 1);
         // The users who were created are the same but for their names; one without a verified address is not among them.
         let template = format!("(SELECT * FROM {table} LIMIT 1)");
         self.run(&format!("{series} INSERT INTO {table} ({names}) SELECT {values} FROM numbers, {template} AS t"))
             .await;
+    }
+
+    /// A table `numbers` of every so many of them, for the statement that follows.
+    fn numbers(&self, numbers: std::ops::Range<usize>, step: usize) -> String {
+        let (first, last) = (numbers.start, numbers.end - 1);
+        if self.is_postgres {
+            return format!("WITH numbers AS (SELECT n::bigint FROM generate_series({first}, {last}, {step}) AS n)");
+        }
+        let next = format!("SELECT n + {step} FROM numbers WHERE n + {step} <= {last}");
+        format!("WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL {next})")
     }
 
     async fn columns_of(&self, table: &str) -> Vec<String> {
@@ -136,10 +139,12 @@ impl Filler {
         }
     }
 
-    /// So many sessions from all over the table.
+    /// So many sessions from all over the table, by their numbers: to look for some by chance would mean to read it whole.
     pub(crate) async fn some_sessions(&self, count: usize) -> Vec<String> {
-        let id = if self.is_postgres { "id::text" } else { "hex(id)" };
-        let ids = self.texts(&format!("SELECT {id} FROM sessions ORDER BY random() LIMIT {count}")).await;
+        let series = self.numbers(self.created..self.users, (self.users - self.created).div_ceil(count));
+        let id = self.id_of_session();
+        let id = if self.is_postgres { format!("{id}::text") } else { format!("hex({id})") };
+        let ids = self.texts(&format!("{series} SELECT {id} FROM numbers")).await;
         ids.iter().map(|id| SessionId::from(Uuid::parse_str(id).unwrap()).to_string()).collect()
     }
 
