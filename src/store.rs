@@ -13,6 +13,7 @@ mod error;
 mod event_stream;
 mod events;
 mod idempotent_calls;
+mod joined;
 mod operators;
 mod outbox;
 mod pages;

@@ -77,6 +77,8 @@ pub struct Profile {
 /// What is known of a password without looking at it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PasswordState {
+    /// Goes up with each new password, not with a new hash of the same one.
+    pub version: i32,
     /// It has to be changed before the next sign-in.
     pub must_change: bool,
     /// When it was set.
@@ -109,6 +111,11 @@ pub struct User {
 }
 
 impl User {
+    /// Version of the password; 0 if there is none.
+    pub fn credential_version(&self) -> i32 {
+        self.password.map_or(0, |password| password.version)
+    }
+
     /// The identifier of a kind, if there is one.
     pub fn identifier(&self, kind: IdentifierKind) -> Option<&UserIdentifier> {
         self.identifiers.iter().find(|known| known.identifier.kind() == kind)

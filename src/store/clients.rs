@@ -1,7 +1,9 @@
 //! Tables `clients` and `client_secrets`.
 
+pub(super) mod callers;
+
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     entity::prelude::*,
 };
 
@@ -18,24 +20,9 @@ use crate::{
     },
 };
 
-/// The look-up of every call of an application that names its project instead of itself.
-pub(super) fn public_of_profile(project_id: ProjectId, profile: TokenProfile) -> Select<client::Entity> {
-    client::Entity::find()
-        .filter(client::Column::ProjectId.eq(Uuid::from(project_id)))
-        .filter(client::Column::ClientType.eq(ClientType::Public.as_str()))
-        .filter(client::Column::TokenProfile.eq(profile.as_str()))
-        .order_by_asc(client::Column::Id)
-        .limit(1)
-}
-
 /// Clients and their secrets.
 #[derive(Debug)]
 pub struct Clients<'c, C>(pub(super) &'c C);
-
-/// The look-up of every call that is made with a secret.
-pub(super) fn by_secret(hash: &SecretHash) -> Select<client_secret::Entity> {
-    client_secret::Entity::find().filter(client_secret::Column::SecretHash.eq(hash.0.to_vec()))
-}
 
 impl<C: ConnectionTrait> Clients<'_, C> {
     /// Adds a client.
@@ -97,15 +84,6 @@ impl<C: ConnectionTrait> Clients<'_, C> {
         Ok(query.limit(1).one(self.0).await?.is_some())
     }
 
-    /// The oldest public client of a project whose tokens have that profile.
-    pub async fn oldest_public(
-        &self,
-        project_id: ProjectId,
-        profile: TokenProfile,
-    ) -> Result<Option<Client>, StoreError> {
-        public_of_profile(project_id, profile).one(self.0).await?.map(TryInto::try_into).transpose()
-    }
-
     /// Deletes a client with all that hangs on it; false if there is none.
     pub async fn delete(&self, project_id: ProjectId, id: ClientId) -> Result<bool, StoreError> {
         let query = client::Entity::delete_by_id(Uuid::from(id));
@@ -129,11 +107,6 @@ impl<C: ConnectionTrait> Clients<'_, C> {
         };
         client_secret::Entity::insert(row).exec_without_returning(self.0).await?;
         Ok(())
-    }
-
-    /// The client whose secret has that hash.
-    pub async fn owner_of_secret(&self, hash: &SecretHash) -> Result<Option<ClientId>, StoreError> {
-        Ok(by_secret(hash).one(self.0).await?.map(|secret| secret.client_id.into()))
     }
 
     /// The secrets of some clients, oldest first.

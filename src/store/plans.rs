@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, challenges, clients, credentials, event_stream, idempotent_calls, outbox, sessions,
-    signing_keys, throttles, users,
+    Scope, Store, StoreError, challenges, clients::callers, credentials, event_stream, idempotent_calls, outbox,
+    sessions, signing_keys, throttles, users,
 };
 use crate::{
     clock::Timestamp,
@@ -27,14 +27,17 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     let bucket = Bucket { guarded: Guarded::SignIn, subject: Subject::User(id.into()) };
     let page = OrderedPage { size: 20, order: ListOrder::NewestFirst, place: Place::After(id), skip: 0 };
     vec![
-        ("client by secret", clients::by_secret(&hash).build(backend)),
-        ("public client of a project", clients::public_of_profile(id.into(), TokenProfile::Standard).build(backend)),
+        ("client by secret", backend.build(&callers::by_secret(&hash))),
+        ("client by id", backend.build(&callers::by_id(id.into()))),
+        ("public client of a project", backend.build(&callers::public_of_profile(id.into(), TokenProfile::Standard))),
         ("account by identifier", backend.build(&credentials::account_by_identifier(id.into(), &identifier))),
         ("user by identifier", users::by_identifier(id.into(), &identifier).build(backend)),
         ("user by id", users::by_id(id.into(), id.into()).build(backend)),
+        ("user with all that is known", backend.build(&users::whole_by_id(id.into(), id.into()))),
         ("page of users", users::page_of(id.into(), &UserFilter::default(), &page).build(backend)),
         ("user by external id", users::by_external_id(id.into(), "crm-42").build(backend)),
         ("session by id", sessions::by_id(id.into(), id.into()).build(backend)),
+        ("session with its user", backend.build(&sessions::with_user(id.into(), id.into()))),
         ("session by id alone", sessions::by_id_alone(id.into()).build(backend)),
         ("sessions of a user", sessions::of_user(id.into()).build(backend)),
         ("page of a user's sessions", sessions::page_of(id.into(), id.into(), &page, now).build(backend)),

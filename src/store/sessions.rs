@@ -1,11 +1,18 @@
 //! Table `sessions`.
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
-    entity::prelude::*, sea_query::Query,
+    ActiveValue::Set,
+    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _, Select,
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, Query, SelectStatement},
 };
 
-use super::{StoreError, entity::session, pages::paged};
+use super::{
+    StoreError,
+    entity::{session, user},
+    joined::{columns_of, user_of, whole_user},
+    pages::paged,
+};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -16,8 +23,11 @@ use crate::{
         page::{Listed, OrderedPage},
         refresh::RefreshState,
         session::{Session, SessionState},
+        user::User,
     },
 };
+
+const SESSION: &str = "session.";
 
 /// Sessions.
 #[derive(Debug)]
@@ -26,6 +36,21 @@ pub struct Sessions<'c, C>(pub(super) &'c C);
 /// The look-up of every token check.
 pub(super) fn by_id(project_id: ProjectId, id: SessionId) -> Select<session::Entity> {
     session::Entity::find_by_id(Uuid::from(id)).filter(session::Column::ProjectId.eq(Uuid::from(project_id)))
+}
+
+/// The same with its user.
+pub(super) fn with_user(project_id: ProjectId, id: SessionId) -> SelectStatement {
+    let of = |column| Expr::col((session::Entity, column));
+    let mut query = Query::select();
+    query
+        .from(session::Entity)
+        .inner_join(user::Entity, of(session::Column::UserId).equals((user::Entity, user::Column::Id)))
+        .and_where(of(session::Column::Id).eq(Uuid::from(id)))
+        .and_where(of(session::Column::ProjectId).eq(Uuid::from(project_id)))
+        .and_where(Expr::col((user::Entity, user::Column::ProjectId)).eq(Uuid::from(project_id)));
+    columns_of::<session::Entity>(&mut query, SESSION);
+    whole_user(&mut query);
+    query
 }
 
 /// A session of whatever project.
@@ -108,6 +133,17 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Reads a session.
     pub async fn find(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
         by_id(project_id, id).one(self.0).await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Reads a session and its user.
+    pub async fn find_with_user(
+        &self,
+        project_id: ProjectId,
+        id: SessionId,
+    ) -> Result<Option<(Session, User)>, StoreError> {
+        let rows = self.0.query_all(&with_user(project_id, id)).await?;
+        let (Some(row), Some(user)) = (rows.first(), user_of(&rows)?) else { return Ok(None) };
+        Ok(Some((session::Model::from_query_result(row, SESSION)?.try_into()?, user)))
     }
 
     /// Reads a session of whatever project: for a link that names nothing but the session.

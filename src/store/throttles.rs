@@ -1,6 +1,6 @@
 //! Table `throttles`: rows are read under a lock and written back; what they mean is `domain::throttle`'s business alone.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -19,6 +19,9 @@ use crate::{
         throttle::{Failures, Reservations, Throttle},
     },
 };
+
+/// What names a row.
+const KEYS: [throttle::Column; 3] = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
 
 /// Counted attempts.
 #[derive(Debug)]
@@ -70,32 +73,50 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         mut buckets: Vec<Bucket>,
         now: Timestamp,
     ) -> Result<Vec<(Bucket, Throttle)>, StoreError> {
+        // Not a statement each: they would be most of what a sign-in asks. The rows of one are locked in the order it names them.
         buckets.sort_by_cached_key(|bucket| (bucket.kind(), hash(&bucket.subject)));
-        let mut locked = Vec::with_capacity(buckets.len());
-        for bucket in buckets {
-            let empty = row(project_id, &bucket, &Throttle::default(), now);
-            let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
-            let mut on_conflict = OnConflict::columns(keys);
-            // Writes what is there already: an insert that meets a row locks it, and gives it back, in one statement.
-            on_conflict.value(throttle::Column::Failures, Expr::col((throttle::Entity, throttle::Column::Failures)));
-            let row = throttle::Entity::insert(empty).on_conflict(on_conflict).exec_with_returning(self.0).await?;
-            locked.push((bucket, throttle_from(&row)));
-        }
-        Ok(locked)
+        let empty = buckets.iter().map(|bucket| row(project_id, bucket, &Throttle::default(), now));
+        let mut on_conflict = OnConflict::columns(KEYS);
+        // Writes what is there already: an insert that meets a row locks it, and gives it back, in one statement.
+        on_conflict.value(throttle::Column::Failures, Expr::col((throttle::Entity, throttle::Column::Failures)));
+        let insert = throttle::Entity::insert_many(empty).on_conflict(on_conflict);
+        let mut rows: HashMap<_, _> = insert
+            .exec_with_returning(self.0)
+            .await?
+            .into_iter()
+            .map(|row| ((row.kind.clone(), row.subject.clone()), throttle_from(&row)))
+            .collect();
+        // They come back in any order.
+        let state = |bucket: Bucket| {
+            let key = (bucket.kind().to_owned(), hash(&bucket.subject));
+            rows.remove(&key).map(|state| (bucket, state))
+        };
+        let locked: Option<Vec<_>> = buckets.into_iter().map(state).collect();
+        locked.ok_or_else(|| StoreError::corrupt("throttles", "a row that was written did not come back"))
     }
 
-    /// Writes a bucket back that is locked. One with nothing left to remember has no row.
+    /// Writes buckets back that are locked. Those with nothing left to remember have no row.
     pub async fn save(
         &self,
         project_id: ProjectId,
-        bucket: &Bucket,
-        state: &Throttle,
+        buckets: &[(Bucket, Throttle)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if state.is_empty() {
-            throttle::Entity::delete_many().filter(of(project_id, bucket)).exec(self.0).await?;
-        } else {
-            throttle::Entity::update(row(project_id, bucket, state, now)).exec(self.0).await?;
+        let (empty, kept): (Vec<_>, Vec<_>) = buckets.iter().partition(|(_, state)| state.is_empty());
+        if !empty.is_empty() {
+            let which = empty.iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)));
+            throttle::Entity::delete_many().filter(which).exec(self.0).await?;
+        }
+        if !kept.is_empty() {
+            let rows = kept.iter().map(|(bucket, state)| row(project_id, bucket, state, now));
+            let mut on_conflict = OnConflict::columns(KEYS);
+            on_conflict.update_columns([
+                throttle::Column::Failures,
+                throttle::Column::LastFailureAt,
+                throttle::Column::InFlight,
+                throttle::Column::ReservedAt,
+            ]);
+            throttle::Entity::insert_many(rows).on_conflict(on_conflict).exec_without_returning(self.0).await?;
         }
         Ok(())
     }
@@ -108,18 +129,17 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
                 .add(throttle::Column::LastFailureAt.lte(since))
                 .add(Condition::any().add(reserved.is_null()).add(reserved.lte(since)))
         };
-        let keys = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
         // What an attempt holds is left alone: it locks its rows in another order, and each would wait for the other.
         let batch = throttle::Entity::find()
             .select_only()
-            .columns(keys)
+            .columns(KEYS)
             .filter(forgotten())
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let mut delete = Query::delete();
         delete
             .from_table(throttle::Entity)
-            .and_where(Expr::tuple(keys.map(Expr::col)).in_subquery(batch.into_query()))
+            .and_where(Expr::tuple(KEYS.map(Expr::col)).in_subquery(batch.into_query()))
             // Once more: a row may have changed while its lock was waited for.
             .cond_where(forgotten());
         Ok(self.0.execute(&delete).await?.rows_affected())

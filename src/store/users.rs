@@ -5,8 +5,10 @@ mod matching;
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
     entity::prelude::*,
+    sea_query::{ExprTrait as _, Query, SelectStatement},
 };
 use serde_json::Value;
 
@@ -14,6 +16,7 @@ use self::matching::matching;
 use super::{
     StoreError,
     entity::{credential, identifier, user},
+    joined::{user_of, whole_user},
     pages::paged,
 };
 use crate::{
@@ -61,6 +64,17 @@ pub(super) fn by_id(project_id: ProjectId, id: UserId) -> Select<user::Entity> {
     user::Entity::find_by_id(Uuid::from(id)).filter(user::Column::ProjectId.eq(Uuid::from(project_id)))
 }
 
+/// The look-up of a user with identifiers and what is known of the password.
+pub(super) fn whole_by_id(project_id: ProjectId, id: UserId) -> SelectStatement {
+    let mut query = Query::select();
+    whole_user(&mut query);
+    query
+        .from(user::Entity)
+        .and_where(Expr::col((user::Entity, user::Column::Id)).eq(Uuid::from(id)))
+        .and_where(Expr::col((user::Entity, user::Column::ProjectId)).eq(Uuid::from(project_id)));
+    query
+}
+
 /// The look-up of a user by what the application calls them.
 pub(super) fn by_external_id(project_id: ProjectId, external_id: &str) -> Select<user::Entity> {
     of_project(project_id).filter(user::Column::ExternalId.eq(external_id))
@@ -105,15 +119,15 @@ impl<C: ConnectionTrait> Users<'_, C> {
 
     /// Reads a user.
     pub async fn find(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
-        let row = by_id(project_id, id).one(self.0).await?;
-        Ok(self.assemble(row.into_iter().collect()).await?.pop())
+        user_of(&self.0.query_all(&whole_by_id(project_id, id)).await?)
     }
 
     /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on it,
     /// starts here, so that no session is opened beside a `disable` or a new password.
     pub async fn lock(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
-        let row = by_id(project_id, id).lock_exclusive().one(self.0).await?;
-        Ok(self.assemble(row.into_iter().collect()).await?.pop())
+        let held = by_id(project_id, id).lock_exclusive().one(self.0).await?;
+        // A second statement, because the first one sees the other tables as they were before it waited for the row.
+        if held.is_some() { self.find(project_id, id).await } else { Ok(None) }
     }
 
     /// Finds the user with an identifier.
@@ -253,16 +267,21 @@ impl<C: ConnectionTrait> Users<'_, C> {
         for row in identifiers {
             by_user.entry(row.user_id).or_default().push(row.try_into()?);
         }
-        let passwords: Vec<(Uuid, bool, Timestamp)> = credential::Entity::find()
+        let passwords: Vec<(Uuid, i32, bool, Timestamp)> = credential::Entity::find()
             .select_only()
-            .columns([credential::Column::UserId, credential::Column::MustChange, credential::Column::UpdatedAt])
+            .columns([
+                credential::Column::UserId,
+                credential::Column::Version,
+                credential::Column::MustChange,
+                credential::Column::UpdatedAt,
+            ])
             .filter(credential::Column::UserId.is_in(ids))
             .into_tuple()
             .all(self.0)
             .await?;
         let mut passwords: HashMap<Uuid, PasswordState> = passwords
             .into_iter()
-            .map(|(id, must_change, updated_at)| (id, PasswordState { must_change, updated_at }))
+            .map(|(id, version, must_change, updated_at)| (id, PasswordState { version, must_change, updated_at }))
             .collect();
         let mut user = |row: user::Model| {
             let identifiers = by_user.remove(&row.id).unwrap_or_default();
@@ -283,7 +302,7 @@ impl TryFrom<identifier::Model> for UserIdentifier {
     }
 }
 
-fn user_from(
+pub(super) fn user_from(
     row: user::Model,
     identifiers: Vec<UserIdentifier>,
     password: Option<PasswordState>,

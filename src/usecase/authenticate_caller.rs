@@ -10,7 +10,7 @@ use crate::{
     },
     domain::{
         caller::{Caller, ClientCaller, ClientProof},
-        client::{Client, ClientType, TokenProfile},
+        client::{ClientType, TokenProfile},
         id::{ClientId, ProjectId},
     },
 };
@@ -46,8 +46,7 @@ pub async fn authenticate_caller(services: &Services, credentials: &CallerCreden
     match credentials {
         CallerCredentials::Secret { client_id, client_secret } => by_secret(services, client_id, client_secret).await,
         CallerCredentials::SecretAlone(secret) => {
-            let owner = owner_of(services, secret.expose_secret()).await?;
-            by_owner(services, owner).await
+            Ok(Caller::Client(Box::new(owner_of(services, secret.expose_secret()).await?)))
         }
         CallerCredentials::Project { project_id, profile, client_secret } => {
             by_project(services, *project_id, *profile, client_secret.expose_secret()).await
@@ -64,11 +63,10 @@ async fn by_secret(services: &Services, client_id: &str, secret: &SecretString) 
         return if known { Ok(Caller::Operator(Some(id))) } else { Err(Error::CallerUnauthenticated) };
     }
     if secret.is_empty() {
-        let client = find(services, id, ClientType::Public).await?;
-        return Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Nothing).await?)));
+        return Ok(Caller::Client(Box::new(named(services, id, ClientType::Public, ClientProof::Nothing).await?)));
     }
     let owner = owner_of(services, secret).await?;
-    if owner == id { by_owner(services, owner).await } else { Err(Error::CallerUnauthenticated) }
+    if owner.client.id == id { Ok(Caller::Client(Box::new(owner))) } else { Err(Error::CallerUnauthenticated) }
 }
 
 async fn by_project(
@@ -79,35 +77,31 @@ async fn by_project(
 ) -> Result<Caller, Error> {
     if secret.is_empty() {
         let client = services.store.view().clients().oldest_public(project_id, profile).await?;
-        let client = client.ok_or(Error::CallerUnauthenticated)?;
-        return Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Nothing).await?)));
+        let (client, project) = client.ok_or(Error::CallerUnauthenticated)?;
+        return Ok(Caller::Client(Box::new(ClientCaller { client, project, proof: ClientProof::Nothing })));
     }
     let owner = owner_of(services, secret).await?;
-    let client = find(services, owner, ClientType::Confidential).await?;
-    if client.project_id != project_id {
-        return Err(Error::CallerUnauthenticated);
+    if owner.project_id() == project_id {
+        Ok(Caller::Client(Box::new(owner)))
+    } else {
+        Err(Error::CallerUnauthenticated)
     }
-    Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Secret).await?)))
 }
 
 /// The client whose secret that is.
-async fn owner_of(services: &Services, secret: &str) -> Result<ClientId, Error> {
+async fn owner_of(services: &Services, secret: &str) -> Result<ClientCaller, Error> {
     let secret = PlainSecret::parse(SecretKind::ClientSecret, secret).ok_or(Error::CallerUnauthenticated)?;
-    let owner = services.store.view().clients().owner_of_secret(&secret.hash()).await?;
-    owner.ok_or(Error::CallerUnauthenticated)
-}
-
-async fn by_owner(services: &Services, owner: ClientId) -> Result<Caller, Error> {
-    let client = find(services, owner, ClientType::Confidential).await?;
-    Ok(Caller::Client(Box::new(in_its_project(services, client, ClientProof::Secret).await?)))
+    let owner = services.store.view().clients().caller_with_secret(&secret.hash()).await?;
+    let owner = owner.filter(|(client, _)| client.client_type == ClientType::Confidential);
+    let (client, project) = owner.ok_or(Error::CallerUnauthenticated)?;
+    Ok(ClientCaller { client, project, proof: ClientProof::Secret })
 }
 
 /// The token itself says whose it is, which is believed just enough to fetch that project's keys.
 async fn by_token(services: &Services, token: &SecretString) -> Result<Caller, Error> {
     let token = token.expose_secret();
     let id = jwt::named_client(token).ok_or(Error::CallerUnauthenticated)?;
-    let client = find(services, id, ClientType::Confidential).await?;
-    let caller = in_its_project(services, client, ClientProof::Token).await?;
+    let caller = named(services, id, ClientType::Confidential, ClientProof::Token).await?;
     let (project, now) = (&caller.project, services.clock.now());
     let keys = services.key_ring.keys_for(&services.store, project.id, jwt::named_key(token), now).await?;
     let form = (project, caller.client.token_profile);
@@ -121,25 +115,25 @@ async fn by_token(services: &Services, token: &SecretString) -> Result<Caller, E
     }
 }
 
-async fn find(services: &Services, id: ClientId, client_type: ClientType) -> Result<Client, Error> {
-    let client = services.store.view().clients().find_for_authentication(id).await?;
-    client.filter(|client| client.client_type == client_type).ok_or(Error::CallerUnauthenticated)
+/// The client of that id, if it is of that type.
+async fn named(
+    services: &Services,
+    id: ClientId,
+    client_type: ClientType,
+    proof: ClientProof,
+) -> Result<ClientCaller, Error> {
+    let found = services.store.view().clients().caller_named(id).await?;
+    let found = found.filter(|(client, _)| client.client_type == client_type);
+    let (client, project) = found.ok_or(Error::CallerUnauthenticated)?;
+    Ok(ClientCaller { client, project, proof })
 }
 
 /// The client that a user's access token names, which is believed just enough to fetch its project and keys.
 pub(super) async fn named_by_user_token(services: &Services, token: &SecretString) -> Result<ClientCaller, Error> {
     let id = jwt::named_client(token.expose_secret()).ok_or(Error::TokenInvalid)?;
-    let client = services.store.view().clients().find_for_authentication(id).await?.ok_or(Error::TokenInvalid)?;
-    in_its_project(services, client, ClientProof::Nothing).await.map_err(|error| match error {
-        Error::CallerUnauthenticated => Error::TokenInvalid,
-        other => other,
-    })
-}
-
-async fn in_its_project(services: &Services, client: Client, proof: ClientProof) -> Result<ClientCaller, Error> {
-    let project = services.store.view().projects().find(client.project_id).await?;
-    let project = project.ok_or(Error::CallerUnauthenticated)?;
-    Ok(ClientCaller { client, project, proof })
+    let found = services.store.view().clients().caller_named(id).await?;
+    let (client, project) = found.ok_or(Error::TokenInvalid)?;
+    Ok(ClientCaller { client, project, proof: ClientProof::Nothing })
 }
 
 #[cfg(test)]

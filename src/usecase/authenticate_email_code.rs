@@ -170,10 +170,7 @@ async fn look_up(
         Some(user_id) => tx.users().lock(project_id, user_id).await?,
         None => stand_in.look_for(tx).await.map(|()| None)?,
     };
-    let version = match &user {
-        Some(user) => tx.credentials().version(project_id, user.id).await?,
-        None => 0,
-    };
+    let version = user.as_ref().map_or(0, User::credential_version);
     // Read again: a code that was found before the user was held may be used up.
     let change = match user.as_ref().filter(|_| change.is_some()) {
         Some(user) => tx.challenges().change_of(user.id).await?,

@@ -144,10 +144,9 @@ async fn still_valid(
         // Deleted a moment ago, and the pending authentication with them.
         return Err(Error::PendingAuthenticationInvalid);
     };
-    let credential = tx.credentials().find(project_id, user.id).await?;
-    let version = credential.as_ref().map_or(0, |known| known.version);
+    let version = user.credential_version();
     // One that has to be changed signs nobody in, by whatever way.
-    let must_change = credential.is_some_and(|known| known.must_change);
+    let must_change = user.password.is_some_and(|known| known.must_change);
     let CountedAs { guarded, device } = pending.detail.counted;
     let first_step = Claimant { target: Target::User(user.id), device, ip_address: None, reported_address: None };
     let slowed_down = counters::is_slowed_down(services, tx, project_id, (&first_step, guarded), now).await?;

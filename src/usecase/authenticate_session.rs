@@ -110,10 +110,9 @@ pub async fn authenticate_session(
         tx.commit().await?;
         (session, user)
     } else {
-        let view = services.store.view();
-        let session = view.sessions().find(project_id, proof.session_id()).await?;
+        let found = services.store.view().sessions().find_with_user(project_id, proof.session_id()).await?;
+        let (session, user) = found.unzip();
         let session = proof.check(caller, session, wishes.renew_session_token, now)?;
-        let user = view.users().find(project_id, session.user_id).await?;
         (session, user.filter(User::is_active).ok_or(Error::SessionNotActive)?)
     };
     let session_token = keys.map(|keys| {

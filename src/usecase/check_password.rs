@@ -96,11 +96,7 @@ impl HeldCredential {
     pub(super) async fn hold(&self, tx: &Tx, project_id: ProjectId) -> Result<User, Error> {
         let user = tx.users().lock(project_id, self.user_id).await?.filter(User::is_active);
         let user = user.ok_or(Error::InvalidCredentials)?;
-        if tx.credentials().version(project_id, user.id).await? == self.version {
-            Ok(user)
-        } else {
-            Err(Error::InvalidCredentials)
-        }
+        if user.credential_version() == self.version { Ok(user) } else { Err(Error::InvalidCredentials) }
     }
 
     /// Writes the new hash, if there is one.

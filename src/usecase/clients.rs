@@ -147,7 +147,8 @@ pub async fn oldest_public_client(
     profile: TokenProfile,
 ) -> Result<Option<Client>, Error> {
     call.operator()?;
-    Ok(services.store.view().clients().oldest_public(project_id, profile).await?)
+    let found = services.store.view().clients().oldest_public(project_id, profile).await?;
+    Ok(found.map(|(client, _)| client))
 }
 
 /// Deletes a client.

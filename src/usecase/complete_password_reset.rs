@@ -164,7 +164,7 @@ impl Step<'_> {
     ) -> Result<Result<PasswordResetDone, Error>, Error> {
         let first = FirstStep {
             keys: Arc::clone(&self.keys),
-            credential_version: tx.credentials().version(user.project_id, user.id).await?,
+            credential_version: user.credential_version(),
             user,
             methods: vec![AuthenticationMethod::Password],
             wishes,
@@ -279,7 +279,7 @@ async fn find(
     let unknown = || Ok(Err(Refusal { known: None, tripped: Vec::new() }));
     let Some(reset) = tx.challenges().find_reset(project_id, token).await? else { return unknown() };
     let Some(user) = tx.users().lock(project_id, reset.user_id).await? else { return unknown() };
-    let version = tx.credentials().version(project_id, user.id).await?;
+    let version = user.credential_version();
     let cause = if !reset.is_live_at(now) {
         Cause::Expired
     } else if !user.is_active() {

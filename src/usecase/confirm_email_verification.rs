@@ -32,7 +32,7 @@ pub async fn confirm_email_verification(
         return Err(Error::EmailMissing);
     }
     let email = user.unverified_email().cloned().ok_or(Error::EmailAlreadyVerified)?;
-    let version = tx.credentials().version(project.id, id).await?;
+    let version = user.credential_version();
     // Whoever asks is the back end, not the end user.
     let claimant = Claimant { target: Target::User(id), device: None, ip_address: None, reported_address: None };
     let letter = email_code::Letter { project, user: &user, email: &email, version, claimant: &claimant, locale: None };

@@ -161,10 +161,7 @@ impl Counters {
     }
 
     async fn save(&self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
-        for (bucket, throttle) in &self.rows {
-            tx.throttles().save(self.project_id, bucket, throttle, now).await?;
-        }
-        Ok(())
+        tx.throttles().save(self.project_id, &self.rows, now).await
     }
 
     fn tripped(&self, now: Timestamp) -> Vec<Event> {
@@ -215,11 +212,11 @@ pub(super) async fn forgive_passwords(
 ) -> Result<(), StoreError> {
     let guarded = [Guarded::AuthenticatePassword, Guarded::SignIn];
     let buckets = guarded.map(|guarded| Bucket { guarded, subject: Subject::User(user) });
-    for (bucket, mut throttle) in tx.throttles().lock(project_id, buckets.to_vec(), now).await? {
+    let mut rows = tx.throttles().lock(project_id, buckets.to_vec(), now).await?;
+    for (_, throttle) in &mut rows {
         throttle.forgive();
-        tx.throttles().save(project_id, &bucket, &throttle, now).await?;
     }
-    Ok(())
+    tx.throttles().save(project_id, &rows, now).await
 }
 
 /// True if nothing by that claimant would be checked now, for the failures of themselves: an address is shared, and says nothing

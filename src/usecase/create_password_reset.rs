@@ -87,7 +87,7 @@ pub async fn create_password_reset(
     if !has_email(&user, request.email.canonical()) {
         return Err(Error::UserNotFound);
     }
-    let version = tx.credentials().version(project_id, user.id).await?;
+    let version = user.credential_version();
     if !request.without_mail {
         let address = request.client_context.ip_address;
         let claimant = Claimant {

@@ -91,7 +91,7 @@ pub async fn replace_own_password(
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
     let first = FirstStep {
         keys,
-        credential_version: tx.credentials().version(project_id, user.id).await?,
+        credential_version: user.credential_version(),
         user,
         methods: vec![AuthenticationMethod::Password],
         wishes,

@@ -55,7 +55,8 @@ pub(super) async fn replace_password<'a>(
     tx.challenges().delete_of_user(id).await?;
     counters::forgive_passwords(tx, project_id, id, now).await?;
     user.updated_at = now;
-    user.password = Some(PasswordState { must_change, updated_at: now });
+    let version = user.credential_version() + 1;
+    user.password = Some(PasswordState { version, must_change, updated_at: now });
     tx.users().update(user).await?;
 
     services.record(tx, call, now, [occasion.event]).await?;

@@ -40,7 +40,7 @@ pub async fn send_email_verification(
     }
     let email = user.unverified_email().cloned().ok_or(Error::EmailAlreadyVerified)?;
 
-    let version = tx.credentials().version(project_id, id).await?;
+    let version = user.credential_version();
     // Whoever asks is the back end, not the end user.
     let claimant = Claimant { target: Target::User(id), device: None, ip_address: None, reported_address: None };
     let resend_interval = services.limits.code_resend_interval;

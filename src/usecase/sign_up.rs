@@ -48,7 +48,7 @@ pub async fn sign_up(services: &Services, call: &Call, request: SignUp) -> Resul
     let added = add_user(services, call, request.user, "user.password").await;
     let (tx, user) = added.map_err(|error| error.within(USER))?;
     let (now, end_user) = (user.created_at, request.end_user);
-    let credential_version = tx.credentials().version(caller.project_id(), user.id).await?;
+    let credential_version = user.credential_version();
     let target = (Target::User(user.id), credential_version);
     let claimant = counters::claimant_with(&keys, &services.limits, caller, target, &end_user, now);
     let first = FirstStep {

@@ -32,12 +32,10 @@ impl StandIn {
         }
     }
 
-    /// Instead of holding a user, with identifiers, and the version of their password.
+    /// Instead of holding a user, with identifiers and what is known of their password.
     pub(super) async fn look_for(&self, tx: &Tx) -> Result<(), Error> {
         tx.users().lock(self.project_id, self.user_id).await?;
-        for _ in 0..3 {
-            tx.credentials().version(self.project_id, self.user_id).await?;
-        }
+        tx.users().find(self.project_id, self.user_id).await?;
         Ok(())
     }
 

@@ -159,7 +159,7 @@ async fn send(
         id,
         project_id: project.id,
         user_id: user.id,
-        credential_version: tx.credentials().version(project.id, user.id).await?,
+        credential_version: user.credential_version(),
         attempts_left,
         issued_at: now,
         expires_at: now + services.limits.code_lifetime,

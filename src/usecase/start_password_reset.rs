@@ -157,9 +157,9 @@ async fn recipient(
     email: &Identifier,
 ) -> Result<Result<Recipient, Cause>, Error> {
     let user = tx.users().lock(project_id, user_id).await?;
-    let version = tx.credentials().version(project_id, user_id).await?;
     // Deleted, or called something else, since the look-up.
     let Some(user) = user.filter(|user| has_email(user, email.canonical())) else { return Ok(Err(Cause::UnknownUser)) };
+    let version = user.credential_version();
     Ok(if user.is_active() { Ok(Recipient { user, version }) } else { Err(Cause::UserDisabled) })
 }
 

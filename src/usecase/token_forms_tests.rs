@@ -132,7 +132,7 @@ fn ada(project: &Project, now: Timestamp, random: &Random) -> User {
         profile: Profile { given_name: Some("Ada".into()), family_name: Some("Lovelace".into()), ..Profile::default() },
         status: UserStatus::Active,
         external_id: None,
-        password: Some(PasswordState { must_change: false, updated_at: now }),
+        password: Some(PasswordState { version: 1, must_change: false, updated_at: now }),
         created_at: now,
         updated_at: now,
         last_signed_in_at: Some(now),

@@ -51,15 +51,13 @@ pub async fn user_info(services: &Services, token: SecretString) -> Result<Map<S
     let now = services.clock.now();
     let client = named_by_user_token(services, &token).await?;
     let verified = verify_token(services, &client, TokenKind::Access, &token, now, Duration::zero()).await?;
-    let view = services.store.view();
-    let session = view.sessions().find(client.project_id(), verified.session_id).await?;
-    let session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
+    let found = services.store.view().sessions().find_with_user(client.project_id(), verified.session_id).await?;
+    let found = found.filter(|(session, _)| session.is_live_at(now));
+    let (session, user) = found.ok_or(Error::SessionNotActive)?;
     if session.user_id != verified.user_id || session.client_id != client.client.id {
         return Err(Error::TokenInvalid);
     }
-    let user = view.users().find(client.project_id(), session.user_id).await?;
-    let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
-    Ok(claims_of(&user, &session))
+    if user.is_active() { Ok(claims_of(&user, &session)) } else { Err(Error::SessionNotActive) }
 }
 
 fn claims_of(user: &User, session: &Session) -> Map<String, Value> {

@@ -258,7 +258,7 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
     for _ in 0..10 {
         throttle.reserve(now, &limits.policy(&bucket));
     }
-    tx.throttles().save(app.fixture.project_id, &bucket, &throttle, now).await.unwrap();
+    tx.throttles().save(app.fixture.project_id, &[(bucket, throttle)], now).await.unwrap();
     tx.commit().await.unwrap();
 
     // Nobody is let in beside them, and a caller in a hurry is told when to come back.

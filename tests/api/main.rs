@@ -45,6 +45,7 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod statements;
+mod statements_a_call;
 mod support;
 mod sweep;
 mod together;

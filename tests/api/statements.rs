@@ -1,39 +1,12 @@
 //! How often the database is asked: as often for nobody as for somebody, or the time an answer takes tells who has an account.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use rstest::rstest;
 use signet::proto::DisableUserRequest;
-use tracing::{Subscriber, span};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::Registry};
 
 use crate::{
     password_reset::{allow_pages, by_code, by_link, refusal, start},
-    support::{ADA, Engine, GRACE, TestApp},
+    support::{ADA, Engine, GRACE, RoundTrips, TestApp},
 };
-
-/// Each round trip to the database, by the name of the function that makes it. Of this thread only: of one test.
-#[derive(Clone, Default)]
-struct RoundTrips(Arc<Mutex<Vec<&'static str>>>);
-
-impl<S: Subscriber> Layer<S> for RoundTrips {
-    fn on_new_span(&self, span: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
-        let (target, name) = (span.metadata().target(), span.metadata().name());
-        let names = ["execute_raw", "execute_unprepared", "query_all_raw", "query_one_raw", "stream_raw", "commit"];
-        if target.starts_with("sea_orm::database") && names.contains(&name) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-        }
-    }
-}
-
-impl RoundTrips {
-    /// How many a call makes.
-    async fn of<T>(&self, call: impl Future<Output = T>) -> usize {
-        let before = self.0.lock().unwrap().len();
-        call.await;
-        self.0.lock().unwrap().len() - before
-    }
-}
 
 #[rstest]
 #[tokio::test]
@@ -41,8 +14,7 @@ async fn a_password_reset_asks_the_database_as_often_for_nobody_as_for_somebody(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let Some(app) = TestApp::start(engine).await else { return };
-    let trips = RoundTrips::default();
-    let _guard = tracing::subscriber::set_default(Registry::default().with(trips.clone()));
+    let (trips, _guard) = RoundTrips::counted();
     allow_pages(&app).await;
     let disabled = DisableUserRequest { user_id: app.fixture.grace.to_string() };
     app.back_end().users.disable_user(disabled).await.unwrap();

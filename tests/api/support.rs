@@ -5,6 +5,7 @@ mod callers;
 mod contents;
 mod fixture;
 mod raw;
+mod round_trips;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -42,6 +43,7 @@ pub(crate) use self::{
     callers::Caller,
     fixture::{ADA, Fixture, GRACE, PASSWORD, basic, credentials},
     raw::{Answer, RawCall, contains, json_of, message, method, object},
+    round_trips::RoundTrips,
 };
 pub(crate) use signet_test_support::Engine;
 

@@ -88,7 +88,7 @@ async fn a_row_says_what_was_written(#[values(Engine::Sqlite, Engine::Postgres)]
     for state in states {
         let tx = test.store.begin().await.unwrap();
         tx.throttles().lock(test.project.id, vec![bucket.clone()], now()).await.unwrap();
-        tx.throttles().save(test.project.id, &bucket, &state, now()).await.unwrap();
+        tx.throttles().save(test.project.id, &[(bucket.clone(), state)], now()).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(find(&test, &bucket).await, state);
     }
@@ -192,7 +192,7 @@ async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp
     let tx = store.begin().await.unwrap();
     let (_, mut throttle) = tx.throttles().lock(project, vec![bucket.clone()], at).await.unwrap().remove(0);
     throttle.fail(at, &Limits::default().policy(bucket));
-    tx.throttles().save(project, bucket, &throttle, at).await.unwrap();
+    tx.throttles().save(project, &[(bucket.clone(), throttle)], at).await.unwrap();
     tx.commit().await.unwrap();
     throttle.failures.unwrap()
 }
@@ -200,17 +200,17 @@ async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp
 /// Reserves a place in all of the buckets, or says why not.
 async fn reserve(store: &Store, project: ProjectId, buckets: Vec<Bucket>, at: Timestamp) -> Admission {
     let (tx, limits) = (store.begin().await.unwrap(), Limits::default());
-    let locked = tx.throttles().lock(project, buckets, at).await.unwrap();
+    let mut locked = tx.throttles().lock(project, buckets, at).await.unwrap();
     for (bucket, throttle) in &locked {
         let admission = throttle.admit(at, &limits.policy(bucket));
         if admission != Admission::Admitted {
             return admission;
         }
     }
-    for (bucket, mut throttle) in locked {
-        throttle.reserve(at, &limits.policy(&bucket));
-        tx.throttles().save(project, &bucket, &throttle, at).await.unwrap();
+    for (bucket, throttle) in &mut locked {
+        throttle.reserve(at, &limits.policy(bucket));
     }
+    tx.throttles().save(project, &locked, at).await.unwrap();
     tx.commit().await.unwrap();
     Admission::Admitted
 }
@@ -219,10 +219,11 @@ async fn settle(test: &TestStore, buckets: &[&Bucket], times: usize, outcome: Ou
     for _ in 0..times {
         let tx = test.store.begin().await.unwrap();
         let buckets = buckets.iter().copied().cloned().collect();
-        for (bucket, mut throttle) in tx.throttles().lock(test.project.id, buckets, now()).await.unwrap() {
-            throttle.settle(now(), outcome, now(), &Limits::default().policy(&bucket));
-            tx.throttles().save(test.project.id, &bucket, &throttle, now()).await.unwrap();
+        let mut locked = tx.throttles().lock(test.project.id, buckets, now()).await.unwrap();
+        for (bucket, throttle) in &mut locked {
+            throttle.settle(now(), outcome, now(), &Limits::default().policy(bucket));
         }
+        tx.throttles().save(test.project.id, &locked, now()).await.unwrap();
         tx.commit().await.unwrap();
     }
 }

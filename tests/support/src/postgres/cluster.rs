@@ -74,6 +74,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// The first process of the server.
+    pub(super) fn process_id(&self) -> anyhow::Result<u32> {
+        let pid_file = fs::read_to_string(self.directory.join("data/postmaster.pid")).context("postmaster.pid")?;
+        Ok(pid_file.lines().next().context("a line of postmaster.pid")?.parse()?)
+    }
+
     /// URL of the database that every cluster has.
     pub(super) fn url(&self) -> Url {
         // Port and `sslmode` are the defaults, said so that variables such as `PGPORT` do not change them.

@@ -24,11 +24,34 @@ impl OwnServer {
     /// # Panics
     /// If it does not start, or cannot be had and `CI=true`.
     pub fn start() -> Option<Self> {
-        let cluster = Cluster::start(&["-c", "synchronous_commit=on"]).expect("PostgreSQL starts");
+        Self::start_with("a PostgreSQL server to stop", &["synchronous_commit=on"])
+    }
+
+    /// Starts a server that is as careful as its defaults: what was committed survives a power cut, too. For measurements.
+    ///
+    /// # Panics
+    /// If it does not start, or cannot be had and `CI=true`.
+    pub fn start_durable() -> Option<Self> {
+        let careful =
+            ["fsync=on", "full_page_writes=on", "synchronous_commit=on", "wal_level=replica", "autovacuum=on"];
+        Self::start_with("a PostgreSQL server to measure on", &careful)
+    }
+
+    fn start_with(what: &str, settings: &[&str]) -> Option<Self> {
+        let options: Vec<_> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
+        let cluster = Cluster::start(&options).expect("PostgreSQL starts");
         if cluster.is_none() {
-            report_skip("a PostgreSQL server to stop", "the machine has no PostgreSQL server programs");
+            report_skip(what, "the machine has no PostgreSQL server programs");
         }
         cluster.map(Self)
+    }
+
+    /// The first process of the server, whose children are the others.
+    ///
+    /// # Panics
+    /// If it is stopped.
+    pub fn process_id(&self) -> u32 {
+        self.0.process_id().expect("PostgreSQL runs")
     }
 
     /// URL of its only database.

@@ -1,0 +1,183 @@
+//! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was told.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::ValueEnum;
+use serde_json::Value;
+use signet_test_support::{
+    OwnServer,
+    process::{PATIENCE, Running, run, signet},
+};
+use tempfile::TempDir;
+
+use crate::{
+    caller::Caller,
+    orders::{Order, Target},
+    proc,
+    run::say,
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_signet");
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// Clients of the project, of which the first is everybody's but a flood's.
+pub(crate) const CLIENTS: usize = 5;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DatabaseKind {
+    Sqlite,
+    #[value(alias = "postgresql")]
+    Postgres,
+}
+
+impl DatabaseKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+}
+
+impl fmt::Display for DatabaseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// A database with a project, its clients and its users.
+pub(crate) struct Service {
+    pub(crate) kind: DatabaseKind,
+    directory: TempDir,
+    server: Option<OwnServer>,
+    clients: Vec<String>,
+    users: usize,
+}
+
+impl Service {
+    /// `None` where the machine has no such database, which is said.
+    pub(crate) fn set_up(kind: DatabaseKind, users: usize) -> Option<Self> {
+        let server = match kind {
+            DatabaseKind::Sqlite => None,
+            DatabaseKind::Postgres => Some(OwnServer::start_durable()?),
+        };
+        say(format!("setting up {users} users on {kind}"));
+        let mut service = Self { kind, directory: tempfile::tempdir().unwrap(), server, clients: Vec::new(), users };
+        service.run(&["migrate", "--json"]);
+        let project = service.run(&["project", "create", "--name", "Shop", "--json"]);
+        let project = project["project_id"].as_str().unwrap();
+        for number in 0..CLIENTS {
+            let name = format!("Back end {number}");
+            let client = service.run(&["client", "create", "--project", project, "--name", &name, "--json"]);
+            let text = |name: &str| client[name].as_str().unwrap().to_owned();
+            let credentials = STANDARD.encode([text("client_id"), text("client_secret")].join(":"));
+            service.clients.push(format!("Basic {credentials}"));
+        }
+        service.replica().caller(1).prepare(&Order::CreateUsers);
+        Some(service)
+    }
+
+    /// URL of its database.
+    pub(crate) fn url(&self) -> String {
+        let file = || format!("sqlite://{}?mode=rwc", self.directory.path().join("signet.db").display());
+        self.server.as_ref().map_or_else(file, OwnServer::url)
+    }
+
+    /// Tells it of users that are there besides those it made: all of them, from then on.
+    pub(crate) const fn has_users(&mut self, users: usize) {
+        self.users = users;
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = signet(Path::new(BINARY), self.directory.path(), args);
+        command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Value {
+        run(self.command(args)).json()
+    }
+
+    /// CPU time that the database has used, where it is a process of its own.
+    pub(crate) fn database_cpu(&self) -> Duration {
+        self.server.as_ref().map_or(Duration::ZERO, |server| proc::cpu_with_children(server.process_id()))
+    }
+
+    /// Starts a replica with its default settings, and waits until it is ready.
+    pub(crate) fn replica(&self) -> Replica<'_> {
+        let grpc = format!("127.0.0.1:{}", free_port());
+        let ops = format!("127.0.0.1:{}", free_port());
+        let (grpc_addr, ops_addr) = (format!("--grpc-addr={grpc}"), format!("--ops-addr={ops}"));
+        let command = self.command(&["serve", "--log-format=json", &grpc_addr, &ops_addr, "--rest-addr=127.0.0.1:0"]);
+        let started = Instant::now();
+        let running = Running::start(command);
+        while !is_ready(&ops) {
+            assert!(started.elapsed() < PATIENCE, "it does not get ready; it said: {}", running.stderr());
+            thread::sleep(Duration::from_micros(500));
+        }
+        Replica { service: self, grpc, ready_after: started.elapsed(), running }
+    }
+}
+
+/// A process of the service. It is killed when dropped.
+pub(crate) struct Replica<'a> {
+    pub(crate) service: &'a Service,
+    grpc: String,
+    /// From its start to the first time that its readiness was asked and confirmed.
+    pub(crate) ready_after: Duration,
+    running: Running,
+}
+
+impl Replica<'_> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid().as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// A client process that is connected to it.
+    pub(crate) fn caller(&self, connections: usize) -> Caller {
+        Caller::start(&self.target(connections))
+    }
+
+    /// One that is connected to an echo, too.
+    pub(crate) fn caller_beside_echo(&self, connections: usize, echo: &str) -> Caller {
+        Caller::start(&Target { echo: Some(echo.to_owned()), ..self.target(connections) })
+    }
+
+    fn target(&self, connections: usize) -> Target {
+        let Service { clients, users, .. } = self.service;
+        Target { address: self.grpc.clone(), clients: clients.clone(), connections, users: *users, echo: None }
+    }
+
+    /// Threads that hash.
+    pub(crate) fn hash_workers(&self) -> usize {
+        proc::threads(self.pid(), HASH_WORKER).1
+    }
+
+    /// CPU time of those.
+    pub(crate) fn hash_cpu(&self) -> Duration {
+        proc::threads(self.pid(), HASH_WORKER).0
+    }
+}
+
+/// What the names of the hash workers begin with.
+const HASH_WORKER: &str = "hash-lane";
+
+/// A port that nobody uses now.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Asks as a load balancer does.
+fn is_ready(ops: &str) -> bool {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut connection) = std::net::TcpStream::connect(ops) else { return false };
+    let mut answer = String::new();
+    write!(connection, "GET /readyz HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n").is_ok()
+        && connection.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}

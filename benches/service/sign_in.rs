@@ -1,0 +1,151 @@
+//! Whole sign-ins against bare hashes: what a sign-in costs beside the hash that it cannot do without.
+
+use std::{thread, time::Duration};
+
+use crate::{
+    bare_kernel::{self, Speed},
+    caller::Caller,
+    numbers::{Figure, Rounds, met},
+    orders::{Kind, Pace, Stream},
+    proc,
+    run::{Run, Table},
+    service::Replica,
+};
+
+/// Sign-ins a second for each hash a second.
+const GOAL: f64 = 0.95;
+/// Sign-ins under way for each hash worker: enough that no worker waits for one.
+const IN_FLIGHT_A_WORKER: usize = 16;
+const CONNECTIONS: usize = 4;
+
+/// Sign-ins of a round, with the CPU time of each in seconds, by whom.
+struct SignIns {
+    per_second: f64,
+    hash_workers: f64,
+    rest_of_service: f64,
+    client: f64,
+    database: f64,
+    idle: f64,
+    stolen: f64,
+    /// Whatever else ran.
+    others: f64,
+}
+
+/// Rounds on one database: a sign-in's figures, each in hashes.
+#[derive(Default)]
+struct Results {
+    speed: Rounds,
+    hash_workers: Rounds,
+    rest_of_service: Rounds,
+    client: Rounds,
+    database: Rounds,
+    idle: Rounds,
+    stolen: Rounds,
+    others: Rounds,
+    service_alone: Rounds,
+    machine: Rounds,
+    sign_ins_a_second: Rounds,
+}
+
+pub(crate) fn measure(run: &Run) {
+    let services = run.services();
+    let replicas: Vec<_> = services.iter().map(|service| service.replica()).collect();
+    let mut callers: Vec<_> = replicas.iter().map(|replica| replica.caller(CONNECTIONS)).collect();
+    let Some(threads) = replicas.first().map(Replica::hash_workers) else { return };
+    let mut results: Vec<_> = replicas.iter().map(|_| Results::default()).collect();
+    let (mut hashes_a_second, mut cpu_a_hash) = (Rounds::default(), Rounds::default());
+    let mut note = |speed: Speed| {
+        hashes_a_second.push(speed.per_second);
+        cpu_a_hash.push(speed.cpu_seconds * 1e3);
+        speed
+    };
+    let mut before = note(bare_kernel::measure(threads, run.seconds));
+    for _ in run.rounds("sign-in") {
+        for ((replica, caller), results) in replicas.iter().zip(&mut callers).zip(&mut results) {
+            let sign_ins = sign_in(replica, caller, threads, run.seconds);
+            let after = note(bare_kernel::measure(threads, run.seconds));
+            results.note(&sign_ins, [before, after]);
+            before = after;
+        }
+    }
+    for (replica, results) in replicas.iter().zip(&results) {
+        results.print(&format!("Sign-ins on {}, {threads} hash workers", replica.service.kind));
+    }
+    let mut table = Table::new(&["Bare kernel", "Median", "Rounds"]);
+    table.row(&[&"hashes a second", &Figure(hashes_a_second.median()), &hashes_a_second.spread()]);
+    table.row(&[&"CPU of a hash, ms", &Figure(cpu_a_hash.median()), &cpu_a_hash.spread()]);
+    table.print("The same threads without a service, in the same run");
+}
+
+fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: f64) -> SignIns {
+    let pace = Pace::InFlight(threads * IN_FLIGHT_A_WORKER);
+    caller.call(seconds, vec![Stream { kind: Kind::SignIn, client: 0, pace, deadline_seconds: 20.0 }]);
+    let used = |caller: &Caller| -> [Duration; 6] {
+        let (idle, stolen) = proc::idle_and_stolen();
+        let database = replica.service.database_cpu();
+        [replica.hash_cpu(), proc::cpu(replica.pid()), proc::cpu(caller.pid()), database, idle, stolen]
+    };
+    caller.begun();
+    let before = used(caller);
+    caller.ended();
+    let after = used(caller);
+    let outcome = &caller.outcomes()[0];
+    assert!(outcome.refused.is_empty(), "a sign-in was refused: {:?}", outcome.refused);
+    let each = |index: usize| after[index].saturating_sub(before[index]).as_secs_f64() / f64::from(outcome.succeeded);
+    let cpus = thread::available_parallelism().unwrap().get() as f64;
+    SignIns {
+        per_second: outcome.per_second(),
+        hash_workers: each(0),
+        rest_of_service: each(1) - each(0),
+        client: each(2),
+        database: each(3),
+        idle: each(4),
+        stolen: each(5),
+        others: (cpus / outcome.per_second() - (1..6).map(each).sum::<f64>()).max(0.0),
+    }
+}
+
+impl Results {
+    fn note(&mut self, sign_ins: &SignIns, hashes: [Speed; 2]) {
+        let hashes_a_second = hashes[0].per_second.midpoint(hashes[1].per_second);
+        let hash = hashes[0].cpu_seconds.midpoint(hashes[1].cpu_seconds);
+        self.speed.push(sign_ins.per_second / hashes_a_second);
+        self.hash_workers.push(sign_ins.hash_workers / hash);
+        self.rest_of_service.push(sign_ins.rest_of_service / hash);
+        self.client.push(sign_ins.client / hash);
+        self.database.push(sign_ins.database / hash);
+        self.idle.push(sign_ins.idle / hash);
+        self.stolen.push(sign_ins.stolen / hash);
+        self.others.push(sign_ins.others / hash);
+        let service = sign_ins.hash_workers + sign_ins.rest_of_service;
+        self.service_alone.push(hash / service);
+        self.machine.push(hash / (service + sign_ins.client + sign_ins.database));
+        self.sign_ins_a_second.push(sign_ins.per_second);
+    }
+
+    fn print(&self, heading: &str) {
+        let mut table = Table::new(&["Figure", "Goal", "Median", "Rounds", ""]);
+        let speed = self.speed.median();
+        let row = |table: &mut Table, name: &str, rounds: &Rounds| {
+            table.row(&[&name, &"", &Figure(rounds.median()), &rounds.spread(), &""]);
+        };
+        let goal = format!("≥ {GOAL}");
+        let rounds = self.speed.spread();
+        table.row(&[&"sign-ins ÷ hashes of the bare kernel", &goal, &Figure(speed), &rounds, &met(speed >= GOAL)]);
+        row(&mut table, "… by CPU time: bare hash ÷ service, client and database", &self.machine);
+        row(
+            &mut table,
+            "… by CPU time: bare hash ÷ service, as if the others had machines of their own",
+            &self.service_alone,
+        );
+        row(&mut table, "CPU of a sign-in, in hashes: the hash workers", &self.hash_workers);
+        row(&mut table, "… the rest of the service", &self.rest_of_service);
+        row(&mut table, "… the client process", &self.client);
+        row(&mut table, "… the database's processes", &self.database);
+        row(&mut table, "… CPUs that had nothing to do", &self.idle);
+        row(&mut table, "… CPUs that the hypervisor took away", &self.stolen);
+        row(&mut table, "… whatever else ran on the machine", &self.others);
+        row(&mut table, "sign-ins a second", &self.sign_ins_a_second);
+        table.print(heading);
+    }
+}
