@@ -3,6 +3,8 @@
 mod phase;
 mod tables;
 
+use std::{thread, time::Duration};
+
 use crate::{
     caller::Caller,
     flood::phase::{Measured, Phase},
@@ -27,6 +29,9 @@ pub(crate) const CONNECTIONS: usize = 8;
 /// Sign-ins under way for each hash worker where the lane is to be full and nobody refused.
 const IN_FLIGHT_A_WORKER: usize = 16;
 
+/// What a flood leaves to be done has its end before the next measurement.
+const REST: Duration = Duration::from_secs(2);
+
 /// One who watches and one who floods, on one database.
 struct Scene<'a> {
     replica: &'a Replica<'a>,
@@ -46,6 +51,7 @@ pub(crate) fn measure(run: &Run) {
         for phase in Phase::ALL {
             for scene in &mut scenes {
                 scene.play(phase);
+                thread::sleep(REST);
             }
         }
     }

@@ -13,6 +13,7 @@ mod fill;
 mod flood;
 mod footprint;
 mod growth;
+mod machine;
 mod numbers;
 mod orders;
 mod proc;
@@ -21,7 +22,7 @@ mod service;
 mod sign_in;
 mod tokens;
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
@@ -71,6 +72,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=1440))]
     time_limit: u16,
 
+    /// Another binary of the service, to compare versions; else the one that was built for this run
+    #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_signet"), hide_default_value = true)]
+    binary: PathBuf,
+
     /// What `cargo bench` says to every benchmark
     #[arg(long = "bench", hide = true)]
     _bench: bool,
@@ -116,7 +121,9 @@ fn main() {
         some => some,
     };
     let run = Run::begin(&arguments, limit);
+    run::print(machine::in_words());
     for benchmark in chosen {
         benchmark.measure(&run);
+        run.say_if_disturbed();
     }
 }

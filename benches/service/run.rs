@@ -1,40 +1,55 @@
 //! What all benchmarks of a run go by: the arguments, the end of its time, and the tables.
 
 use std::{
+    cell::Cell,
     fmt::Display,
     io::{self, Write as _},
+    path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     Arguments,
+    numbers::Figure,
+    proc,
     service::{DatabaseKind, Service},
 };
 
 pub(crate) struct Run {
+    binary: PathBuf,
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
     pub(crate) users: usize,
     pub(crate) sizes: Vec<usize>,
     last_beginning: Instant,
+    /// Most CPUs that other programs were found to keep busy.
+    others: Cell<f64>,
 }
+
+/// CPUs that other programs may keep busy beside a measurement.
+pub(crate) const OTHERS_MAX: f64 = 0.1;
+/// How long they are looked for before a round.
+const LOOK: Duration = Duration::from_millis(500);
 
 impl Run {
     pub(crate) fn begin(arguments: &Arguments, limit: Duration) -> Self {
         Self {
+            binary: arguments.binary.canonicalize().unwrap(),
             databases: arguments.database.map_or_else(|| DatabaseKind::ALL.to_vec(), |kind| vec![kind]),
             rounds: arguments.rounds,
             seconds: arguments.seconds.into(),
             users: arguments.users.into(),
             sizes: arguments.sizes.iter().map(|size| usize::try_from(*size).unwrap()).collect(),
             last_beginning: Instant::now() + limit,
+            others: Cell::new(0.0),
         }
     }
 
     /// The service on each database that was asked for and is there, with its users.
     pub(crate) fn services(&self) -> Vec<Service> {
-        self.databases.iter().filter_map(|kind| Service::set_up(*kind, self.users)).collect()
+        self.databases.iter().filter_map(|kind| Service::set_up(&self.binary, *kind, self.users)).collect()
     }
 
     /// The databases that were asked for.
@@ -45,8 +60,32 @@ impl Run {
     /// The rounds there is time for; the first one always.
     pub(crate) fn rounds(&self, what: &str) -> impl Iterator<Item = u32> {
         let in_time = |round: &u32| *round == 1 || Instant::now() < self.last_beginning;
-        (1..=self.rounds).take_while(in_time).inspect(move |round| say(format!("{what}: round {round}")))
+        (1..=self.rounds).take_while(in_time).inspect(move |round| {
+            say(format!("{what}: round {round}"));
+            self.others.set(self.others.get().max(busy_cpus()));
+        })
     }
+
+    /// Says after a benchmark whether its figures count.
+    pub(crate) fn say_if_disturbed(&self) {
+        let others = self.others.take();
+        if others > OTHERS_MAX {
+            let others = Figure(others);
+            print(format!(
+                "**Disturbed:** between the rounds other programs kept up to {others} CPUs busy. No figure above counts, whether it says \
+                 met or not."
+            ));
+        }
+    }
+}
+
+/// CPUs that are busy while nothing is measured.
+fn busy_cpus() -> f64 {
+    let (before, started) = (proc::idle_and_stolen().0, Instant::now());
+    thread::sleep(LOOK);
+    let idle = proc::idle_and_stolen().0.saturating_sub(before);
+    let cpus = thread::available_parallelism().unwrap().get() as f64;
+    (cpus - idle.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0)
 }
 
 /// A table in Markdown.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -25,7 +25,6 @@ use crate::{
     run::say,
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_signet");
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Clients of the project, of which the first is everybody's but a flood's.
 pub(crate) const CLIENTS: usize = 5;
@@ -53,6 +52,7 @@ impl fmt::Display for DatabaseKind {
 /// A database with a project, its clients and its users.
 pub(crate) struct Service {
     pub(crate) kind: DatabaseKind,
+    binary: PathBuf,
     directory: TempDir,
     server: Option<OwnServer>,
     clients: Vec<String>,
@@ -61,13 +61,14 @@ pub(crate) struct Service {
 
 impl Service {
     /// `None` where the machine has no such database, which is said.
-    pub(crate) fn set_up(kind: DatabaseKind, users: usize) -> Option<Self> {
+    pub(crate) fn set_up(binary: &Path, kind: DatabaseKind, users: usize) -> Option<Self> {
         let server = match kind {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(OwnServer::start_durable()?),
         };
         say(format!("setting up {users} users on {kind}"));
-        let mut service = Self { kind, directory: tempfile::tempdir().unwrap(), server, clients: Vec::new(), users };
+        let (binary, directory) = (binary.to_owned(), tempfile::tempdir().unwrap());
+        let mut service = Self { kind, binary, directory, server, clients: Vec::new(), users };
         service.run(&["migrate", "--json"]);
         let project = service.run(&["project", "create", "--name", "Shop", "--json"]);
         let project = project["project_id"].as_str().unwrap();
@@ -94,7 +95,7 @@ impl Service {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = signet(Path::new(BINARY), self.directory.path(), args);
+        let mut command = signet(&self.binary, self.directory.path(), args);
         command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
         command
     }
