@@ -39,7 +39,9 @@ pub(crate) fn quantile(figures: &[f64], share: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
     let place = |place: f64| sorted[place as usize];
     let exact = share * (sorted.len() - 1) as f64;
-    place(exact.floor()).midpoint(place(exact.ceil()))
+    let (low, high) = (place(exact.floor()), place(exact.ceil()));
+    // What takes for ever has no middle.
+    if low.total_cmp(&high).is_eq() { low } else { low.midpoint(high) }
 }
 
 /// Three digits that count.
