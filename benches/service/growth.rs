@@ -1,6 +1,6 @@
 //! What many users and sessions cost those who call: a database for each size, services side by side, and a look at each in turn.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use tokio::runtime::Runtime;
 
@@ -64,7 +64,7 @@ pub(crate) fn measure(run: &Run) {
             print(format!("\ngrowth on {kind} is left out: {why}"));
             continue;
         }
-        let grown: Option<Vec<_>> = run.sizes.iter().map(|size| grow(*kind, *size)).collect();
+        let grown: Option<Vec<_>> = run.sizes.iter().map(|size| grow(&run.binary, *kind, *size)).collect();
         if let Some(grown) = grown {
             measure_all(run, *kind, &grown);
         }
@@ -86,8 +86,8 @@ fn no_room(sizes: &[usize]) -> Option<String> {
 }
 
 /// Sets up a service with that many users and sessions.
-fn grow(kind: DatabaseKind, size: usize) -> Option<Grown> {
-    let mut service = Service::set_up(kind, CREATED)?;
+fn grow(binary: &Path, kind: DatabaseKind, size: usize) -> Option<Grown> {
+    let mut service = Service::set_up(binary, kind, CREATED)?;
     service.replica().caller(1).prepare(&Order::OpenSessions);
     let (bytes, sessions) = runtime().block_on(async {
         let filler = Filler::connect(&service.url(), CREATED, size).await;

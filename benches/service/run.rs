@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) struct Run {
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
