@@ -57,7 +57,7 @@ pub struct PasswordConfig {
     )]
     pub niceness: u8,
 
-    /// Most sign-ins that wait for a hash worker; more are refused at once
+    /// Most sign-ins that wait for a hash worker or are being prepared for it; more are refused at once
     #[arg(
         id = "hash-queue",
         long = "hash-queue",

@@ -3,13 +3,14 @@
 //!
 //! A few threads of lowered priority own one arena each. The queue before them is bounded, fair between clients, and knows
 //! each caller's deadline: what cannot finish in time is refused at once, also when that shows only while it waits. A caller that goes
-//! away frees its place.
+//! away frees its place. Whoever has to prepare a hash asks first whether it has a chance ([`HashLane::expect`]).
 //!
 //! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over it. A worker that
 //! finds the queue empty wipes its arena before it does anything else, so a lane that is idle holds nothing of any password; after
 //! [`ARENA_KEPT`] without work it gives the arena back to the system. No answer waits for either.
 
 mod admission;
+mod coming;
 mod fair_queue;
 mod lane_trace;
 mod worker;
@@ -24,11 +25,11 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use self::worker::lower_priority;
 use self::{
     admission::{Place, Shared},
     lane_trace::LaneTrace,
 };
+pub use self::{coming::Coming, worker::lower_priority};
 use super::{
     argon2_kernel::{Argon2Cost, Argon2Kernel, HashError},
     password_hash::{PasswordHash, SALT_BYTES},

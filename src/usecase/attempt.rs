@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    crypto::hash_lane::Coming,
     domain::{
         bucket::{Claimant, Guarded},
         event::{Cause, Event, EventKind},
@@ -63,12 +64,16 @@ struct Place {
 
 /// Reserves a place for an attempt, and waits for one while the results of others decide. None if it is slowed down: then it
 /// must not be checked, but be answered in the same way, after the same work.
+///
+/// Whoever waits is not coming to the lane meanwhile: many who wait for one user would keep everybody else of their client from it.
+/// After that, the database is asked again only for whoever still has a chance there.
 pub(super) async fn reserve(
     services: &Services,
     call: &Call,
     project_id: ProjectId,
     claimant: &Claimant,
     guarded: Guarded,
+    coming: &mut Coming<'_>,
 ) -> Result<Option<Attempt>, Error> {
     let buckets = claimant.buckets(guarded);
     let no_room = Error::Overloaded { retry_after: RETRY_AFTER };
@@ -76,9 +81,11 @@ pub(super) async fn reserve(
     let Some(mut line) = buckets.first().cloned() else { return Err(no_room) };
     // Never in two lines at once: whoever waits for an address must not hold up its user.
     'lines: loop {
-        let Some(turn) = services.gates.turn(project_id, &line, until).await else { return Err(no_room) };
+        let turn = services.gates.turn(project_id, &line, until, || coming.pause()).await;
+        let Some(turn) = turn else { return Err(no_room) };
         let mut pause = PAUSE_MIN;
         loop {
+            coming.resume()?;
             let tx = services.store.begin().await?;
             let now = services.clock.now();
             let counters = Counters::lock(&services.limits, &tx, project_id, claimant, guarded, now).await?;
@@ -103,6 +110,7 @@ pub(super) async fn reserve(
             if Instant::now() + pause >= until {
                 return Err(no_room);
             }
+            coming.pause();
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

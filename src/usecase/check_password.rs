@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    crypto::{hash_lane::Verdict, password_hash::PasswordHash},
+    crypto::{
+        hash_lane::{Coming, Verdict},
+        password_hash::PasswordHash,
+    },
     domain::{
         bucket::{Claimant, Guarded, Nobody, Target},
         caller::ClientCaller,
@@ -75,8 +78,11 @@ pub(super) async fn check_password(
     caller: &ClientCaller,
     claim: Claim<'_>,
 ) -> Result<RightPassword, Error> {
+    // Before anything is known of whoever is named, so that the answer is the same for everybody. Beside a flood the database would
+    // else be the queue: each refused sign-in was looked up, counted and withdrawn first.
+    let coming = services.lane.expect(call.ticket())?;
     let candidate = look_up(services, caller, &claim).await?;
-    let (attempt, verdict) = check(services, call, caller, &candidate, &claim).await?;
+    let (attempt, verdict) = check(services, call, caller, (&candidate, &claim), coming).await?;
     if let Some(cause) = refusal(&candidate, attempt.as_ref(), &verdict) {
         record_failure(services, call, caller, &candidate, attempt, cause).await?;
         return Err(Error::InvalidCredentials);
@@ -133,11 +139,11 @@ async fn check(
     services: &Services,
     call: &Call,
     caller: &ClientCaller,
-    candidate: &Candidate,
-    claim: &Claim<'_>,
+    (candidate, claim): (&Candidate, &Claim<'_>),
+    mut coming: Coming<'_>,
 ) -> Result<(Option<Attempt>, Verdict), Error> {
     let (claimant, guarded) = (&candidate.claimant, claim.guarded);
-    let attempt = attempt::reserve(services, call, caller.project_id(), claimant, guarded).await?;
+    let attempt = attempt::reserve(services, call, caller.project_id(), claimant, guarded, &mut coming).await?;
     let stored = candidate.credential().map(|credential| credential.password_hash.clone());
     // Whoever will be refused in any case must not see from the time it takes that the password is right.
     let may_upgrade = claim.may_upgrade && attempt.is_some() && candidate.is_active();
@@ -148,7 +154,7 @@ async fn check(
         }
     };
     let password = claim.password.clone();
-    let verdict = services.lane.verify_noting(call.ticket(), password, stored, may_upgrade, note).await?;
+    let verdict = services.lane.verify_noting(coming.arrive(), password, stored, may_upgrade, note).await?;
     Ok((attempt, verdict))
 }
 

@@ -40,11 +40,22 @@ struct Place<'a> {
 }
 
 impl Gates {
-    /// Waits until it is the caller's turn; none if that would be too late, or too many wait.
-    pub(super) async fn turn(&self, project_id: ProjectId, bucket: &Bucket, until: Instant) -> Option<Turn<'_>> {
+    /// Waits until it is the caller's turn; none if that would be too late, or too many wait. Calls `waits` first if it is not yet.
+    pub(super) async fn turn(
+        &self,
+        project_id: ProjectId,
+        bucket: &Bucket,
+        until: Instant,
+        waits: impl FnOnce(),
+    ) -> Option<Turn<'_>> {
         let place = self.line_up((project_id, bucket.clone()))?;
         let gate = Arc::clone(place.gate.as_ref()?);
-        let held = timeout_at(until.into(), gate.lock_owned()).await.ok()?;
+        let held = if let Ok(held) = Arc::clone(&gate).try_lock_owned() {
+            held
+        } else {
+            waits();
+            timeout_at(until.into(), gate.lock_owned()).await.ok()?
+        };
         Some(Turn { _held: held, _place: place })
     }
 
@@ -92,22 +103,24 @@ mod tests {
     #[tokio::test]
     async fn one_at_a_time_has_its_turn_and_other_subjects_do_not_wait() {
         let (gates, project) = (Gates::default(), Uuid::from_u128(1).into());
-        let turn = gates.turn(project, &bucket(1), soon()).await.unwrap();
-        assert!(gates.turn(project, &bucket(1), soon()).await.is_none(), "the turn is taken");
-        assert!(gates.turn(project, &bucket(2), soon()).await.is_some());
-        assert!(gates.turn(Uuid::from_u128(2).into(), &bucket(1), soon()).await.is_some());
+        let turn = gates.turn(project, &bucket(1), soon(), || panic!("nobody is before it")).await.unwrap();
+        let mut waits = false;
+        assert!(gates.turn(project, &bucket(1), soon(), || waits = true).await.is_none(), "the turn is taken");
+        assert!(waits);
+        assert!(gates.turn(project, &bucket(2), soon(), || ()).await.is_some());
+        assert!(gates.turn(Uuid::from_u128(2).into(), &bucket(1), soon(), || ()).await.is_some());
         drop(turn);
-        assert!(gates.turn(project, &bucket(1), soon()).await.is_some());
+        assert!(gates.turn(project, &bucket(1), soon(), || ()).await.is_some());
         assert!(gates.0.lock().unwrap().is_empty(), "nobody waits, nothing is kept");
     }
 
     #[tokio::test]
     async fn a_line_has_an_end() {
         let (gates, project) = (Gates::default(), Uuid::from_u128(1).into());
-        let _turn = gates.turn(project, &bucket(1), soon()).await.unwrap();
+        let _turn = gates.turn(project, &bucket(1), soon(), || ()).await.unwrap();
         let places: Vec<_> = (0..2 * WAITING_MAX).map_while(|_| gates.line_up((project, bucket(1)))).collect();
         assert!((WAITING_MAX..2 * WAITING_MAX).contains(&places.len()), "{}", places.len());
-        assert!(gates.turn(project, &bucket(1), soon()).await.is_none());
-        assert!(gates.turn(project, &bucket(2), soon()).await.is_some());
+        assert!(gates.turn(project, &bucket(1), soon(), || ()).await.is_none());
+        assert!(gates.turn(project, &bucket(2), soon(), || ()).await.is_some());
     }
 }

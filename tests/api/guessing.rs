@@ -243,12 +243,8 @@ async fn the_audit_trail_says_where_failures_came_from(
     assert_eq!(rows, 12, "eleven failures, and the delay that began with the last");
 }
 
-#[rstest]
-#[tokio::test]
-async fn places_that_a_dead_process_held_count_as_failures_and_heal(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-) {
-    let Some(app) = TestApp::start(engine).await else { return };
+/// Reserves as many attempts of a user as there are places for, and lets go of none.
+pub(crate) async fn hold_all_places(app: &TestApp) {
     let who =
         Claimant { target: Target::User(app.fixture.ada), device: None, ip_address: None, reported_address: None };
     let (limits, now) = (app.services.limits, app.services.clock.now());
@@ -260,6 +256,16 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
     }
     tx.throttles().save(app.fixture.project_id, &[(bucket, throttle)], now).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn places_that_a_dead_process_held_count_as_failures_and_heal(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let limits = app.services.limits;
+    hold_all_places(&app).await;
 
     // Nobody is let in beside them, and a caller in a hurry is told when to come back.
     let mut request = tonic::Request::new(with_password(email(ADA), PASSWORD));
@@ -304,7 +310,7 @@ async fn of_calls_that_go_away_those_count_whose_password_was_looked_at(
 }
 
 /// Waits for something that comes by itself.
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let wait = async {
         while !condition().await {
             // The threads that hash have a low priority: whoever asks all the time starves them.

@@ -29,6 +29,7 @@ mod new_passwords;
 mod observed;
 mod operators;
 mod origins;
+mod overload;
 mod password_reset;
 mod password_reset_abuse;
 mod projects;

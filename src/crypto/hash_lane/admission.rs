@@ -47,7 +47,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) wake: Condvar,
     pub(super) workers: usize,
-    queue_length_max: usize,
+    pub(super) queue_length_max: usize,
     pub(super) metrics: Metrics,
 }
 
@@ -74,22 +74,8 @@ impl Shared {
     /// Puts a job into the queue, or says at once that it has no chance.
     pub(super) fn admit(&self, ticket: Ticket, work_kib: u64, work: Work) -> Result<u64, LaneError> {
         let mut state = self.lock();
-        if state.closed {
-            return Err(LaneError::Stopped);
-        }
-        let now = Instant::now();
-        let wait = state.expected_wait(state.queue.ahead_of(ticket.client), self.workers);
-        let own = state.time_of(work_kib);
-        if now + wait + own > ticket.deadline {
-            self.metrics.lane_refused("deadline");
-            if state.is_idle() && now < ticket.deadline {
-                // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
-                // and with everybody refused it would stay so.
-                state.measure = true;
-                self.wake.notify_one();
-            }
-            return Err(LaneError::Overloaded { retry_after: wait.max(own).max(RETRY_AFTER_MIN) });
-        }
+        let ahead = state.queue.ahead_of(ticket.client);
+        let now = self.check_time(&mut state, ahead, work_kib, ticket)?;
         let mut evicted = None;
         if state.queue.len() >= self.queue_length_max {
             let retry_after = state.retry_after(self.workers);
@@ -110,6 +96,33 @@ impl Shared {
         }
         self.wake.notify_one();
         Ok(id)
+    }
+
+    /// Refuses a job that would not be done in time behind so many others; gives the time if it would.
+    pub(super) fn check_time(
+        &self,
+        state: &mut State,
+        ahead: Ahead,
+        work_kib: u64,
+        ticket: Ticket,
+    ) -> Result<Instant, LaneError> {
+        if state.closed {
+            return Err(LaneError::Stopped);
+        }
+        let now = Instant::now();
+        let wait = state.expected_wait(ahead, self.workers);
+        let own = state.time_of(work_kib);
+        if now + wait + own <= ticket.deadline {
+            return Ok(now);
+        }
+        self.metrics.lane_refused("deadline");
+        if state.is_idle() && now < ticket.deadline {
+            // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
+            // and with everybody refused it would stay so.
+            state.measure = true;
+            self.wake.notify_one();
+        }
+        Err(LaneError::Overloaded { retry_after: wait.max(own).max(RETRY_AFTER_MIN) })
     }
 
     pub(super) fn show_queue(&self, state: &State) {
@@ -141,7 +154,7 @@ impl State {
         self.queue.len() == 0 && self.running.items == 0
     }
 
-    /// When there is room for another one behind all that wait.
+    /// When there is room for another one behind all that wait or are coming.
     pub(super) fn retry_after(&self, workers: usize) -> Duration {
         self.expected_wait(self.queue.all(), workers).max(RETRY_AFTER_MIN)
     }

@@ -17,11 +17,13 @@ pub(super) struct FairQueue<T> {
     len: usize,
 }
 
-/// The items of one client. A line that is empty is kept while the client is ahead of the others.
+/// The items of one client. A line that is empty is kept while the client is ahead of the others, or more is to come.
 struct Line<T> {
     items: VecDeque<(u64, T)>,
     /// Of all items.
     work: u64,
+    /// What will be pushed if nothing gets in its way.
+    coming: Ahead,
     /// How far the client is.
     clock: u64,
     /// Among clients that are equally far, whoever had its turn first goes first.
@@ -45,14 +47,18 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// All that waits.
+    /// All that waits or is coming.
     pub(super) fn all(&self) -> Ahead {
-        Ahead { items: self.len, work: self.lines.values().map(|line| line.work).sum() }
+        let mut all = Ahead::default();
+        for line in self.lines.values().map(Line::waiting_and_coming) {
+            all.items += line.items;
+            all.work += line.work;
+        }
+        all
     }
 
     pub(super) fn push(&mut self, client: Uuid, work: u64, item: T) {
-        let new = || Line { items: VecDeque::new(), work: 0, clock: 0, turn: 0 };
-        let line = self.lines.entry(client).or_insert_with(new);
+        let line = self.lines.entry(client).or_insert_with(Line::new);
         if line.items.is_empty() {
             line.clock = line.clock.max(self.clock);
             line.turn = self.turns;
@@ -79,19 +85,52 @@ impl<T> FairQueue<T> {
 
     /// What would be taken before an item that this client pushed now: estimated, if the items of another one are of unequal work.
     pub(super) fn ahead_of(&self, client: Uuid) -> Ahead {
+        self.ahead(client, Line::waiting)
+    }
+
+    /// The same, if all that is coming had been pushed before.
+    pub(super) fn ahead_of_coming(&self, client: Uuid) -> Ahead {
+        self.ahead(client, Line::waiting_and_coming)
+    }
+
+    fn ahead(&self, client: Uuid, counted: impl Fn(&Line<T>) -> Ahead) -> Ahead {
         let own = self.lines.get(&client);
-        let mut ahead = own.map_or(Ahead::default(), |line| Ahead { items: line.items.len(), work: line.work });
-        let begin = own.map_or(self.clock, |line| line.clock.max(self.clock) + line.work);
+        let mut ahead = own.map_or(Ahead::default(), &counted);
+        let begin = own.map_or(self.clock, |line| line.clock.max(self.clock)) + ahead.work;
         for (other, line) in &self.lines {
-            if *other == client || line.items.is_empty() || line.clock > begin {
+            let (theirs, clock) = (counted(line), line.clock.max(self.clock));
+            if *other == client || theirs.items == 0 || clock > begin {
                 continue;
             }
-            let mean = (line.work / as_work(line.items.len())).max(1);
-            let taken = ((begin - line.clock) / mean + 1).min(as_work(line.items.len()));
+            let mean = (theirs.work / as_work(theirs.items)).max(1);
+            let taken = ((begin - clock) / mean + 1).min(as_work(theirs.items));
             ahead.items += usize::try_from(taken).unwrap_or(usize::MAX);
-            ahead.work += line.work.min(taken.saturating_mul(mean));
+            ahead.work += theirs.work.min(taken.saturating_mul(mean));
         }
         ahead
+    }
+
+    /// Says that an item will be pushed.
+    pub(super) fn expect(&mut self, client: Uuid, work: u64) {
+        let coming = &mut self.lines.entry(client).or_insert_with(Line::new).coming;
+        coming.items += 1;
+        coming.work += work;
+    }
+
+    /// Takes that back: it is here, or will not come.
+    pub(super) fn expect_no_more(&mut self, client: Uuid, work: u64) {
+        let Some(line) = self.lines.get_mut(&client) else { return };
+        line.coming.items -= 1;
+        line.coming.work -= work;
+        self.forget_lines();
+    }
+
+    /// True if one more may come of this client: with what comes there are fewer than `len_max`, or another one has at least two more,
+    /// of which room can be made.
+    pub(super) fn has_room_for_coming(&self, client: Uuid, len_max: usize) -> bool {
+        let count = |line: &Line<T>| line.waiting_and_coming().items;
+        let own = self.lines.get(&client).map_or(0, count);
+        self.all().items < len_max || self.lines.values().any(|line| count(line) >= own + 2)
     }
 
     /// Takes the newest item of the client with the most, if it has at least two more than `client`: room for its fair share.
@@ -124,12 +163,31 @@ impl<T> FairQueue<T> {
 
     fn took_one(&mut self) {
         self.len -= 1;
-        let clock = self.clock;
-        // Once nobody waits, nobody has to be waited for.
-        self.lines.retain(|_, line| !line.items.is_empty() || (self.len > 0 && line.clock > clock));
+        self.forget_lines();
+    }
+
+    fn forget_lines(&mut self) {
         if self.len == 0 {
+            // Once nobody waits, nobody has to be waited for.
             self.clock = 0;
+            self.lines.values_mut().for_each(|line| line.clock = 0);
         }
+        let clock = self.clock;
+        self.lines.retain(|_, line| line.waiting_and_coming().items > 0 || line.clock > clock);
+    }
+}
+
+impl<T> Line<T> {
+    const fn new() -> Self {
+        Self { items: VecDeque::new(), work: 0, coming: Ahead { items: 0, work: 0 }, clock: 0, turn: 0 }
+    }
+
+    fn waiting(&self) -> Ahead {
+        Ahead { items: self.items.len(), work: self.work }
+    }
+
+    fn waiting_and_coming(&self) -> Ahead {
+        Ahead { items: self.items.len() + self.coming.items, work: self.work + self.coming.work }
     }
 }
 
@@ -218,6 +276,36 @@ mod tests {
             let place = order.iter().position(|item| *item == usize::MAX).unwrap();
             prop_assert!(place <= predicted, "predicted {}, found {}", predicted, place);
             prop_assert_eq!(queue.len(), 0);
+        }
+
+        #[test]
+        fn what_is_coming_counts_as_if_it_was_there_and_then_as_if_it_never_was(
+            pushes in prop::collection::vec(0_u128..5, 0..40),
+            pops in 0..10_usize,
+            comes in prop::collection::vec(0_u128..5, 0..40),
+            who in 0_u128..5,
+        ) {
+            let [mut queue, mut other] = [(); 2].map(|()| {
+                let mut queue = FairQueue::new();
+                for owner in &pushes {
+                    queue.push(client(*owner), 7, ());
+                }
+                for _ in 0..pops {
+                    queue.pop();
+                }
+                queue
+            });
+            let before = (queue.ahead_of(client(who)), queue.all(), queue.lines.len());
+            for owner in &comes {
+                queue.expect(client(*owner), 7);
+                other.push(client(*owner), 7, ());
+            }
+            prop_assert_eq!(queue.ahead_of(client(who)), before.0);
+            prop_assert_eq!((queue.ahead_of_coming(client(who)), queue.all()), (other.ahead_of(client(who)), other.all()));
+            for owner in &comes {
+                queue.expect_no_more(client(*owner), 7);
+            }
+            prop_assert_eq!((queue.ahead_of_coming(client(who)), queue.all(), queue.lines.len()), before);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The lane with real threads and real Argon2. What has to wait waits for a channel or for a state, not for a while.
 
+mod coming;
 mod passwords;
 
 use std::{

@@ -26,6 +26,11 @@ impl RoundTrips {
         (trips, guard)
     }
 
+    /// How many of that name there were so far.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|known| *known == name).count()
+    }
+
     /// Those that a call makes, in their order.
     pub(crate) async fn names_of<T>(&self, call: impl Future<Output = T>) -> Vec<String> {
         let before = self.0.lock().unwrap().len();

@@ -1,0 +1,72 @@
+//! Jobs on their way to the lane: what has to be read and written before a hash is not done for one that has no chance.
+
+use super::{HashLane, LaneError, Ticket, admission::Shared};
+
+/// A job on its way. It counts behind what waits of its client, until it arrives, is paused or is dropped.
+#[must_use = "a job that is dropped comes no more"]
+pub struct Coming<'a> {
+    lane: &'a HashLane,
+    ticket: Ticket,
+    counts: bool,
+}
+
+impl HashLane {
+    /// Lets a job come. Refuses it as if it came now, behind all that wait and those on their way: of more than the lane has room for,
+    /// nobody prepares any. What it will cost is not known yet, so it is taken for a hash of today's cost.
+    ///
+    /// The lane still has the last word when the job arrives.
+    pub fn expect(&self, ticket: Ticket) -> Result<Coming<'_>, LaneError> {
+        let mut coming = Coming { lane: self, ticket, counts: false };
+        coming.resume()?;
+        Ok(coming)
+    }
+}
+
+impl Coming<'_> {
+    /// The job waits for something that may take long, and is in nobody's way meanwhile.
+    pub fn pause(&mut self) {
+        if std::mem::take(&mut self.counts) {
+            self.lane.shared.expect_no_more(self.ticket, self.lane.cost.work_kib());
+        }
+    }
+
+    /// The job comes again, if it was paused; refused like one that comes anew.
+    pub fn resume(&mut self) -> Result<(), LaneError> {
+        if !self.counts {
+            self.lane.shared.expect(self.ticket, self.lane.cost.work_kib())?;
+            self.counts = true;
+        }
+        Ok(())
+    }
+
+    /// The job is there: gives the ticket for it, and counts no more.
+    pub fn arrive(self) -> Ticket {
+        self.ticket
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.pause();
+    }
+}
+
+impl Shared {
+    fn expect(&self, ticket: Ticket, work_kib: u64) -> Result<(), LaneError> {
+        let mut state = self.lock();
+        let ahead = state.queue.ahead_of_coming(ticket.client);
+        self.check_time(&mut state, ahead, work_kib, ticket)?;
+        // Those for whom a worker is free will not wait.
+        let length_max = self.queue_length_max + self.workers.saturating_sub(state.running.items);
+        if !state.queue.has_room_for_coming(ticket.client, length_max) {
+            self.metrics.lane_refused("queue_full");
+            return Err(LaneError::Overloaded { retry_after: state.retry_after(self.workers) });
+        }
+        state.queue.expect(ticket.client, work_kib);
+        Ok(())
+    }
+
+    fn expect_no_more(&self, ticket: Ticket, work_kib: u64) {
+        self.lock().queue.expect_no_more(ticket.client, work_kib);
+    }
+}

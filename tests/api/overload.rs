@@ -1,0 +1,102 @@
+//! More passwords than can be hashed in time.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use signet::{
+    crypto::argon2_kernel::Argon2Cost,
+    proto::{ChangePasswordRequest, CompletePasswordResetRequest, ReplacePasswordRequest, SetPasswordRequest},
+};
+use tonic::{Code, Request, Status};
+use tonic_types::pb::RetryInfo;
+
+use crate::{
+    guessing::{WRONG, hold_all_places, until},
+    password_reset::start_by_code,
+    refresh::{first_token, refresh},
+    sign_in::{email, try_password, with_password},
+    support::{ADA, Caller, Engine, PASSWORD, RoundTrips, TestApp, detail, reason},
+};
+
+const NEW: &str = "an entirely new one";
+/// What is asked once for each sign-in that is let come.
+const LOOK_UP: &str = "SELECT identifiers";
+const NOBODY: &str = "nobody@example.com";
+
+fn in_a_hurry<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(Duration::from_millis(500));
+    request
+}
+
+/// Makes a call that has no chance. The database is asked who calls, and nothing else.
+async fn check_refused<T>(trips: &RoundTrips, call: impl Future<Output = Result<T, Status>>) {
+    let mut refused = None;
+    let asked = trips.names_of(async { refused = call.await.err() }).await;
+    let refused = refused.unwrap();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    assert!(detail::<RetryInfo>(&refused, "google.rpc.RetryInfo").is_some());
+    assert_eq!(asked, ["SELECT clients"]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_has_no_chance_is_refused_before_the_database_is_asked(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    // Longer than anybody here has time.
+    let cost = Argon2Cost { memory_kib: 256 * 1024, iterations: 16, parallelism: 1 };
+    let Some(app) = TestApp::start_with(engine, cost).await else { return };
+    // Signed in where hashes are cheap; the keys are at hand after the refresh.
+    let elsewhere = Caller::new(app.replica().await, Some(&app.fixture.public));
+    let first = first_token(&elsewhere).await;
+    let refresh_token = refresh(&app.public(), &first).await.unwrap().tokens.unwrap().refresh_token;
+    let (password_reset_token, code) = start_by_code(&app, ADA).await;
+    let (before, hashes) = (app.contents().await, app.hashes());
+
+    let (trips, _guard) = RoundTrips::counted();
+    let Caller { mut auth, mut users, .. } = app.back_end();
+    for (address, password) in [(ADA, PASSWORD), (ADA, WRONG), (NOBODY, WRONG)] {
+        let request = in_a_hurry(with_password(email(address), password));
+        check_refused(&trips, auth.authenticate_password(request)).await;
+    }
+    let (current_password, new_password) = (PASSWORD.into(), NEW.into());
+    let replace = ReplacePasswordRequest { login_id: ADA.into(), current_password, new_password, ..Default::default() };
+    check_refused(&trips, auth.replace_password(in_a_hurry(replace))).await;
+    let set = SetPasswordRequest { user_id: app.fixture.ada.to_string(), password: NEW.into(), ..Default::default() };
+    check_refused(&trips, users.set_password(in_a_hurry(set))).await;
+    let mut auth = app.public().auth;
+    let change = ChangePasswordRequest { refresh_token, new_password: NEW.into(), ..Default::default() };
+    check_refused(&trips, auth.change_password(in_a_hurry(change))).await;
+    let new_password = NEW.into();
+    let complete = CompletePasswordResetRequest { password_reset_token, code, new_password, ..Default::default() };
+    check_refused(&trips, auth.complete_password_reset(in_a_hurry(complete))).await;
+
+    assert_eq!(app.contents().await, before, "nothing was counted or written down");
+    assert_eq!(app.hashes(), hashes, "no password was looked at");
+}
+
+/// As many as the lane has room for, and more.
+#[rstest]
+#[tokio::test]
+async fn those_who_wait_for_attempts_of_one_user_keep_nobody_else_from_the_lane(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    hold_all_places(&app).await;
+    let start = |_| {
+        let caller = app.back_end();
+        tokio::spawn(async move { try_password(&caller, email(ADA), PASSWORD).await })
+    };
+    let (trips, _guard) = RoundTrips::counted();
+    let mut calls = Vec::new();
+    // Never more at once than the lane lets come, and twice as many in all.
+    while calls.len() < 120 {
+        calls.extend((0..30).map(start));
+        until("they are looked up", async || trips.count(LOOK_UP) == calls.len()).await;
+    }
+    let refused = try_password(&app.back_end(), email(NOBODY), WRONG).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "like any wrong password");
+    assert!(!calls.iter().any(tokio::task::JoinHandle::is_finished), "they wait");
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+}
