@@ -192,7 +192,7 @@ impl Step<'_> {
                 }
                 let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), 0, now), now).await?;
                 stand_in.guess_reset(&tx).await?;
-                counters.withdraw(&tx, now).await?;
+                counters.withdraw(&tx).await?;
                 Err(refusal)
             }
         };
@@ -225,7 +225,7 @@ impl Step<'_> {
         }
         // Before comparing, so that guesses in flight together cannot share a try.
         if !tx.challenges().take_attempt(reset.id).await? {
-            counters.withdraw(tx, now).await?;
+            counters.withdraw(tx).await?;
             return refused(Cause::AttemptsExhausted);
         }
         if self.services.master_key.code_matches(reset.id.into(), typed.expose(), code_hash) {
