@@ -74,10 +74,14 @@ async fn a_wrong_reset_asks_as_often_for_nobody_as_for_somebody_wherever_it_come
         ("192.0.2.1", "from an address with a failure"),
         ("192.0.2.2", "from an address without one"),
         ("192.0.2.3", "from another one"),
+        ("192.0.2.4", "of a user who is slowed down"),
+        ("192.0.2.1", "from an address that is slowed down"),
     ] {
         let (known, unknown) = (refused(&adas, "00000000", ip).await, refused(&nobodys, "00000000", ip).await);
         assert_eq!(unknown.len(), known.len(), "{what}: {unknown:?} {known:?}");
     }
+    let (known, unknown) = (refused(&graces, "", "192.0.2.5").await, refused(&nobodys, "", "192.0.2.5").await);
+    assert_eq!(unknown.len(), known.len(), "without a code: {unknown:?} {known:?}");
 }
 
 /// Names of one user share a counter, which must not show: not by one of them that was used up before, from elsewhere.
