@@ -26,8 +26,6 @@ const FLOOD: f64 = 10.0;
 const NEIGHBOUR: f64 = 0.1;
 /// Enough for all calls that are under way: HTTP/2 has room for 200 on each.
 pub(crate) const CONNECTIONS: usize = 8;
-/// Sign-ins under way for each hash worker where the lane is to be full and nobody refused.
-const IN_FLIGHT_A_WORKER: usize = 16;
 
 /// What a flood leaves to be done has its end before the next measurement.
 const REST: Duration = Duration::from_secs(2);
@@ -125,7 +123,7 @@ pub(crate) fn from_one_client(capacity: f64) -> Vec<Stream> {
 }
 
 fn full_lane(replica: &Replica<'_>) -> Stream {
-    let pace = Pace::InFlight(replica.hash_workers() * IN_FLIGHT_A_WORKER);
+    let pace = Pace::full_lane(replica.hash_workers());
     Stream { kind: Kind::SignIn, client: 1, pace, deadline_seconds: WATCHER_DEADLINE }
 }
 

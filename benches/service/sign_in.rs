@@ -14,8 +14,6 @@ use crate::{
 
 /// Sign-ins a second for each hash a second.
 const GOAL: f64 = 0.95;
-/// Sign-ins under way for each hash worker: enough that no worker waits for one.
-const IN_FLIGHT_A_WORKER: usize = 16;
 const CONNECTIONS: usize = 4;
 
 /// Sign-ins of a round, with the CPU time of each in seconds, by whom.
@@ -78,7 +76,7 @@ pub(crate) fn measure(run: &Run) {
 }
 
 fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: f64) -> SignIns {
-    let pace = Pace::InFlight(threads * IN_FLIGHT_A_WORKER);
+    let pace = Pace::full_lane(threads);
     caller.call(seconds, vec![Stream { kind: Kind::SignIn, client: 0, pace, deadline_seconds: 20.0 }]);
     let used = |caller: &Caller| -> [Duration; 6] {
         let (idle, stolen) = proc::idle_and_stolen();
