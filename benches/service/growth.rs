@@ -24,8 +24,6 @@ const KINDS: [(Kind, &str); 3] =
     [(Kind::SignIn, "sign-in"), (Kind::Refresh, "refresh"), (Kind::Check, "`AuthenticateSession`")];
 /// For a user with a session: a little more than a million on SQLite take, which are the larger ones.
 const BYTES_OF_BOTH_MAX: u64 = 1180;
-/// What a database may take at all, with those of the other sizes beside it.
-const DISK_MAX: u64 = 12_000_000_000;
 /// What is left to others.
 const DISK_LEFT: u64 = 2_000_000_000;
 
@@ -60,7 +58,7 @@ struct Results {
 pub(crate) fn measure(run: &Run) {
     // One after the other, because each takes its room.
     for kind in run.databases() {
-        if let Some(why) = no_room(&run.sizes) {
+        if let Some(why) = no_room(&run.sizes, &kind.parent_directory()) {
             print(format!("\ngrowth on {kind} is left out: {why}"));
             continue;
         }
@@ -71,17 +69,19 @@ pub(crate) fn measure(run: &Run) {
     }
 }
 
-/// Why there is no room for databases of these sizes, if so.
-fn no_room(sizes: &[usize]) -> Option<String> {
+/// Why there is no room for databases of these sizes in that directory, if so.
+fn no_room(sizes: &[usize], directory: &Path) -> Option<String> {
     let needed: u64 = sizes.iter().map(|size| *size as u64 * BYTES_OF_BOTH_MAX).sum();
-    let directory = std::env::temp_dir();
-    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(&directory).output().unwrap();
+    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(directory).output().unwrap();
     let free: u64 = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap();
     let gb = |bytes: u64| Figure(bytes as f64 / 1e9);
-    let room = DISK_MAX.min(free.saturating_sub(DISK_LEFT));
+    let room = free.saturating_sub(DISK_LEFT);
     (needed > room).then(|| {
-        let (needed, room, free) = (gb(needed), gb(room), gb(free));
-        format!("it would take {needed} GB, and may take {room} of the {free} GB free in {}", directory.display())
+        let (needed, left, free) = (gb(needed), gb(DISK_LEFT), gb(free));
+        format!(
+            "it would take {needed} GB of the {free} GB free in {}, and {left} GB are left free",
+            directory.display()
+        )
     })
 }
 

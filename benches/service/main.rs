@@ -62,8 +62,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u16).range(16..=16384))]
     users: u16,
 
-    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a
-    /// time, 12 GB at most; without so much room they are left out
+    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a time:
+    /// SQLite's where temporary files are, PostgreSQL's in /tmp. Where 2 GB would not be left free there, the kind is left out
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1000,1000000")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
     sizes: Vec<u32>,

@@ -1,7 +1,7 @@
 //! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was told.
 
 use std::{
-    fmt,
+    env, fmt,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
@@ -38,6 +38,14 @@ pub(crate) enum DatabaseKind {
 
 impl DatabaseKind {
     pub(crate) const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
+    /// Where its files are, in a directory of their own.
+    pub(crate) fn parent_directory(self) -> PathBuf {
+        match self {
+            Self::Sqlite => env::temp_dir(),
+            Self::Postgres => OwnServer::PARENT_DIRECTORY.into(),
+        }
+    }
 }
 
 impl fmt::Display for DatabaseKind {
