@@ -9,7 +9,7 @@ use crate::{
     caller::Caller,
     flood::phase::{Measured, Phase},
     orders::{Kind, Order, Pace, Stream},
-    run::Run,
+    run::{Run, in_turn},
     service::Replica,
 };
 
@@ -44,10 +44,10 @@ struct Scene<'a> {
 pub(crate) fn measure(run: &Run) {
     let services = run.services();
     let replicas: Vec<_> = services.iter().map(|service| service.replica()).collect();
-    let mut scenes: Vec<_> = replicas.iter().map(|replica| Scene::set(replica, run.seconds)).collect();
-    for _ in run.rounds("flood") {
-        for phase in Phase::ALL {
-            for scene in &mut scenes {
+    let mut scenes: Vec<_> = replicas.iter().map(|replica| Scene::set(replica, run.seconds_for_p99)).collect();
+    for round in run.rounds("flood") {
+        for phase in Phase::order(round) {
+            for scene in in_turn(round, &mut scenes) {
                 scene.play(phase);
                 thread::sleep(REST);
             }

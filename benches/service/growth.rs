@@ -10,7 +10,7 @@ use crate::{
     numbers::{Figure, Rounds, met, quantile},
     orders::{Kind, Order, Pace, Stream},
     proc,
-    run::{Run, Table, print, say},
+    run::{Run, Table, in_turn, print, say},
     service::{DatabaseKind, Replica, Service},
 };
 
@@ -118,13 +118,7 @@ fn measure_all(run: &Run, kind: DatabaseKind, grown: &[Grown]) {
     let (scanned, mut calls_made) = (rows_scanned(grown), vec![0; grown.len()]);
     for round in run.rounds(&format!("growth on {kind}")) {
         for (which, (call, _)) in KINDS.iter().enumerate() {
-            let mut order: Vec<_> = replicas.iter().zip(&mut callers).enumerate().collect();
-            // Whoever comes first in one round comes last in the next, so that a machine that slows down is nobody's disadvantage.
-            if round.is_multiple_of(2) {
-                order.reverse();
-            }
-            let mut calls: Vec<_> = order
-                .into_iter()
+            let mut calls: Vec<_> = in_turn(round, replicas.iter().zip(&mut callers).enumerate())
                 .map(|(index, (replica, caller))| (index, measure_calls(replica, caller, *call, run.seconds)))
                 .collect();
             calls.sort_by_key(|(index, _)| *index);

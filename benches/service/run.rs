@@ -21,6 +21,8 @@ pub(crate) struct Run {
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
+    /// The same for a measurement whose p99 counts.
+    pub(crate) seconds_for_p99: f64,
     pub(crate) users: usize,
     pub(crate) sizes: Vec<usize>,
     last_beginning: Instant,
@@ -28,6 +30,10 @@ pub(crate) struct Run {
     others: Cell<f64>,
 }
 
+/// How long a measurement takes, if that is not said.
+const SECONDS: u16 = 5;
+/// The same where a p99 counts: a thousand calls of what comes fifty times a second, so that ten are beyond it.
+const SECONDS_FOR_P99: u16 = 20;
 /// CPUs that other programs may keep busy beside a measurement.
 pub(crate) const OTHERS_MAX: f64 = 0.1;
 /// How long they are looked for before a round.
@@ -39,7 +45,8 @@ impl Run {
             binary: arguments.binary.canonicalize().unwrap(),
             databases: arguments.database.map_or_else(|| DatabaseKind::ALL.to_vec(), |kind| vec![kind]),
             rounds: arguments.rounds,
-            seconds: arguments.seconds.into(),
+            seconds: arguments.seconds.unwrap_or(SECONDS).into(),
+            seconds_for_p99: arguments.seconds.unwrap_or(SECONDS_FOR_P99).into(),
             users: arguments.users.into(),
             sizes: arguments.sizes.iter().map(|size| usize::try_from(*size).unwrap()).collect(),
             last_beginning: Instant::now() + limit,
@@ -77,6 +84,16 @@ impl Run {
             ));
         }
     }
+}
+
+/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows down is nobody's
+/// disadvantage.
+pub(crate) fn in_turn<T>(round: u32, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    if round.is_multiple_of(2) {
+        all.reverse();
+    }
+    all.into_iter()
 }
 
 /// CPUs that are busy while nothing is measured.
