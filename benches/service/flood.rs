@@ -18,6 +18,9 @@ const CHECKS_PER_SECOND: f64 = 100.0;
 const REFRESHES_PER_SECOND: f64 = 50.0;
 /// How long whoever checks or refreshes waits.
 const WATCHER_DEADLINE: f64 = 10.0;
+/// A session for each refresh that may be under way, and some more: a client never sends two for one.
+pub(crate) const USERS_MIN: usize = 512;
+const _: () = assert!(REFRESHES_PER_SECOND * WATCHER_DEADLINE < USERS_MIN as f64);
 /// How long somebody waits who wants to sign in, before they try again or go.
 const SIGN_IN_DEADLINE: f64 = 2.0;
 /// How much more is asked for than can be done.

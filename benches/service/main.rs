@@ -24,7 +24,7 @@ mod tokens;
 
 use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{run::Run, service::DatabaseKind};
 
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: Option<u16>,
 
-    /// Users, each with a password and a session of their own, who are signed in in turn
+    /// Users, each with a password and a session of their own, who are signed in in turn; `flood` needs 512
     #[arg(long, value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u16).range(16..=16384))]
     users: u16,
 
@@ -120,6 +120,14 @@ fn main() {
         [] => Benchmark::value_variants(),
         some => some,
     };
+    // Before anything is measured: a run takes long.
+    if chosen.contains(&Benchmark::Flood) && usize::from(arguments.users) < flood::USERS_MIN {
+        let why = format!(
+            "`flood` needs --users {} or more: a session for each refresh that may be under way",
+            flood::USERS_MIN
+        );
+        Arguments::command().error(ErrorKind::ValueValidation, why).exit();
+    }
     let run = Run::begin(&arguments, limit);
     run::print(machine::in_words());
     for benchmark in chosen {
