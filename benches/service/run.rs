@@ -69,8 +69,13 @@ impl Run {
         let in_time = |round: &u32| *round == 1 || Instant::now() < self.last_beginning;
         (1..=self.rounds).take_while(in_time).inspect(move |round| {
             say(format!("{what}: round {round}"));
-            self.others.set(self.others.get().max(busy_cpus()));
+            self.note_others(busy_cpus());
         })
+    }
+
+    /// Notes how many CPUs other programs kept busy: before each round, and within one where a benchmark knows it.
+    pub(crate) fn note_others(&self, cpus: f64) {
+        self.others.set(self.others.get().max(cpus));
     }
 
     /// Says after a benchmark whether its figures count.
@@ -79,8 +84,8 @@ impl Run {
         if others > OTHERS_MAX {
             let others = Figure(others);
             print(format!(
-                "**Disturbed:** between the rounds other programs kept up to {others} CPUs busy. No figure above counts, whether it says \
-                 met or not."
+                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure above counts, \
+                 whether it says met or not."
             ));
         }
     }

@@ -61,6 +61,7 @@ pub(crate) fn measure(run: &Run) {
     for _ in run.rounds("sign-in") {
         for ((replica, caller), results) in replicas.iter().zip(&mut callers).zip(&mut results) {
             let sign_ins = sign_in(replica, caller, threads, run.seconds);
+            run.note_others(sign_ins.others * sign_ins.per_second);
             let after = note(bare_kernel::measure(threads, run.seconds));
             results.note(&sign_ins, [before, after]);
             before = after;
