@@ -9,8 +9,8 @@ use crate::{
     caller::Caller,
     flood::phase::{Measured, Phase},
     orders::{Kind, Order, Pace, Stream},
+    replica::Replica,
     run::{Run, in_turn},
-    service::Replica,
 };
 
 /// What is watched, a second: little enough to cost next to nothing, enough for a p99.

@@ -12,8 +12,9 @@ use crate::{
     flood::{self, CONNECTIONS},
     numbers::{Figure, Rounds, met},
     proc,
+    replica::Replica,
     run::{Run, Table},
-    service::{DatabaseKind, Replica, Service},
+    service::{DatabaseKind, Service},
 };
 
 /// In MB.

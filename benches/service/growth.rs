@@ -10,8 +10,9 @@ use crate::{
     numbers::{Figure, Rounds, met, quantile},
     orders::{Kind, Order, Pace, Stream},
     proc,
+    replica::Replica,
     run::{Run, Table, in_turn, print, say},
-    service::{DatabaseKind, Replica, Service},
+    service::{DatabaseKind, Service},
 };
 
 /// How much dearer a call may be than with the fewest users.

@@ -17,9 +17,11 @@ mod machine;
 mod numbers;
 mod orders;
 mod proc;
+mod replica;
 mod run;
 mod service;
 mod sign_in;
+mod streams;
 mod tokens;
 
 use std::{env, path::PathBuf, time::Duration};

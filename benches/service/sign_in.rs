@@ -8,8 +8,8 @@ use crate::{
     numbers::{Figure, Rounds, met},
     orders::{Kind, Pace, Stream},
     proc,
+    replica::Replica,
     run::{OTHERS_MAX, Run, Table},
-    service::Replica,
 };
 
 /// Sign-ins a second for each hash a second.

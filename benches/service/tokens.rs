@@ -8,8 +8,8 @@ use crate::{
     numbers::{Figure, Rounds},
     orders::{Kind, Order, Pace, Stream},
     proc,
+    replica::Replica,
     run::{Run, Table, in_turn},
-    service::Replica,
 };
 
 /// Calls under way: enough that no CPU waits for the next one.
