@@ -80,7 +80,7 @@ fn no_room(sizes: &[usize], directory: &Path) -> Option<String> {
     (needed > room).then(|| {
         let (needed, left, free) = (gb(needed), gb(DISK_LEFT), gb(free));
         format!(
-            "it would take {needed} GB of the {free} GB free in {}, and {left} GB are left free",
+            "it would take {needed} GB; {free} GB are free in {}, of which {left} GB are left to others",
             directory.display()
         )
     })
