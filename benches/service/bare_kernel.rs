@@ -6,12 +6,15 @@ use std::{
 };
 
 use argon2::{Algorithm, Version};
-use signet::crypto::argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel};
+use signet::crypto::{
+    argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel},
+    hash_lane::lower_priority,
+};
 
 use crate::proc;
 
 /// How the lane's threads are niced.
-const NICENESS: i32 = 10;
+const NICENESS: u8 = 10;
 
 /// How fast it hashed.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,7 @@ pub(crate) fn measure(threads: usize, seconds: f64) -> Speed {
 }
 
 fn hash_for(seconds: f64) -> Speed {
-    rustix::process::setpriority_process(None, NICENESS).unwrap();
+    lower_priority(NICENESS);
     let (mut kernel, mut tag) = (Argon2Kernel::default(), [0; 32]);
     let input = Argon2Input {
         algorithm: Algorithm::Argon2id,

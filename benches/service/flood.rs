@@ -9,8 +9,8 @@ use crate::{
     caller::Caller,
     flood::phase::{Measured, Phase},
     orders::{Kind, Order, Pace, Stream},
-    run::Run,
-    service::Replica,
+    replica::Replica,
+    run::{Run, in_turn},
 };
 
 /// What is watched, a second: little enough to cost next to nothing, enough for a p99.
@@ -18,6 +18,9 @@ const CHECKS_PER_SECOND: f64 = 100.0;
 const REFRESHES_PER_SECOND: f64 = 50.0;
 /// How long whoever checks or refreshes waits.
 const WATCHER_DEADLINE: f64 = 10.0;
+/// A session for each refresh that may be under way, and some more: a client never sends two for one.
+pub(crate) const USERS_MIN: usize = 512;
+const _: () = assert!(REFRESHES_PER_SECOND * WATCHER_DEADLINE < USERS_MIN as f64);
 /// How long somebody waits who wants to sign in, before they try again or go.
 const SIGN_IN_DEADLINE: f64 = 2.0;
 /// How much more is asked for than can be done.
@@ -26,8 +29,6 @@ const FLOOD: f64 = 10.0;
 const NEIGHBOUR: f64 = 0.1;
 /// Enough for all calls that are under way: HTTP/2 has room for 200 on each.
 pub(crate) const CONNECTIONS: usize = 8;
-/// Sign-ins under way for each hash worker where the lane is to be full and nobody refused.
-const IN_FLIGHT_A_WORKER: usize = 16;
 
 /// What a flood leaves to be done has its end before the next measurement.
 const REST: Duration = Duration::from_secs(2);
@@ -46,10 +47,10 @@ struct Scene<'a> {
 pub(crate) fn measure(run: &Run) {
     let services = run.services();
     let replicas: Vec<_> = services.iter().map(|service| service.replica()).collect();
-    let mut scenes: Vec<_> = replicas.iter().map(|replica| Scene::set(replica, run.seconds)).collect();
-    for _ in run.rounds("flood") {
-        for phase in Phase::ALL {
-            for scene in &mut scenes {
+    let mut scenes: Vec<_> = replicas.iter().map(|replica| Scene::set(replica, run.seconds_for_p99)).collect();
+    for round in run.rounds("flood") {
+        for phase in Phase::order(round) {
+            for scene in in_turn(round, &mut scenes) {
                 scene.play(phase);
                 thread::sleep(REST);
             }
@@ -125,7 +126,7 @@ pub(crate) fn from_one_client(capacity: f64) -> Vec<Stream> {
 }
 
 fn full_lane(replica: &Replica<'_>) -> Stream {
-    let pace = Pace::InFlight(replica.hash_workers() * IN_FLIGHT_A_WORKER);
+    let pace = Pace::full_lane(replica.hash_workers());
     Stream { kind: Kind::SignIn, client: 1, pace, deadline_seconds: WATCHER_DEADLINE }
 }
 

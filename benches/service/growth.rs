@@ -10,8 +10,9 @@ use crate::{
     numbers::{Figure, Rounds, met, quantile},
     orders::{Kind, Order, Pace, Stream},
     proc,
-    run::{Run, Table, print, say},
-    service::{DatabaseKind, Replica, Service},
+    replica::Replica,
+    run::{Run, Table, in_turn, print, say},
+    service::{DatabaseKind, Service},
 };
 
 /// How much dearer a call may be than with the fewest users.
@@ -24,8 +25,6 @@ const KINDS: [(Kind, &str); 3] =
     [(Kind::SignIn, "sign-in"), (Kind::Refresh, "refresh"), (Kind::Check, "`AuthenticateSession`")];
 /// For a user with a session: a little more than a million on SQLite take, which are the larger ones.
 const BYTES_OF_BOTH_MAX: u64 = 1180;
-/// What a database may take at all, with those of the other sizes beside it.
-const DISK_MAX: u64 = 12_000_000_000;
 /// What is left to others.
 const DISK_LEFT: u64 = 2_000_000_000;
 
@@ -60,7 +59,7 @@ struct Results {
 pub(crate) fn measure(run: &Run) {
     // One after the other, because each takes its room.
     for kind in run.databases() {
-        if let Some(why) = no_room(&run.sizes) {
+        if let Some(why) = no_room(&run.sizes, &kind.parent_directory()) {
             print(format!("\ngrowth on {kind} is left out: {why}"));
             continue;
         }
@@ -71,17 +70,19 @@ pub(crate) fn measure(run: &Run) {
     }
 }
 
-/// Why there is no room for databases of these sizes, if so.
-fn no_room(sizes: &[usize]) -> Option<String> {
+/// Why there is no room for databases of these sizes in that directory, if so.
+fn no_room(sizes: &[usize], directory: &Path) -> Option<String> {
     let needed: u64 = sizes.iter().map(|size| *size as u64 * BYTES_OF_BOTH_MAX).sum();
-    let directory = std::env::temp_dir();
-    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(&directory).output().unwrap();
+    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(directory).output().unwrap();
     let free: u64 = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap();
     let gb = |bytes: u64| Figure(bytes as f64 / 1e9);
-    let room = DISK_MAX.min(free.saturating_sub(DISK_LEFT));
+    let room = free.saturating_sub(DISK_LEFT);
     (needed > room).then(|| {
-        let (needed, room, free) = (gb(needed), gb(room), gb(free));
-        format!("it would take {needed} GB, and may take {room} of the {free} GB free in {}", directory.display())
+        let (needed, left, free) = (gb(needed), gb(DISK_LEFT), gb(free));
+        format!(
+            "it would take {needed} GB; {free} GB are free in {}, of which {left} GB are left to others",
+            directory.display()
+        )
     })
 }
 
@@ -118,13 +119,7 @@ fn measure_all(run: &Run, kind: DatabaseKind, grown: &[Grown]) {
     let (scanned, mut calls_made) = (rows_scanned(grown), vec![0; grown.len()]);
     for round in run.rounds(&format!("growth on {kind}")) {
         for (which, (call, _)) in KINDS.iter().enumerate() {
-            let mut order: Vec<_> = replicas.iter().zip(&mut callers).enumerate().collect();
-            // Whoever comes first in one round comes last in the next, so that a machine that slows down is nobody's disadvantage.
-            if round.is_multiple_of(2) {
-                order.reverse();
-            }
-            let mut calls: Vec<_> = order
-                .into_iter()
+            let mut calls: Vec<_> = in_turn(round, replicas.iter().zip(&mut callers).enumerate())
                 .map(|(index, (replica, caller))| (index, measure_calls(replica, caller, *call, run.seconds)))
                 .collect();
             calls.sort_by_key(|(index, _)| *index);

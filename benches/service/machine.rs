@@ -2,21 +2,40 @@
 
 use std::{fs, io::Write as _, thread, time::Instant};
 
+use signet::crypto::argon2_kernel::Argon2Kernel;
+use signet_test_support::OwnServer;
+
 use crate::numbers::{Figure, quantile};
 
-/// Its CPUs, and how long it takes until something is on its disk: each sign-in waits for that twice.
+/// Its CPUs and how they hash, its memory, its database, and how long it takes until something is on its disk: each sign-in waits for
+/// that twice.
 pub(crate) fn in_words() -> String {
     let cpus = thread::available_parallelism().unwrap();
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
-    let model = field("model name").map_or("unknown", |(_, model)| model.trim());
-    let flags = field("flags").map_or("", |(_, flags)| flags);
-    let widest = ["avx512f", "avx2"].into_iter().find(|wanted| flags.split(' ').any(|flag| flag == *wanted));
-    let widest = widest.map_or_else(String::new, |flag| format!(" with {flag}"));
-    let sync = Figure(sync_ms());
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
+    let engine = Argon2Kernel::default().path();
+    let memory = field("/proc/meminfo", "MemTotal").and_then(|kb| kb.trim_end_matches("kB").trim().parse::<f64>().ok());
+    let memory = Figure(memory.unwrap_or(f64::NAN) * 1024.0 / 1e9);
+    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let postgres = OwnServer::version().unwrap_or_else(|| "none".to_owned());
+    let (system, huge_pages, sync) = (system.trim(), huge_pages(), Figure(sync_ms()));
     format!(
-        "{cpus} CPUs ({model}{widest}); a write of 4 KiB is on the disk of the temporary directory after {sync} ms."
+        "{cpus} CPUs ({model}), hashes by {engine}; {memory} GB of memory, transparent huge pages: {huge_pages}; Linux {system}; \
+         PostgreSQL: {postgres}; a write of 4 KiB is on the disk of the temporary directory after {sync} ms."
     )
+}
+
+/// The first value of that name in a file of the system.
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'))?.1;
+    Some(value.trim().to_owned())
+}
+
+/// Whom the system gives them to, which is what the memory of a hash depends on.
+fn huge_pages() -> String {
+    let choices = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    let chosen = choices.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    chosen.map_or("none", |(chosen, _)| chosen).to_owned()
 }
 
 /// Median, in milliseconds.

@@ -17,14 +17,16 @@ mod machine;
 mod numbers;
 mod orders;
 mod proc;
+mod replica;
 mod run;
 mod service;
 mod sign_in;
+mod streams;
 mod tokens;
 
 use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{run::Run, service::DatabaseKind};
 
@@ -54,22 +56,22 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
-    /// How long each measurement of a round takes
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=600))]
-    seconds: u16,
+    /// How long each measurement of a round takes; 5 if it is not said, but 20 in `flood`: a p99 needs many calls
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: Option<u16>,
 
-    /// Users, each with a password and a session of their own, who are signed in in turn
+    /// Users, each with a password and a session of their own, who are signed in in turn; `flood` needs 512
     #[arg(long, value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u16).range(16..=16384))]
     users: u16,
 
-    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a
-    /// time, 12 GB at most; without so much room they are left out
+    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a time:
+    /// SQLite's where temporary files are, PostgreSQL's in /tmp. Where 2 GB would not be left free there, the kind is left out
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1000,1000000")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
     sizes: Vec<u32>,
 
     /// No round begins later than that: what was measured until then is reported
-    #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=1440))]
+    #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = clap::value_parser!(u16).range(1..=1440))]
     time_limit: u16,
 
     /// Another binary of the service, to compare versions; else the one that was built for this run
@@ -120,6 +122,14 @@ fn main() {
         [] => Benchmark::value_variants(),
         some => some,
     };
+    // Before anything is measured: a run takes long.
+    if chosen.contains(&Benchmark::Flood) && usize::from(arguments.users) < flood::USERS_MIN {
+        let why = format!(
+            "`flood` needs --users {} or more: a session for each refresh that may be under way",
+            flood::USERS_MIN
+        );
+        Arguments::command().error(ErrorKind::ValueValidation, why).exit();
+    }
     let run = Run::begin(&arguments, limit);
     run::print(machine::in_words());
     for benchmark in chosen {

@@ -60,12 +60,22 @@ pub(crate) enum Kind {
     Refresh,
 }
 
+/// Sign-ins under way for each hash worker where the lane is to be full and nobody refused: enough that no worker waits for one.
+const IN_FLIGHT_A_WORKER: usize = 16;
+
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) enum Pace {
     /// That many calls are under way at any time: the next is made when one was answered.
     InFlight(usize),
     /// That many calls a second, whatever becomes of them: their time counts from when they should have been sent.
     PerSecond(f64),
+}
+
+impl Pace {
+    /// As many sign-ins as that many hash workers can do.
+    pub(crate) const fn full_lane(workers: usize) -> Self {
+        Self::InFlight(workers * IN_FLIGHT_A_WORKER)
+    }
 }
 
 /// The steps of an order.

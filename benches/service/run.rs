@@ -21,6 +21,8 @@ pub(crate) struct Run {
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
+    /// The same for a measurement whose p99 counts.
+    pub(crate) seconds_for_p99: f64,
     pub(crate) users: usize,
     pub(crate) sizes: Vec<usize>,
     last_beginning: Instant,
@@ -28,6 +30,10 @@ pub(crate) struct Run {
     others: Cell<f64>,
 }
 
+/// How long a measurement takes, if that is not said.
+const SECONDS: u16 = 5;
+/// The same where a p99 counts: a thousand calls of what comes fifty times a second, so that ten are beyond it.
+const SECONDS_FOR_P99: u16 = 20;
 /// CPUs that other programs may keep busy beside a measurement.
 pub(crate) const OTHERS_MAX: f64 = 0.1;
 /// How long they are looked for before a round.
@@ -39,7 +45,8 @@ impl Run {
             binary: arguments.binary.canonicalize().unwrap(),
             databases: arguments.database.map_or_else(|| DatabaseKind::ALL.to_vec(), |kind| vec![kind]),
             rounds: arguments.rounds,
-            seconds: arguments.seconds.into(),
+            seconds: arguments.seconds.unwrap_or(SECONDS).into(),
+            seconds_for_p99: arguments.seconds.unwrap_or(SECONDS_FOR_P99).into(),
             users: arguments.users.into(),
             sizes: arguments.sizes.iter().map(|size| usize::try_from(*size).unwrap()).collect(),
             last_beginning: Instant::now() + limit,
@@ -62,8 +69,13 @@ impl Run {
         let in_time = |round: &u32| *round == 1 || Instant::now() < self.last_beginning;
         (1..=self.rounds).take_while(in_time).inspect(move |round| {
             say(format!("{what}: round {round}"));
-            self.others.set(self.others.get().max(busy_cpus()));
+            self.note_others(busy_cpus());
         })
+    }
+
+    /// Notes how many CPUs other programs kept busy: before each round, and within one where a benchmark knows it.
+    pub(crate) fn note_others(&self, cpus: f64) {
+        self.others.set(self.others.get().max(cpus));
     }
 
     /// Says after a benchmark whether its figures count.
@@ -72,11 +84,21 @@ impl Run {
         if others > OTHERS_MAX {
             let others = Figure(others);
             print(format!(
-                "**Disturbed:** between the rounds other programs kept up to {others} CPUs busy. No figure above counts, whether it says \
-                 met or not."
+                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure above counts, \
+                 whether it says met or not."
             ));
         }
     }
+}
+
+/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows down is nobody's
+/// disadvantage.
+pub(crate) fn in_turn<T>(round: u32, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    if round.is_multiple_of(2) {
+        all.reverse();
+    }
+    all.into_iter()
 }
 
 /// CPUs that are busy while nothing is measured.

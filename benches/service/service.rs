@@ -1,12 +1,10 @@
 //! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was told.
 
 use std::{
-    fmt,
-    net::{Ipv4Addr, TcpListener},
+    env, fmt,
     path::{Path, PathBuf},
     process::Command,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -14,14 +12,14 @@ use clap::ValueEnum;
 use serde_json::Value;
 use signet_test_support::{
     OwnServer,
-    process::{PATIENCE, Running, run, signet},
+    process::{run, signet},
 };
 use tempfile::TempDir;
 
 use crate::{
-    caller::Caller,
     orders::{Order, Target},
     proc,
+    replica::Replica,
     run::say,
 };
 
@@ -38,6 +36,14 @@ pub(crate) enum DatabaseKind {
 
 impl DatabaseKind {
     pub(crate) const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
+    /// Where its files are, in a directory of their own.
+    pub(crate) fn parent_directory(self) -> PathBuf {
+        match self {
+            Self::Sqlite => env::temp_dir(),
+            Self::Postgres => OwnServer::PARENT_DIRECTORY.into(),
+        }
+    }
 }
 
 impl fmt::Display for DatabaseKind {
@@ -94,12 +100,6 @@ impl Service {
         self.users = users;
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = signet(&self.binary, self.directory.path(), args);
-        command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
-        command
-    }
-
     fn run(&self, args: &[&str]) -> Value {
         run(self.command(args)).json()
     }
@@ -111,74 +111,19 @@ impl Service {
 
     /// Starts a replica with its default settings, and waits until it is ready.
     pub(crate) fn replica(&self) -> Replica<'_> {
-        let grpc = format!("127.0.0.1:{}", free_port());
-        let ops = format!("127.0.0.1:{}", free_port());
-        let (grpc_addr, ops_addr) = (format!("--grpc-addr={grpc}"), format!("--ops-addr={ops}"));
-        let command = self.command(&["serve", "--log-format=json", &grpc_addr, &ops_addr, "--rest-addr=127.0.0.1:0"]);
-        let started = Instant::now();
-        let running = Running::start(command);
-        while !is_ready(&ops) {
-            assert!(started.elapsed() < PATIENCE, "it does not get ready; it said: {}", running.stderr());
-            thread::sleep(Duration::from_micros(500));
-        }
-        Replica { service: self, grpc, ready_after: started.elapsed(), running }
-    }
-}
-
-/// A process of the service. It is killed when dropped.
-pub(crate) struct Replica<'a> {
-    pub(crate) service: &'a Service,
-    grpc: String,
-    /// From its start to the first time that its readiness was asked and confirmed.
-    pub(crate) ready_after: Duration,
-    running: Running,
-}
-
-impl Replica<'_> {
-    pub(crate) fn pid(&self) -> u32 {
-        self.running.pid().as_raw_nonzero().get().unsigned_abs()
+        Replica::start(self)
     }
 
-    /// A client process that is connected to it.
-    pub(crate) fn caller(&self, connections: usize) -> Caller {
-        Caller::start(&self.target(connections))
+    /// Runs it with these arguments.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = signet(&self.binary, self.directory.path(), args);
+        command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
+        command
     }
 
-    /// One that is connected to an echo, too.
-    pub(crate) fn caller_beside_echo(&self, connections: usize, echo: &str) -> Caller {
-        Caller::start(&Target { echo: Some(echo.to_owned()), ..self.target(connections) })
+    /// Whom a client process calls that calls a replica of it, at that address.
+    pub(crate) fn target(&self, address: &str, connections: usize) -> Target {
+        let Self { clients, users, .. } = self;
+        Target { address: address.to_owned(), clients: clients.clone(), connections, users: *users, echo: None }
     }
-
-    fn target(&self, connections: usize) -> Target {
-        let Service { clients, users, .. } = self.service;
-        Target { address: self.grpc.clone(), clients: clients.clone(), connections, users: *users, echo: None }
-    }
-
-    /// Threads that hash.
-    pub(crate) fn hash_workers(&self) -> usize {
-        proc::threads(self.pid(), HASH_WORKER).1
-    }
-
-    /// CPU time of those.
-    pub(crate) fn hash_cpu(&self) -> Duration {
-        proc::threads(self.pid(), HASH_WORKER).0
-    }
-}
-
-/// What the names of the hash workers begin with.
-const HASH_WORKER: &str = "hash-lane";
-
-/// A port that nobody uses now.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// Asks as a load balancer does.
-fn is_ready(ops: &str) -> bool {
-    use std::io::{Read as _, Write as _};
-    let Ok(mut connection) = std::net::TcpStream::connect(ops) else { return false };
-    let mut answer = String::new();
-    write!(connection, "GET /readyz HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n").is_ok()
-        && connection.read_to_string(&mut answer).is_ok()
-        && answer.starts_with("HTTP/1.1 200")
 }

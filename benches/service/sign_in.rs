@@ -8,14 +8,12 @@ use crate::{
     numbers::{Figure, Rounds, met},
     orders::{Kind, Pace, Stream},
     proc,
+    replica::Replica,
     run::{OTHERS_MAX, Run, Table},
-    service::Replica,
 };
 
 /// Sign-ins a second for each hash a second.
 const GOAL: f64 = 0.95;
-/// Sign-ins under way for each hash worker: enough that no worker waits for one.
-const IN_FLIGHT_A_WORKER: usize = 16;
 const CONNECTIONS: usize = 4;
 
 /// Sign-ins of a round, with the CPU time of each in seconds, by whom.
@@ -63,6 +61,7 @@ pub(crate) fn measure(run: &Run) {
     for _ in run.rounds("sign-in") {
         for ((replica, caller), results) in replicas.iter().zip(&mut callers).zip(&mut results) {
             let sign_ins = sign_in(replica, caller, threads, run.seconds);
+            run.note_others(sign_ins.others * sign_ins.per_second);
             let after = note(bare_kernel::measure(threads, run.seconds));
             results.note(&sign_ins, [before, after]);
             before = after;
@@ -78,7 +77,7 @@ pub(crate) fn measure(run: &Run) {
 }
 
 fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: f64) -> SignIns {
-    let pace = Pace::InFlight(threads * IN_FLIGHT_A_WORKER);
+    let pace = Pace::full_lane(threads);
     caller.call(seconds, vec![Stream { kind: Kind::SignIn, client: 0, pace, deadline_seconds: 20.0 }]);
     let used = |caller: &Caller| -> [Duration; 6] {
         let (idle, stolen) = proc::idle_and_stolen();

@@ -8,8 +8,8 @@ use crate::{
     numbers::{Figure, Rounds},
     orders::{Kind, Order, Pace, Stream},
     proc,
-    run::{Run, Table},
-    service::Replica,
+    replica::Replica,
+    run::{Run, Table, in_turn},
 };
 
 /// Calls under way: enough that no CPU waits for the next one.
@@ -46,9 +46,9 @@ pub(crate) fn measure(run: &Run) {
     let services = run.services();
     let replicas: Vec<_> = services.iter().map(|service| service.replica()).collect();
     let mut benches: Vec<_> = replicas.iter().map(Bench::begin).collect();
-    for _ in run.rounds("tokens") {
-        for bench in &mut benches {
-            bench.round(run.seconds);
+    for round in run.rounds("tokens") {
+        for bench in in_turn(round, &mut benches) {
+            bench.round(round, run.seconds);
         }
     }
     for bench in &benches {
@@ -74,10 +74,13 @@ impl<'a> Bench<'a> {
         Self { replica, echo, caller, results: Default::default() }
     }
 
-    fn round(&mut self, seconds: f64) {
-        let calls = KINDS.map(|(kind, _)| self.calls(kind, seconds));
-        for (calls_of_kind, results) in calls.iter().zip(&mut self.results) {
-            results.note(calls_of_kind, &calls[0]);
+    fn round(&mut self, round: u32, seconds: f64) {
+        let mut calls: Vec<_> = in_turn(round, KINDS.iter().enumerate())
+            .map(|(place, (kind, _))| (place, self.calls(*kind, seconds)))
+            .collect();
+        calls.sort_by_key(|(place, _)| *place);
+        for ((_, calls_of_kind), results) in calls.iter().zip(&mut self.results) {
+            results.note(calls_of_kind, &calls[0].1);
         }
     }
 

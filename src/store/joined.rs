@@ -50,7 +50,8 @@ pub(super) fn user_of(rows: &[QueryResult]) -> Result<Option<User>, StoreError> 
     let Some(first) = rows.first() else { return Ok(None) };
     let mut identifiers = Vec::with_capacity(rows.len());
     for row in rows {
-        if let Some(found) = identifier::Model::from_query_result_optional(row, IDENTIFIER)? {
+        // Of an option, or a row that cannot be read would be none.
+        if let Some(found) = Option::<identifier::Model>::from_query_result(row, IDENTIFIER)? {
             identifiers.push(found.try_into()?);
         }
     }

@@ -95,7 +95,18 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         locked.ok_or_else(|| StoreError::corrupt("throttles", "a row that was written did not come back"))
     }
 
-    /// Writes buckets back that are locked. Those with nothing left to remember have no row.
+    /// Gives buckets back that are locked and were not changed: those with nothing to remember have no row. One statement, whatever
+    /// they remember, or the time it takes would tell.
+    pub async fn release(&self, project_id: ProjectId, buckets: &[(Bucket, Throttle)]) -> Result<(), StoreError> {
+        let which = buckets.iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)));
+        let empty =
+            Condition::all().add(throttle::Column::Failures.eq(0)).add(throttle::Column::InFlight.eq(0)).add(which);
+        throttle::Entity::delete_many().filter(empty).exec(self.0).await?;
+        Ok(())
+    }
+
+    /// Writes buckets back that are locked. Those with nothing left to remember have no row. One statement where all have something to
+    /// remember, as after a failure, or none has; only a success may leave both kinds, and make it two.
     pub async fn save(
         &self,
         project_id: ProjectId,

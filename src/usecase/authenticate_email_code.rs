@@ -132,7 +132,7 @@ async fn refuse(
     let tripped = if is_admitted {
         counters.fail(tx, now).await?
     } else {
-        counters.withdraw(tx, now).await?;
+        counters.withdraw(tx).await?;
         Vec::new()
     };
     if matches!(claimant.target, Target::User(_)) {

@@ -193,7 +193,7 @@ impl Step<'_> {
                 }
                 let counters = self.counters(&tx, &self.claimant(stand_in.user_id(), 0, now), now).await?;
                 stand_in.guess_reset(&tx).await?;
-                counters.withdraw(&tx, now).await?;
+                counters.withdraw(&tx).await?;
                 Err(refusal)
             }
         };
@@ -213,20 +213,27 @@ impl Step<'_> {
         now: Timestamp,
     ) -> Result<Checked<()>, Error> {
         let refused = |cause| Ok(Err(Refusal::of(reset.user_id, cause)));
-        let (code_hash, typed) = match (&reset.detail.code_hash, typed) {
+        let compared = match (&reset.detail.code_hash, typed) {
             (None, None) => return Ok(Ok(())),
-            (None, Some(_)) => return refused(Cause::CodeNotExpected),
-            (Some(_), None) => return refused(Cause::CodeMissing),
-            (Some(code_hash), Some(typed)) => (code_hash, typed),
+            (None, Some(_)) => Err(Cause::CodeNotExpected),
+            (Some(_), None) => Err(Cause::CodeMissing),
+            (Some(code_hash), Some(typed)) => Ok((code_hash, typed)),
         };
         // The resets of one user share this counter, or each new one would bring five more guesses.
         let counters = self.counters(tx, &self.claimant(reset.user_id, reset.credential_version, now), now).await?;
-        if counters.admission(now) != Admission::Admitted {
-            return refused(Cause::Throttled);
-        }
+        let is_admitted = counters.admission(now) == Admission::Admitted;
+        let (code_hash, typed) = match compared {
+            Ok(compared) if is_admitted => compared,
+            misfit => {
+                // As long as for nobody, whom nothing is compared for either.
+                StandIn::of(reset.project_id, self.services, now).guess_reset(tx).await?;
+                counters.withdraw(tx).await?;
+                return refused(misfit.err().unwrap_or(Cause::Throttled));
+            }
+        };
         // Before comparing, so that guesses in flight together cannot share a try.
         if !tx.challenges().take_attempt(reset.id).await? {
-            counters.withdraw(tx, now).await?;
+            counters.withdraw(tx).await?;
             return refused(Cause::AttemptsExhausted);
         }
         if self.services.master_key.code_matches(reset.id.into(), typed.expose(), code_hash) {

@@ -72,6 +72,7 @@ async fn a_value_of_another_type_is_an_error() {
     let raw = test.raw().await;
     raw.execute_unprepared("PRAGMA foreign_keys = OFF").await.unwrap();
     for (table, change) in [
+        ("identifiers", "verified_at = 'yesterday'"),
         ("projects", "created_at = 'yesterday'"),
         ("projects", "settings = 'no JSON'"),
         ("sessions", "user_id = 'ada'"),

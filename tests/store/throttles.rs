@@ -74,6 +74,27 @@ async fn what_is_withdrawn_leaves_no_row(#[values(Engine::Sqlite, Engine::Postgr
 
 #[rstest]
 #[tokio::test]
+async fn what_is_given_back_unchanged_keeps_what_it_remembers(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (failed, held, new, elsewhere) = (a_user(), a_user(), an_address(), a_user());
+    let failures = count(&test.store, test.project.id, &failed, now()).await;
+    reserve(&test.store, test.project.id, vec![held.clone()], now()).await;
+    let tx = test.store.begin().await.unwrap();
+    // Another one's row without anything is left to that one.
+    tx.throttles().lock(test.project.id, vec![elsewhere], now()).await.unwrap();
+    let buckets = vec![failed.clone(), held.clone(), new];
+    let locked = tx.throttles().lock(test.project.id, buckets, now()).await.unwrap();
+    tx.throttles().release(test.project.id, &locked).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(find(&test, &failed).await.failures, Some(failures));
+    assert_eq!(find(&test, &held).await.reservations.unwrap().count, 1);
+    assert_eq!(test.rows("throttles").await, 3, "two that remember something, and the other one's");
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_row_says_what_was_written(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
     let failures = Some(Failures { count: 3, last_at: now() });

@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("cluster.sh");
 const READY: &[u8] = b"ready\n";
 const DONE: &[u8] = b"done.\n";
 /// Short, because the path of a Unix socket has 107 bytes at most, and open to every user, unlike some `TMPDIR`.
-const PARENT_DIRECTORY: &str = "/tmp";
+pub(super) const PARENT_DIRECTORY: &str = "/tmp";
 /// Whom to be instead of root, which PostgreSQL refuses.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 
@@ -117,6 +117,13 @@ fn directory_with(programs: &[&str]) -> Option<PathBuf> {
 
     let has_all = |directory: &PathBuf| programs.iter().all(|program| directory.join(program).is_file());
     in_path.chain(debian.into_iter().rev().map(|(_, directory)| directory)).find(has_all)
+}
+
+/// Version of the server; `None` if the system has no server programs.
+pub(super) fn version() -> Option<String> {
+    let said = Command::new(programs()?.join("postgres")).arg("--version").output().ok()?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    Some(said.trim().trim_start_matches("postgres (PostgreSQL) ").to_owned())
 }
 
 /// User and group id of the first of `UNPRIVILEGED_USERS` that the system has.

@@ -1,6 +1,6 @@
 //! A server that belongs to one test, which stops it.
 
-use super::cluster::Cluster;
+use super::cluster::{self, Cluster};
 use crate::environment::report_skip;
 
 /// A PostgreSQL server of one test. What was committed is there after a stop of any kind.
@@ -19,6 +19,14 @@ pub enum StopKind {
 }
 
 impl OwnServer {
+    /// Where each server has a directory of its own for its files.
+    pub const PARENT_DIRECTORY: &str = cluster::PARENT_DIRECTORY;
+
+    /// Version of the server that would be started; `None` where the machine has none.
+    pub fn version() -> Option<String> {
+        cluster::version()
+    }
+
     /// Starts a server. `None`, after saying so, where the machine has no PostgreSQL; with `CI=true` that is a failure instead.
     ///
     /// # Panics
