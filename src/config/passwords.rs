@@ -35,7 +35,7 @@ pub struct PasswordConfig {
     )]
     pub parallelism: u32,
 
-    /// Threads that hash passwords, each with the memory of one hash; 0 takes as many as the process may use CPUs (by its affinity, and by the limit of its control group, rounded down), but no more than whose memory fits into a quarter of the group's limit
+    /// Threads that hash passwords, each with the memory of one hash; 0: one for each CPU the process may use, as far as a quarter of its memory limit goes
     #[arg(
         id = "hash-workers",
         long = "hash-workers",
@@ -46,7 +46,7 @@ pub struct PasswordConfig {
     )]
     pub workers: u16,
 
-    /// How much more readily everything else in the process runs than the threads that hash passwords (nice): 0 for no difference, 19 for the most
+    /// Priority of the threads that hash passwords (nice, 0 to 19): the higher, the more everything else goes first; never below that of the process
     #[arg(
         id = "hash-niceness",
         long = "hash-niceness",

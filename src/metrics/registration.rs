@@ -57,7 +57,11 @@ impl Inner {
         seconds(registry, "hash_duration", help, self.hash_duration.clone());
         registry.register("lane_queue_max", "Most password hashes that may wait", self.lane_queue_max.clone());
         registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
-        registry.register("lane_refused", "Password hashes refused at once, by cause", self.lane_refused.clone());
+        registry.register(
+            "lane_refused",
+            "Password hashes refused, by cause: no room in the queue, or not to be done in the caller's time",
+            self.lane_refused.clone(),
+        );
         registry.register("lane_running", "Password hashes being computed", self.lane_running.clone());
         seconds(registry, "lane_wait", "Time a password hash waits for a worker", self.lane_wait.clone());
         registry.register("lane_workers", "Threads that compute password hashes", self.lane_workers.clone());
