@@ -225,13 +225,14 @@ fn compare(
         return Ok(Verdict { matches: false, upgraded: None });
     };
     let matches = stored.verify(kernel, password)?;
-    let complain = |error: &HashError| tracing::warn!(%error, "a password was checked, but its hash was not made anew");
+    let complain = |error: &HashError| tracing::warn!(%error, "a hash after that of a checked password failed");
     let mut compute = |cost, salt| PasswordHash::compute(kernel, cost, password, salt).inspect_err(complain).ok();
     let upgraded = if let Some(salt) = salts.upgrade.filter(|_| matches && stored.is_outdated(&cost)) {
         compute(cost, &salt)
     } else {
-        let rest = stored.cost().and_then(|done| cost.rest_after(&done));
-        rest.map(|rest| drop(compute(rest, &salts.dummy)));
+        if let Some(rest) = stored.cost().and_then(|done| cost.rest_after(&done)) {
+            drop(compute(rest, &salts.dummy));
+        }
         None
     };
     Ok(Verdict { matches, upgraded })
