@@ -24,7 +24,8 @@ use prometheus_client::{
 pub use self::exposition::Form;
 use self::{
     labels::{
-        Cause, Dependency, Dialect, DialectStatus, Event, Operation, Outcome, RpcLabel, RpcOutcome, Scheme, State,
+        Cause, Dependency, Dialect, DialectStatus, Event, Kernel, Operation, Outcome, RpcLabel, RpcOutcome, Scheme,
+        State,
     },
     late::Late,
 };
@@ -53,6 +54,7 @@ struct Inner {
     hash_duration: Timed<Scheme>,
     key_age: Late<f64>,
     keys_overdue: Late<i64>,
+    lane_info: Family<Kernel, Gauge>,
     lane_queue_max: Late<i64>,
     lane_queued: Late<i64>,
     lane_refused: Family<Cause, Counter>,
@@ -120,6 +122,7 @@ impl Metrics {
             hash_duration: Family::new_with_constructor(durations),
             key_age: Late::default(),
             keys_overdue: Late::default(),
+            lane_info: Family::default(),
             lane_queue_max: Late::default(),
             lane_queued: Late::default(),
             lane_refused: Family::default(),
@@ -171,11 +174,16 @@ impl Metrics {
     pub fn lane_started(&self, workers: usize, queue_length_max: usize) {
         self.0.lane_workers.set(number(workers));
         self.0.lane_queue_max.set(number(queue_length_max));
-        for cause in ["deadline", "queue_full"] {
+        for cause in ["deadline", "memory", "queue_full"] {
             drop(self.0.lane_refused.get_or_create(&Cause { cause }));
         }
         self.lane_queued(0);
         self.lane_running_add(0);
+    }
+
+    /// How hashes are computed here.
+    pub fn lane_kernel(&self, kernel: &'static str) {
+        self.0.lane_info.get_or_create(&Kernel { kernel }).set(1);
     }
 
     /// So many hashes wait for a worker now.
@@ -188,7 +196,7 @@ impl Metrics {
         self.0.lane_running.add(delta);
     }
 
-    /// A hash was refused: the lane is full, or would be too late.
+    /// A hash was refused: the lane is full, or would be too late, or there is no memory for it.
     pub fn lane_refused(&self, cause: &'static str) {
         self.0.lane_refused.get_or_create(&Cause { cause }).inc();
     }

@@ -1,4 +1,5 @@
-//! Any hash, on every path, against the argon2 crate. Each path has one kernel for all inputs, so that costs come in any order.
+//! Any hash, on every path, against the argon2 crate. Each path has one kernel for all inputs, so that costs come in
+//! any order.
 #![no_main]
 
 use std::cell::RefCell;

@@ -28,17 +28,19 @@ pub(crate) struct Arena {
 impl Arena {
     /// Memory for so many blocks. It holds zeros or what earlier hashes left.
     pub(crate) fn blocks(&mut self, count: usize) -> Result<&mut [Block], OutOfMemory> {
-        let mapping = match self.mapping.take() {
-            Some(mapping) if mapping.capacity() >= count => mapping,
-            smaller => {
-                // Before the larger is there: the two need not exist side by side.
-                drop(smaller.map(|mapping| mapping.wiped(self.written)));
-                self.written = 0;
-                Mapping::new(count)?
-            }
-        };
+        self.reserve(count)?;
         self.written = self.written.max(count);
-        Ok(&mut self.mapping.insert(mapping).as_mut_slice()[..count])
+        Ok(&mut self.all()[..count])
+    }
+
+    /// Sees to it that there is memory for so many blocks.
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
+        if self.capacity() < count {
+            // Before the larger is there: the two need not exist side by side.
+            self.release();
+            self.mapping = Some(Mapping::new(count)?);
+        }
+        Ok(())
     }
 
     /// All of it, whatever was asked for.
@@ -109,8 +111,9 @@ impl Mapping {
     }
 
     const fn as_mut_slice(&mut self) -> &mut [Block] {
-        // SAFETY: the mapping is aligned to a huge page, has room for so many blocks, and is readable, writable and initialised, as the system fills
-        // new pages with zeros and any bits are a block. It lives as long as `self`, and the borrow keeps anybody else from it.
+        // SAFETY: the mapping is aligned to a huge page, has room for so many blocks, and is readable, writable and
+        // initialised, as the system fills new pages with zeros and any bits are a block. It lives as long as `self`,
+        // and the borrow keeps anybody else from it.
         unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.capacity()) }
     }
 
@@ -138,7 +141,8 @@ fn unmap(start: *mut c_void, bytes: usize) {
     debug_assert!(unmapped.is_ok(), "{unmapped:?}");
 }
 
-/// Asks for huge pages, and not to be part of a core dump. Both are wishes: without, it is slower, or as private as other memory.
+/// Asks for huge pages, and not to be part of a core dump. Both are wishes: without, it is slower, or as private as
+/// other memory.
 fn advise(start: *mut c_void, bytes: usize) {
     #[cfg(target_os = "linux")]
     for advice in [Advice::LinuxHugepage, Advice::LinuxDontDump] {
@@ -160,6 +164,9 @@ mod tests {
         assert_eq!(arena.blocks(50).unwrap().as_ptr(), first);
         assert_eq!(first.align_offset(HUGE_PAGE_BYTES), 0);
         assert_eq!(arena.capacity(), 2048);
+        arena.wipe();
+        arena.reserve(2048).unwrap();
+        assert!(arena.is_wiped(), "nothing was written");
         assert_eq!(arena.blocks(2049).unwrap().len(), 2049);
     }
 

@@ -59,8 +59,8 @@ fn sum(left: &Vectors, right: &Vectors) -> Vectors {
     std::array::from_fn(|at| _mm256_xor_si256(left[at], right[at]))
 }
 
-/// P on all rows and all columns of `input`, and `added`, into `block`. Calls `known` with the first word as soon as it is there: most columns are still to be computed
-/// then.
+/// P on all rows and all columns of `input`, and `added`, into `block`. Calls `known` with the first word as soon as it
+/// is there: most columns are still to be computed then.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn permute(input: &Vectors, added: &Vectors, block: &mut Vectors, known: impl FnOnce(u64)) {

@@ -1,8 +1,9 @@
 //! The compression function for AVX-512F: a block is 16 vectors of eight words, all in registers.
 //!
-//! P works on rows, then on diagonals of rows, then on columns, then on diagonals of columns. Elements that meet must be at one and the same
-//! place of four vectors. Only what that takes is moved: vectors go from rows to diagonals ([`ROW_DIAGONALS`]), are columns as they are, go on to the diagonals of
-//! columns ([`COLUMN_DIAGONALS`]), and from there home ([`HOME`]): 39 moves for a block.
+//! P works on rows, then on diagonals of rows, then on columns, then on diagonals of columns. Elements that meet must
+//! be at one and the same place of four vectors. Only what that takes is moved: vectors go from rows to diagonals
+//! ([`ROW_DIAGONALS`]), are columns as they are, go on to the diagonals of columns ([`COLUMN_DIAGONALS`]), and from
+//! there home ([`HOME`]): 39 moves for a block.
 
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_castsi512_si128, _mm512_mul_epu32, _mm512_permutexvar_epi64,
@@ -58,7 +59,8 @@ pub(crate) fn compress(previous: &Block, reference: &Block) -> Block {
     block
 }
 
-/// G, in the place of the block before. Calls `known` with the first word of the result as soon as it is there: then the rest of the columns is still to be computed.
+/// G, in the place of the block before. Calls `known` with the first word of the result as soon as it is there: then
+/// the rest of the columns is still to be computed.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn combine<Known: FnOnce(u64)>(block: &mut Vectors, reference: &Vectors, known: Known) {
@@ -76,7 +78,8 @@ fn combine<Known: FnOnce(u64)>(block: &mut Vectors, reference: &Vectors, known: 
     }
 }
 
-/// P on the rows, which ends with the rows on their diagonals. One for each use, so that it becomes part of it: a call would send all registers through memory.
+/// P on the rows, which ends with the rows on their diagonals. One for each use, so that it becomes part of it: a call
+/// would send all registers through memory.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn rows<Use>(state: &mut Vectors) {
@@ -179,7 +182,8 @@ const fn vectors_mut(block: &mut Block) -> &mut Vectors {
 
 const _: () = assert!(size_of::<Vectors>() == size_of::<Block>() && align_of::<Vectors>() == align_of::<Block>());
 
-/// Where an element is in a vector at home: 4 pair + 2 (row % 2) + half. In a row, it is at 2 pair + half; in a column at 2 (row % 2) + half.
+/// Where an element is in a vector at home: 4 pair + 2 (row % 2) + half. In a row, it is at 2 pair + half; in a column
+/// at 2 (row % 2) + half.
 const fn turned_in_row(place: usize, by: usize) -> usize {
     let (pair, row, half) = (place / 4, place / 2 % 2, place % 2);
     let at = (2 * pair + half + by) % 4;

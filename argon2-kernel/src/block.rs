@@ -9,18 +9,19 @@ pub(crate) const WORDS: usize = 128;
 /// Bytes of a block.
 pub(crate) const BYTES: usize = 1024;
 
-/// A block whose words are in the order that suits vectors: see [`stored_at`]. Blocks are combined word by word, so any fixed order will
-/// do, as long as a block is translated where it comes from bytes and where it goes to bytes.
+/// A block whose words are in the order that suits vectors: see [`stored_at`]. Blocks are combined word by word, so any
+/// fixed order will do, as long as a block is translated where it comes from bytes and where it goes to bytes.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(crate) struct Block(pub(crate) [u64; WORDS]);
 
 /// Where a word of a block is stored.
 ///
-/// The standard sees 8 rows of 16 words. The permutation P works on each row, four words (a quarter) at a time, and then on columns that are two words wide. With
-/// word = 16 row + 4 quarter + 2 pair + half, we store at 32 quarter + 8 (row / 2) + 4 pair + 2 (row % 2) + half. So a vector of eight words holds one quarter of two rows,
-/// and its halves are pieces of two columns: what P combines is at one and the same place of four vectors, for rows and for columns, and nothing has to be
-/// moved between the two.
+/// The standard sees 8 rows of 16 words. The permutation P works on each row, four words (a quarter) at a time, and
+/// then on columns that are two words wide. With word = 16 row + 4 quarter + 2 pair + half, we store at 32 quarter + 8
+/// (row / 2) + 4 pair + 2 (row % 2) + half. So a vector of eight words holds one quarter of two rows, and its halves
+/// are pieces of two columns: what P combines is at one and the same place of four vectors, for rows and for columns,
+/// and nothing has to be moved between the two.
 pub(crate) const fn stored_at(word: usize) -> usize {
     let (row, quarter, pair, half) = (word / 16, word / 4 % 4, word / 2 % 2, word % 2);
     32 * quarter + 8 * (row / 2) + 4 * pair + 2 * (row % 2) + half

@@ -13,7 +13,8 @@ use crate::{
 
 /// Computes one hash after the other, each on the thread that asks, in memory that it keeps.
 ///
-/// What a hash leaves in the memory is overwritten by the next. Whoever has no next one calls [`Kernel::wipe`]. Dropping does it, too.
+/// What a hash leaves in the memory is overwritten by the next. Whoever has no next one calls [`Kernel::wipe`].
+/// Dropping does it, too.
 pub struct Kernel {
     path: Path,
     arena: Arena,
@@ -41,7 +42,8 @@ impl Kernel {
         self.path
     }
 
-    /// Fills `tag` (4 bytes or more) with the hash. It takes as much memory as the parameters say, rounded up to 2 MiB, and keeps it.
+    /// Fills `tag` (4 bytes or more) with the hash. It takes as much memory as the parameters say, rounded up to 2 MiB,
+    /// and keeps it.
     ///
     /// # Errors
     /// Lengths that the standard does not allow; memory that is not to be had. `tag` is then as it was.
@@ -55,6 +57,16 @@ impl Kernel {
         }
         finish(&layout, memory, tag);
         Ok(())
+    }
+
+    /// Takes the memory that a hash with so much takes, if the kernel has less: such a hash then fails for want of it
+    /// no more.
+    ///
+    /// # Errors
+    /// The memory is not to be had. The kernel then has none.
+    pub fn reserve(&mut self, memory_kib: u32) -> Result<(), OutOfMemory> {
+        // A block is a KiB, and a number of KiB that no address reaches cannot be had, either.
+        self.arena.reserve(usize::try_from(memory_kib).unwrap_or(usize::MAX))
     }
 
     /// Bytes of memory that the kernel holds.

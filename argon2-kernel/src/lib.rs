@@ -1,11 +1,13 @@
 //! Argon2 (RFC 9106) as fast as the processor allows, bit by bit what the standard says.
 //!
-//! A [`Kernel`] owns one piece of memory, the arena, and computes one hash at a time in it, on one thread. Read on from there:
+//! A [`Kernel`] owns one piece of memory, the arena, and computes one hash at a time in it, on one thread. Read on from
+//! there:
 //!
 //! - [`Kernel::derive`] (`kernel.rs`): the hash from end to end, the RFC's section 3.2;
 //! - `blake2b_long.rs`: the two ends, `H_0` and H' (3.2, 3.3);
 //! - `segment.rs`: which block is made from which (3.4), and its memory asked for before it is needed;
-//! - `portable.rs`, `avx2.rs`, `avx512.rs`, `neon.rs`: the compression function G (3.5, 3.6), once for each kind of processor;
+//! - `portable.rs`, `avx2.rs`, `avx512.rs`, `neon.rs`: the compression function G (3.5, 3.6), once for each kind of
+//!   processor;
 //! - `path.rs`: the choice between those, at run time;
 //! - `arena.rs`: the memory, on huge pages where there are any;
 //! - `self_test.rs`: what a process asks before it trusts a path.

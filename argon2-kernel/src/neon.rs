@@ -1,4 +1,5 @@
-//! The compression function for NEON: vectors of two words, two rows or two columns at a time. All of a block is more than the registers hold.
+//! The compression function for NEON: vectors of two words, two rows or two columns at a time. All of a block is more
+//! than the registers hold.
 
 use std::arch::aarch64::{
     uint64x2_t, vaddq_u64, vcombine_u8, vcreate_u8, veorq_u64, vextq_u64, vget_low_u32, vgetq_lane_u64, vmull_high_u32,
@@ -51,8 +52,9 @@ pub(crate) fn compress(previous: &Block, reference: &Block) -> Block {
     block
 }
 
-/// The second half of G: permutes rows and columns and adds what was there before; with `XOR`, what is in the place of the result, too.
-/// Calls `known` with the first word of the result as soon as it is there: then the rest of the columns is still to be computed.
+/// The second half of G: permutes rows and columns and adds what was there before; with `XOR`, what is in the place of
+/// the result, too. Calls `known` with the first word of the result as soon as it is there: then the rest of the
+/// columns is still to be computed.
 #[inline]
 #[target_feature(enable = "neon")]
 fn permute<const XOR: bool>(input: &State, made: &mut State, known: impl FnOnce(u64)) {
@@ -81,7 +83,8 @@ fn permute_columns<const XOR: bool>(state: &[Quad; 4], input: &[Quad; 4], made: 
     }
 }
 
-/// P (RFC 9106, 3.6) on two rows or two columns, whose vectors are so far apart. Two, so that no instruction waits for the one before.
+/// P (RFC 9106, 3.6) on two rows or two columns, whose vectors are so far apart. Two, so that no instruction waits for
+/// the one before.
 #[inline]
 #[target_feature(enable = "neon")]
 fn round<const APART: usize>([mut a, mut b, mut c, mut d]: [Quad; 4]) -> [Quad; 4] {
@@ -149,7 +152,8 @@ fn half_round(a: &mut Quad, b: &mut Quad, c: &mut Quad, d: &mut Quad) {
     }
 }
 
-/// Adds to `x` what is in `y`, and twice the product of their low halves. One instruction takes the low halves out of two vectors.
+/// Adds to `x` what is in `y`, and twice the product of their low halves. One instruction takes the low halves out of
+/// two vectors.
 #[inline]
 #[target_feature(enable = "neon")]
 fn multiply_add(x: &mut Quad, y: &Quad) {

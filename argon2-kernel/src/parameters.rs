@@ -80,7 +80,8 @@ pub enum ParameterError {
 }
 
 impl Parameters {
-    /// `memory_kib`: memory in KiB (m); `passes`: passes over it (t); `lanes`: lanes (p), which this crate computes one after the other.
+    /// `memory_kib`: memory in KiB (m); `passes`: passes over it (t); `lanes`: lanes (p), which this crate computes one
+    /// after the other.
     ///
     /// # Errors
     /// What RFC 9106, 3.1, does not allow.

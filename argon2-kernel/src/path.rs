@@ -46,6 +46,19 @@ impl Path {
         special.into_iter().flatten().chain([Self::PORTABLE])
     }
 
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2 => "AVX2",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Choice::Neon => "NEON",
+            Choice::Portable => "portable",
+        }
+    }
+
     /// Makes the blocks of a run.
     pub(crate) fn fill(self, memory: &mut [Block], run: &Run<'_>) {
         match self.0 {
@@ -81,14 +94,6 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Choice::Avx512 => "AVX-512",
-            #[cfg(target_arch = "x86_64")]
-            Choice::Avx2 => "AVX2",
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Choice::Neon => "NEON",
-            Choice::Portable => "portable",
-        })
+        formatter.write_str(self.name())
     }
 }

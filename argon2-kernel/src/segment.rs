@@ -1,8 +1,9 @@
 //! Which block is made from which (RFC 9106, 3.4).
 //!
-//! A lane is cut into four segments. Within one, block by block: the block before and a reference block, from anywhere in what is there already, make
-//! the next one. The reference follows either from the position, then it is known long before, or from the first word of the block before, then a path that
-//! computes this word first has the memory on its way while it computes the others.
+//! A lane is cut into four segments. Within one, block by block: the block before and a reference block, from anywhere
+//! in what is there already, make the next one. The reference follows either from the position, then it is known long
+//! before, or from the first word of the block before, then a path that computes this word first has the memory on its
+//! way while it computes the others.
 
 use crate::{
     block::{Block, WORDS},
@@ -191,7 +192,8 @@ impl Run<'_> {
         self.segment.lane * layout.lane_blocks + before
     }
 
-    /// Calls `step` for each block, in order. It makes the block and returns what [`Next::index`] says of its first word.
+    /// Calls `step` for each block, in order. It makes the block and returns what [`Next::index`] says of its first
+    /// word.
     #[inline(always)]
     pub(crate) fn walk(&self, memory: &mut [Block], mut step: impl FnMut(&mut [Block], Step) -> usize) {
         let Segment { layout, pass, slice, lane } = self.segment;

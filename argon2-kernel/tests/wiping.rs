@@ -1,5 +1,5 @@
-//! What hashes leave in the memory is gone after a wipe, as the system sees it. Alone in its program, so that the only memory of this kind is
-//! the test's.
+//! What hashes leave in the memory is gone after a wipe, as the system sees it. Alone in its program, so that the only
+//! memory of this kind is the test's.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -12,7 +12,7 @@ use crate::numbers::{Figure, quantile};
 pub(crate) fn in_words() -> String {
     let cpus = thread::available_parallelism().unwrap();
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
-    let engine = Argon2Kernel::default().path();
+    let engine = Argon2Kernel::default().engine();
     let memory = field("/proc/meminfo", "MemTotal").and_then(|kb| kb.trim_end_matches("kB").trim().parse::<f64>().ok());
     let memory = Figure(memory.unwrap_or(f64::NAN) * 1024.0 / 1e9);
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

@@ -1,12 +1,19 @@
 //! The one small interface to Argon2 (RFC 9106): parameters, password and salt in, tag out.
 //!
-//! What computes is `argon2-kernel`, after a self-test. Should this fail, the process says so and takes the `argon2` crate, which is slower and needs new memory for
-//! each hash.
+//! What computes is `argon2-kernel`, after a self-test. Should this fail, the process says so and takes the `argon2`
+//! crate, which is slower.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+mod fallback;
+
+use std::sync::OnceLock;
+
+use argon2::{Algorithm, Params, Version};
 use signet_argon2_kernel::{DeriveError, Input, Kernel, OutOfMemory, Parameters, Path, SelfTestError, Variant};
 
-/// Most memory of a hash, in KiB. What asks for more is refused, not computed. The settings of `config::passwords` end there.
+use self::fallback::Fallback;
+
+/// Most memory of a hash, in KiB. What asks for more is refused, not computed. The settings of `config::passwords` end
+/// there.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// Most passes of a hash.
 pub const ITERATIONS_MAX: u32 = 16;
@@ -18,7 +25,7 @@ pub const PARALLELISM_MAX: u32 = 16;
 pub struct Argon2Cost {
     /// Memory, in KiB (`m`).
     pub memory_kib: u32,
-    /// Passes (`t`).
+    /// Passes over the memory (`t`): "number of passes" in RFC 9106, "iterations" in most other places.
     pub iterations: u32,
     /// Lanes (`p`).
     pub parallelism: u32,
@@ -92,85 +99,128 @@ pub enum HashError {
 
 /// Computes Argon2 in memory of its own, the arena, which it keeps from one hash to the next.
 ///
-/// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes up to a tenth of a hash. Whoever owns
-/// the kernel calls [`Self::wipe`] once no hash follows. Nothing goes back to the system unwiped: neither by [`Self::release`], nor when a
-/// hash needs another arena, nor when the kernel is dropped.
+/// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes up to a tenth of a
+/// hash. Whoever owns the kernel calls [`Self::wipe`] once no hash follows. Nothing goes back to the system unwiped:
+/// neither by [`Self::release`], nor when a hash needs another arena, nor when the kernel is dropped.
 pub struct Argon2Kernel {
     engine: Engine,
     /// Memory that is kept after a hash.
     kept_kib: u32,
+    /// The work of all hashes so far.
+    computed_kib: u64,
     /// The cost of each hash that was computed.
     #[cfg(test)]
     pub(super) computed: Vec<Argon2Cost>,
+    /// Hashes with more find no memory.
+    #[cfg(test)]
+    pub(super) memory_kib_max: u32,
 }
 
 /// What computes.
 enum Engine {
     Own(Kernel),
-    /// The `argon2` crate: it takes memory for each hash, and wipes it.
-    Crate,
+    /// The `argon2` crate.
+    Crate(Fallback),
+}
+
+/// The fastest code of this processor, if it passes its self-test. That takes a few milliseconds, once a process.
+fn trusted() -> Option<Path> {
+    static TRUSTED: OnceLock<Option<Path>> = OnceLock::new();
+    *TRUSTED.get_or_init(|| {
+        let path = Path::fastest();
+        judged(path, path.self_test())
+    })
+}
+
+fn judged(path: Path, outcome: Result<(), SelfTestError>) -> Option<Path> {
+    let complain = |error: &SelfTestError| {
+        tracing::error!(
+            %error,
+            "passwords are hashed with the argon2 crate instead, which is slower; report it, unless this processor is \
+             broken"
+        );
+    };
+    outcome.inspect_err(complain).is_ok().then_some(path)
 }
 
 impl Argon2Kernel {
-    /// A kernel that keeps as much memory as a hash of this cost takes. What a dearer one takes is given back after it: one dear
-    /// stored hash does not make the process fat for ever.
+    /// A kernel that keeps as much memory as a hash of this cost takes. What a dearer one takes is given back after it:
+    /// one dear stored hash does not make the process fat for ever.
     ///
-    /// Tests the fastest code of this processor first, which takes a few milliseconds.
+    /// The first of a process tests the code that it will run, which takes a few milliseconds.
     pub fn keeping(cost: &Argon2Cost) -> Self {
-        let path = Path::fastest();
-        Self::tested(path, path.self_test(), cost)
+        Self::of(trusted(), cost)
     }
 
-    fn tested(path: Path, outcome: Result<(), SelfTestError>, cost: &Argon2Cost) -> Self {
-        let engine = match outcome {
-            Ok(()) => Engine::Own(Kernel::new(path)),
-            Err(error) => {
-                tracing::error!(
-                    %error,
-                    "passwords are hashed with the argon2 crate instead, which is slower; report it, unless this processor is broken"
-                );
-                Engine::Crate
-            }
-        };
+    fn of(path: Option<Path>, cost: &Argon2Cost) -> Self {
         Self {
-            engine,
+            engine: path.map_or_else(|| Engine::Crate(Fallback::default()), |path| Engine::Own(Kernel::new(path))),
             kept_kib: cost.memory_kib,
+            computed_kib: 0,
             #[cfg(test)]
             computed: Vec::new(),
+            #[cfg(test)]
+            memory_kib_max: u32::MAX,
         }
     }
 
     /// How hashes are computed on this machine, for people.
-    pub fn path(&self) -> String {
+    pub const fn engine(&self) -> &'static str {
         match &self.engine {
-            Engine::Own(kernel) => kernel.path().to_string(),
-            Engine::Crate => "the argon2 crate".to_owned(),
+            Engine::Own(kernel) => kernel.path().name(),
+            Engine::Crate(_) => "the argon2 crate",
         }
+    }
+
+    /// The work of all hashes that it computed (see [`Argon2Cost::work_kib`]).
+    pub const fn computed_kib(&self) -> u64 {
+        self.computed_kib
+    }
+
+    /// Gets the memory of a hash that will take so much, so that it does not fail halfway.
+    ///
+    /// # Errors
+    /// More than [`MEMORY_KIB_MAX`], or memory that the system has not.
+    pub fn prepare(&mut self, memory_kib: u32) -> Result<(), HashError> {
+        if memory_kib > MEMORY_KIB_MAX {
+            return Err(CostError.into());
+        }
+        #[cfg(test)]
+        if memory_kib > self.memory_kib_max {
+            return Err(OutOfMemory { bytes: 0 }.into());
+        }
+        match &mut self.engine {
+            Engine::Own(kernel) => kernel.reserve(memory_kib)?,
+            Engine::Crate(fallback) => fallback.reserve(usize::try_from(memory_kib).unwrap_or(usize::MAX))?,
+        }
+        Ok(())
     }
 
     /// Fills `tag` with the hash.
     pub fn derive(&mut self, input: &Argon2Input<'_>, tag: &mut [u8]) -> Result<(), HashError> {
         let params = input.cost.params(Some(tag.len()))?;
+        self.prepare(input.cost.memory_kib)?;
+        match &mut self.engine {
+            Engine::Own(kernel) => kernel.derive(&kernel_input(input)?, tag).map_err(|error| match error {
+                DeriveError::Parameters(_) => HashError::Cost(CostError),
+                DeriveError::OutOfMemory(error) => HashError::OutOfMemory(error),
+            })?,
+            Engine::Crate(fallback) => fallback.derive(input, params, tag)?,
+        }
+        self.computed_kib += input.cost.work_kib();
         #[cfg(test)]
         self.computed.push(input.cost);
-        let Engine::Own(kernel) = &mut self.engine else {
-            let argon2 = Argon2::new(input.algorithm, input.version, params);
-            return argon2.hash_password_into(input.password, input.salt, tag).map_err(|_| CostError.into());
-        };
-        kernel.derive(&kernel_input(input)?, tag).map_err(|error| match error {
-            DeriveError::Parameters(_) => HashError::Cost(CostError),
-            DeriveError::OutOfMemory(error) => HashError::OutOfMemory(error),
-        })?;
         if input.cost.memory_kib > self.kept_kib {
-            kernel.release();
+            self.release();
         }
         Ok(())
     }
 
     /// Clears what hashes left in the arena, and keeps the arena.
     pub fn wipe(&mut self) {
-        if let Engine::Own(kernel) = &mut self.engine {
-            kernel.wipe();
+        match &mut self.engine {
+            Engine::Own(kernel) => kernel.wipe(),
+            Engine::Crate(fallback) => fallback.wipe(),
         }
     }
 
@@ -178,14 +228,15 @@ impl Argon2Kernel {
     pub const fn is_wiped(&self) -> bool {
         match &self.engine {
             Engine::Own(kernel) => kernel.is_wiped(),
-            Engine::Crate => true,
+            Engine::Crate(fallback) => fallback.is_wiped(),
         }
     }
 
     /// Wipes the arena and gives it back to the system. The next hash gets a new one, and pays for its pages.
     pub fn release(&mut self) {
-        if let Engine::Own(kernel) = &mut self.engine {
-            kernel.release();
+        match &mut self.engine {
+            Engine::Own(kernel) => kernel.release(),
+            Engine::Crate(fallback) => fallback.release(),
         }
     }
 
@@ -193,7 +244,7 @@ impl Argon2Kernel {
     pub fn is_released(&self) -> bool {
         match &self.engine {
             Engine::Own(kernel) => kernel.memory_bytes() == 0,
-            Engine::Crate => true,
+            Engine::Crate(fallback) => fallback.is_released(),
         }
     }
 
@@ -202,7 +253,7 @@ impl Argon2Kernel {
     pub(super) fn holds_nothing(&mut self) -> bool {
         match &mut self.engine {
             Engine::Own(kernel) => kernel.holds_nothing(),
-            Engine::Crate => true,
+            Engine::Crate(fallback) => fallback.holds_nothing(),
         }
     }
 }
@@ -246,21 +297,21 @@ mod tests {
     const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 256, iterations: 2, parallelism: 1 };
 
     /// A kernel whose self-test has failed.
-    fn distrusted() -> Argon2Kernel {
+    fn distrusted(cost: &Argon2Cost) -> Argon2Kernel {
         let path = Path::PORTABLE;
-        Argon2Kernel::tested(path, Err(SelfTestError { path, vector: "a test vector" }), &CHEAP)
+        Argon2Kernel::of(judged(path, Err(SelfTestError::Wrong { path, vector: "a test vector" })), cost)
     }
 
     #[test]
     fn it_computes_the_test_vectors_of_the_reference_code() {
-        assert_eq!(Argon2Kernel::default().path(), Path::fastest().to_string());
+        assert_eq!(Argon2Kernel::default().engine(), Path::fastest().name());
         compute_the_test_vectors(Argon2Kernel::keeping(&CHEAP));
     }
 
     #[test]
     fn code_that_fails_its_self_test_is_not_used() {
-        assert_eq!(distrusted().path(), "the argon2 crate");
-        compute_the_test_vectors(distrusted());
+        assert_eq!(distrusted(&CHEAP).engine(), "the argon2 crate");
+        compute_the_test_vectors(distrusted(&CHEAP));
     }
 
     fn compute_the_test_vectors(mut kernel: Argon2Kernel) {
@@ -296,14 +347,18 @@ mod tests {
 
     #[test]
     fn a_wipe_leaves_nothing_of_any_hash_before_it() {
-        let mut kernel = Argon2Kernel::default();
-        for costs in [&[1024][..], &[1024, 64], &[64, 1024, 8], &[8]] {
-            for memory_kib in costs {
-                derive(&mut kernel, *memory_kib);
+        let keeping = Argon2Cost { memory_kib: 1024, ..CHEAP };
+        for mut kernel in [Argon2Kernel::keeping(&keeping), distrusted(&keeping)] {
+            for costs in [&[1024][..], &[1024, 64], &[64, 1024, 8], &[8]] {
+                for memory_kib in costs {
+                    derive(&mut kernel, *memory_kib);
+                }
+                assert!(!kernel.is_wiped() && !kernel.holds_nothing(), "{costs:?}");
+                kernel.wipe();
+                assert!(kernel.is_wiped() && kernel.holds_nothing() && !kernel.is_released(), "{costs:?}");
             }
-            assert!(!kernel.is_wiped() && !kernel.holds_nothing(), "{costs:?}");
-            kernel.wipe();
-            assert!(kernel.is_wiped() && kernel.holds_nothing(), "{costs:?}");
+            kernel.release();
+            assert!(kernel.is_released());
         }
     }
 
@@ -318,7 +373,7 @@ mod tests {
                 password: b"password",
                 salt: b"somesalt",
             };
-            for mut kernel in [Argon2Kernel::default(), distrusted()] {
+            for mut kernel in [Argon2Kernel::default(), distrusted(&CHEAP)] {
                 assert_eq!(kernel.derive(&input, &mut [0; 32]), Err(CostError.into()));
             }
             assert_eq!(cost.check(), Err(CostError));

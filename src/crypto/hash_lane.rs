@@ -6,8 +6,10 @@
 //! away frees its place. Whoever has to prepare a hash asks first whether it has a chance ([`HashLane::expect`]).
 //!
 //! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over it. A worker that
-//! finds the queue empty wipes its arena before it does anything else, so a lane that is idle holds nothing of any password; after
-//! [`ARENA_KEPT`] without work it gives the arena back to the system. No answer waits for either.
+//! finds the queue empty wipes its arena before it does anything else, so the arenas of a lane that is idle hold nothing of any
+//! password; after [`ARENA_KEPT`] without work it gives the arena back to the system. No answer waits for either. This is about
+//! the arenas, whichever engine hashes. The password itself is wiped when its job is dropped (`domain::password`). Registers and
+//! stacks of the workers are not wiped: the next hash writes over them.
 
 mod admission;
 mod coming;
@@ -31,7 +33,7 @@ use self::{
 };
 pub use self::{coming::Coming, worker::lower_priority};
 use super::{
-    argon2_kernel::{Argon2Cost, Argon2Kernel, HashError},
+    argon2_kernel::{Argon2Cost, Argon2Kernel, CostError, HashError},
     password_hash::{PasswordHash, SALT_BYTES},
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
@@ -67,7 +69,7 @@ pub struct Ticket {
 pub enum LaneError {
     /// The cost of a stored hash is out of bounds.
     #[error(transparent)]
-    Hash(#[from] HashError),
+    Cost(CostError),
     /// It would not have been done in time.
     #[error("too many passwords are waiting to be checked; room is expected in {retry_after:?}")]
     Overloaded {
@@ -120,7 +122,7 @@ impl HashLane {
         let (cost, salt) = (self.cost, self.random.bytes());
         let work = cost.work_kib();
         let hash = self.run(ticket, work, move |kernel| PasswordHash::compute(kernel, cost, &password, &salt)).await?;
-        Ok(hash?)
+        hash.map_err(|error| self.shared.failed(error))
     }
 
     /// Compares a password with a stored hash. Without one (unknown user, user without password) it does the same work and
@@ -138,8 +140,8 @@ impl HashLane {
         self.verify_noting(ticket, password, stored, may_upgrade, || ()).await
     }
 
-    /// The same, and calls `looked_at` just before the password is looked at: whoever goes away cannot tell otherwise whether it
-    /// was.
+    /// The same, and calls `looked_at` just before the password is looked at: whoever goes away, or finds no memory for its hash,
+    /// cannot tell otherwise whether it was.
     pub async fn verify_noting(
         &self,
         ticket: Ticket,
@@ -151,17 +153,20 @@ impl HashLane {
         let dummy = *self.dummy_salt.get_or_init(|| self.random.bytes());
         let salts = Salts { dummy, upgrade: may_upgrade.then(|| self.random.bytes()) };
         let cost = self.cost;
+        let dearest = [stored.as_ref().and_then(PasswordHash::cost), Some(cost)].into_iter().flatten();
+        let memory_kib = dearest.clone().map(|cost| cost.memory_kib).max().unwrap_or_default();
         // Without what an upgrade takes, which happens once a user.
-        let expected =
-            stored.as_ref().and_then(PasswordHash::cost).map_or(0, |cost| cost.work_kib()).max(cost.work_kib());
+        let work_kib = dearest.map(|cost| cost.work_kib()).max().unwrap_or_default();
         let work = move |kernel: &mut Argon2Kernel| {
+            kernel.prepare(memory_kib)?;
             looked_at();
             compare(kernel, cost, &password, stored.as_ref(), &salts)
         };
-        Ok(self.run(ticket, expected, work).await??)
+        self.run(ticket, work_kib, work).await?.map_err(|error| self.shared.failed(error))
     }
 
-    /// Does `work`, which is expected to be that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]).
+    /// Does `work`, which is that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]) and costs its client as much. Whether
+    /// it can be done in time is judged as if it were one hash of today's cost: who is refused learns nothing of a stored hash.
     async fn run<T: Send + 'static>(
         &self,
         ticket: Ticket,
@@ -177,10 +182,12 @@ impl HashLane {
             Box::new(move |turn| {
                 let result = match turn {
                     Turn::Kernel(kernel) => {
-                        let (_working, started) = (trace.work(), Instant::now());
+                        let (_working, started, before) = (trace.work(), Instant::now(), kernel.computed_kib());
                         let result = work(kernel);
-                        // Before the caller has its answer, so that nobody sees an answer without its hash.
-                        metrics.hash_finished("argon2id", started.elapsed().as_secs_f64());
+                        if kernel.computed_kib() > before {
+                            // Before the caller has its answer, so that nobody sees an answer without its hash.
+                            metrics.hash_finished("argon2id", started.elapsed().as_secs_f64());
+                        }
                         Ok(result)
                     }
                     Turn::Refused(error) => {
@@ -205,7 +212,8 @@ impl HashLane {
 }
 
 /// Compares a password with a stored hash, if there is one. Whatever comes of it takes as long as a hash of today's cost: what a
-/// stored hash falls short of it is made up for, by the hash to store instead or by one that is thrown away.
+/// stored hash falls short of it is made up for, by the hash to store instead or by one that is thrown away. Should that one
+/// fail, the verdict stands: the password was looked at.
 fn compare(
     kernel: &mut Argon2Kernel,
     cost: Argon2Cost,
@@ -218,13 +226,17 @@ fn compare(
         return Ok(Verdict { matches: false, upgraded: None });
     };
     let matches = stored.verify(kernel, password)?;
-    if let Some(salt) = salts.upgrade.filter(|_| matches && stored.is_outdated(&cost)) {
-        return Ok(Verdict { matches, upgraded: Some(PasswordHash::compute(kernel, cost, password, &salt)?) });
-    }
-    if let Some(rest) = stored.cost().and_then(|done| cost.rest_after(&done)) {
-        PasswordHash::compute(kernel, rest, password, &salts.dummy)?;
-    }
-    Ok(Verdict { matches, upgraded: None })
+    let complain = |error: &HashError| tracing::warn!(%error, "a hash after that of a checked password failed");
+    let mut compute = |cost, salt| PasswordHash::compute(kernel, cost, password, salt).inspect_err(complain).ok();
+    let upgraded = if let Some(salt) = salts.upgrade.filter(|_| matches && stored.is_outdated(&cost)) {
+        compute(cost, &salt)
+    } else {
+        if let Some(rest) = stored.cost().and_then(|done| cost.rest_after(&done)) {
+            drop(compute(rest, &salts.dummy));
+        }
+        None
+    };
+    Ok(Verdict { matches, upgraded })
 }
 
 /// Salts of hashes that may have to be made beside a stored one.

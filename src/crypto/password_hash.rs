@@ -29,11 +29,12 @@ impl std::fmt::Debug for PasswordHash {
 }
 
 impl PasswordHash {
-    /// Reads a PHC string.
+    /// Reads a PHC string. Refuses what is dearer than this service computes ([`Argon2Cost::check`]).
     pub fn parse(phc: &str) -> Result<Self, ParseHashError> {
         let hash = phc::PasswordHash::new(phc).map_err(|_| ParseHashError)?;
         let known = Self(hash);
-        known.parts().map(|_| known.clone()).ok_or(ParseHashError)
+        known.cost().filter(|cost| cost.check().is_ok()).ok_or(ParseHashError)?;
+        Ok(known)
     }
 
     /// The PHC string to store.
@@ -124,6 +125,14 @@ mod tests {
             "$scrypt$ln=1$YWJjZGVmZ2g$YWJj",
         ] {
             assert!(PasswordHash::parse(text).is_err(), "{text}");
+        }
+        // Dearer than what this service computes.
+        for (memory_kib, iterations, parallelism, is_read) in
+            [(262_144, 16, 16, true), (262_145, 1, 1, false), (64, 17, 1, false), (136, 1, 17, false)]
+        {
+            let tag = "c29tZSB0YWcgb2Ygc2l4dGVlbiBieXRlcw";
+            let text = format!("$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}$c29tZXNhbHQ${tag}");
+            assert_eq!(PasswordHash::parse(&text).is_ok(), is_read, "{text}");
         }
     }
 }

@@ -22,6 +22,7 @@ label_sets! {
     Dialect { dialect }
     DialectStatus { dialect, status }
     Event { kind, cause }
+    Kernel { kernel }
     Operation { operation }
     Outcome { outcome }
     RpcLabel { rpc }

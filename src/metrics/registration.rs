@@ -55,6 +55,8 @@ impl Inner {
         let registry = &mut self.registry;
         let help = "Time a worker spends on one password hash, by scheme";
         seconds(registry, "hash_duration", help, self.hash_duration.clone());
+        let help = "1: how password hashes are computed, the code that this processor runs fastest or the argon2 crate";
+        registry.register("lane_info", help, self.lane_info.clone());
         registry.register("lane_queue_max", "Most password hashes that may wait", self.lane_queue_max.clone());
         registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
         registry.register(

@@ -96,12 +96,14 @@ fn numbers_of_parts_that_a_process_has_not_are_not_shown() {
 fn what_will_be_counted_begins_at_zero() {
     let metrics = Metrics::new();
     metrics.lane_started(2, 64);
+    metrics.lane_kernel("portable");
     metrics.pool_started(10);
     metrics.events_started([("refresh.reused", ""), ("throttle.tripped", "sign_in")]);
     metrics.outbox(OutboxState::default());
     let page = metrics.encode();
     for line in [
         "signet_lane_workers 2",
+        "signet_lane_info{kernel=\"portable\"} 1",
         "signet_lane_queue_max 64",
         "signet_lane_running 0",
         "signet_lane_refused_total{cause=\"deadline\"} 0",

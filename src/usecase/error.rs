@@ -233,7 +233,7 @@ impl From<LaneError> for Error {
     fn from(error: LaneError) -> Self {
         match error {
             LaneError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            LaneError::Hash(_) | LaneError::Stopped => Self::Internal(Box::new(error)),
+            LaneError::Cost(_) | LaneError::Stopped => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn page(form: Form) -> String {
 
 fn lane(metrics: &Metrics) {
     metrics.lane_started(2, 128);
+    metrics.lane_kernel("portable");
     metrics.lane_refused("deadline");
     metrics.lane_waited(0.01);
     metrics.hash_finished("argon2id", 0.01);

@@ -1,7 +1,8 @@
 //! Ways to compute Argon2id against each other: CPU time for a hash, as ratios from one interleaved run.
 //!
-//! `cargo bench -p signet-argon2-kernel -- [rounds]`. A round computes one hash with each contender, so that a bad moment of the machine meets all of them;
-//! the figure is the median over the rounds. All run on one thread, whose CPU time is what counts, and all must give the same tag.
+//! `cargo bench -p signet-argon2-kernel -- [rounds]`. A round computes one hash with each contender, so that a bad
+//! moment of the machine meets all of them; the figure is the median over the rounds. All run on one thread, whose CPU
+//! time is what counts, and all must give the same tag.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 

@@ -39,7 +39,8 @@ fn memory_between_two_sizes() {
     }
 }
 
-/// Where references follow from the position, their indexes come 128 at a time: segments of just as many blocks, and of some more and fewer.
+/// Where references follow from the position, their indexes come 128 at a time: segments of just as many blocks, and of
+/// some more and fewer.
 #[test]
 fn segments_about_as_long_as_a_block_of_addresses() {
     for segment_blocks in [125, 126, 127, 128, 129, 130, 255, 256, 257, 384, 385] {

@@ -1,4 +1,5 @@
-//! The kernel says what the standard, the reference implementation and the argon2 crate say, on every path of this processor.
+//! The kernel says what the standard, the reference implementation and the argon2 crate say, on every path of this
+//! processor.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod arena;

@@ -34,7 +34,8 @@ impl Case {
     }
 }
 
-/// Lanes, and memory from the least they may have; mostly little, so that segments are short and every kind of reference occurs.
+/// Lanes, and memory from the least they may have; mostly little, so that segments are short and every kind of
+/// reference occurs.
 fn parameters() -> impl Strategy<Value = Parameters> {
     let more_kib = prop_oneof![4 => 0..40_u32, 4 => 0..600_u32, 1 => 0..4000_u32];
     (1..=9_u32, more_kib, 1..=4_u32)

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use signet_argon2_kernel::{Input, Kernel, Path, Variant, Version};
 
 thread_local! {
-    /// One kernel a path, used again for every case of a thread: what one hash leaves in its memory must not matter to the next.
+    /// One kernel a path, used again for every case of a thread: what one hash leaves in its memory must not matter to
+    /// the next.
     static KERNELS: RefCell<Vec<Kernel>> = RefCell::new(Path::available().map(Kernel::new).collect());
 }
 

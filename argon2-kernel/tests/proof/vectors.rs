@@ -10,8 +10,9 @@ use signet_argon2_kernel::{
 
 use crate::paths::{derive, from_hex, on_every_path};
 
-/// The example of RFC 9106, sections 5.1 to 5.3, and the same for the version before it, as the reference implementation has it: 32 KiB,
-/// three passes, four lanes, a password of 32 bytes 1, a salt of 16 bytes 2, a secret of 8 bytes 3, associated data of 12 bytes 4.
+/// The example of RFC 9106, sections 5.1 to 5.3, and the same for the version before it, as the reference
+/// implementation has it: 32 KiB, three passes, four lanes, a password of 32 bytes 1, a salt of 16 bytes 2, a secret of
+/// 8 bytes 3, associated data of 12 bytes 4.
 const EXAMPLES: [(Variant, Version, &str); 6] = [
     (D, V0x13, "512b391b6f1162975371d30919734294f868e3be3984f3c1a13a4db9fabe4acb"),
     (I, V0x13, "c814d9d1dc7f37aa13f0d77f2494bda1c8de6b016dd388d29952a4c4672b6ce8"),
@@ -21,8 +22,8 @@ const EXAMPLES: [(Variant, Version, &str); 6] = [
     (Id, V0x10, "b64615f07789b66b645b67ee9ed3b377ae350b6bfcbb0fc95141ea8f322613c0"),
 ];
 
-/// One line of the reference implementation's own tests (`test.c`): variant, version, passes, binary logarithm of the memory in KiB, lanes,
-/// password, salt, tag.
+/// One line of the reference implementation's own tests (`test.c`): variant, version, passes, binary logarithm of the
+/// memory in KiB, lanes, password, salt, tag.
 type Line = (Variant, Version, u32, u32, u32, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]

@@ -67,8 +67,8 @@ impl Bench {
     }
 
     /// How hashes are computed here.
-    pub(super) fn kernel(&self) -> String {
-        self.kernels.first().map(Argon2Kernel::path).unwrap_or_default()
+    pub(super) fn kernel(&self) -> &'static str {
+        self.kernels.first().map(Argon2Kernel::engine).unwrap_or_default()
     }
 
     /// Hashes with all workers for so long, each at least once, and adds what came of it.

@@ -35,7 +35,7 @@ pub(super) struct Row {
     cpu_share: f64,
     hashes: usize,
     workers: usize,
-    kernel: String,
+    kernel: &'static str,
 }
 
 impl Row {

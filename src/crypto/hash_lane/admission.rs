@@ -9,12 +9,14 @@ use uuid::Uuid;
 
 use super::{
     LaneError, LaneSettings, Ticket, Turn,
-    fair_queue::{Ahead, FairQueue},
+    fair_queue::{FairQueue, Load},
 };
-use crate::metrics::Metrics;
+use crate::{crypto::argon2_kernel::HashError, metrics::Metrics};
 
 /// Least time after which a caller is asked to come back: also where a hash takes none.
 pub(super) const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
+/// The same where there was no memory for a hash: there is some when others are done, here or elsewhere on the machine.
+const RETRY_AFTER_NO_MEMORY: Duration = Duration::from_secs(1);
 /// How long a KiB of a pass takes, until it was measured: twice what it takes a middling machine.
 const SECONDS_A_KIB: f64 = 1e-6;
 /// Weight of the newest job in the moving average.
@@ -35,7 +37,10 @@ pub(super) struct State {
     pub(super) queue: FairQueue<Job>,
     next_id: u64,
     /// Jobs that workers are at, and their work.
-    pub(super) running: Ahead,
+    pub(super) running: Load,
+    /// The work of a hash of today's cost. Every job is taken to last as long when it is judged whether it will be late: by the cost of a
+    /// stored hash, a refusal would tell that there is such a user.
+    today_kib: u64,
     /// Moving average of the time that a KiB of a pass takes. Hashes of any cost go by it.
     pub(super) seconds_a_kib: f64,
     /// A worker shall find out anew how fast hashes are.
@@ -56,7 +61,8 @@ impl Shared {
         let state = State {
             queue: FairQueue::new(),
             next_id: 0,
-            running: Ahead::default(),
+            running: Load::default(),
+            today_kib: settings.cost.work_kib(),
             seconds_a_kib: SECONDS_A_KIB,
             measure: false,
             closed: false,
@@ -71,11 +77,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody holds the lock.
+    #[cfg(test)]
+    pub(super) fn try_lock(&self) -> bool {
+        self.state.try_lock().is_ok()
+    }
+
     /// Puts a job into the queue, or says at once that it has no chance.
     pub(super) fn admit(&self, ticket: Ticket, work_kib: u64, work: Work) -> Result<u64, LaneError> {
         let mut state = self.lock();
         let ahead = state.queue.ahead_of(ticket.client);
-        let now = self.check_time(&mut state, ahead, work_kib, ticket)?;
+        let now = self.check_time(&mut state, ahead, ticket)?;
         let mut evicted = None;
         if state.queue.len() >= self.queue_length_max {
             let retry_after = state.retry_after(self.workers);
@@ -99,19 +111,13 @@ impl Shared {
     }
 
     /// Refuses a job that would not be done in time behind so many others; gives the time if it would.
-    pub(super) fn check_time(
-        &self,
-        state: &mut State,
-        ahead: Ahead,
-        work_kib: u64,
-        ticket: Ticket,
-    ) -> Result<Instant, LaneError> {
+    pub(super) fn check_time(&self, state: &mut State, ahead: Load, ticket: Ticket) -> Result<Instant, LaneError> {
         if state.closed {
             return Err(LaneError::Stopped);
         }
         let now = Instant::now();
         let wait = state.expected_wait(ahead, self.workers);
-        let own = state.time_of(work_kib);
+        let own = state.own_time();
         if now + wait + own <= ticket.deadline {
             return Ok(now);
         }
@@ -123,6 +129,19 @@ impl Shared {
             self.wake.notify_one();
         }
         Err(LaneError::Overloaded { retry_after: wait.max(own).max(RETRY_AFTER_MIN) })
+    }
+
+    /// What a caller is told whose hash was not computed.
+    pub(super) fn failed(&self, error: HashError) -> LaneError {
+        match error {
+            HashError::Cost(error) => LaneError::Cost(error),
+            HashError::OutOfMemory(_) => {
+                tracing::warn!(%error, "a password was turned away");
+                self.metrics.lane_refused("memory");
+                let retry_after = self.lock().retry_after(self.workers).max(RETRY_AFTER_NO_MEMORY);
+                LaneError::Overloaded { retry_after }
+            }
+        }
     }
 
     pub(super) fn show_queue(&self, state: &State) {
@@ -138,16 +157,21 @@ impl State {
         Duration::from_secs_f64(seconds)
     }
 
+    /// How long a job is taken to last.
+    pub(super) fn own_time(&self) -> Duration {
+        self.time_of(self.today_kib)
+    }
+
     /// What was done took so long.
     pub(super) fn learn(&mut self, work_kib: u64, taken: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds_a_kib = taken.as_secs_f64() / work_kib.max(1) as f64;
+        let seconds_a_kib = taken.as_secs_f64() / work_kib as f64;
         self.seconds_a_kib += (seconds_a_kib - self.seconds_a_kib) * WEIGHT;
     }
 
     /// True if the job would be done too late if it began now.
     pub(super) fn is_late(&self, job: &Job) -> bool {
-        Instant::now() + self.time_of(job.work_kib) > job.deadline
+        Instant::now() + self.own_time() > job.deadline
     }
 
     pub(super) const fn is_idle(&self) -> bool {
@@ -160,7 +184,7 @@ impl State {
     }
 
     /// How long until a worker is free for a job with so many others before it.
-    fn expected_wait(&self, ahead: Ahead, workers: usize) -> Duration {
+    fn expected_wait(&self, ahead: Load, workers: usize) -> Duration {
         let busy = ahead.items + self.running.items;
         if busy < workers {
             return Duration::ZERO;
@@ -184,7 +208,7 @@ impl Place<'_> {
     pub(super) fn latest_start(&self) -> Option<Instant> {
         let state = self.shared.lock();
         let job = state.queue.find(self.client, |job| job.id == self.id)?;
-        Some(job.deadline.checked_sub(state.time_of(job.work_kib)).unwrap_or_else(Instant::now))
+        Some(job.deadline.checked_sub(state.own_time()).unwrap_or_else(Instant::now))
     }
 
     /// Refuses the job if it can no longer be done in time: whoever waits knows at once, and somebody else has the place.

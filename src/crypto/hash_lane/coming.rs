@@ -55,7 +55,7 @@ impl Shared {
     fn expect(&self, ticket: Ticket, work_kib: u64) -> Result<(), LaneError> {
         let mut state = self.lock();
         let ahead = state.queue.ahead_of_coming(ticket.client);
-        self.check_time(&mut state, ahead, work_kib, ticket)?;
+        self.check_time(&mut state, ahead, ticket)?;
         // Those for whom a worker is free will not wait.
         let length_max = self.queue_length_max + self.workers.saturating_sub(state.running.items);
         if !state.queue.has_room_for_coming(ticket.client, length_max) {

@@ -23,16 +23,16 @@ struct Line<T> {
     /// Of all items.
     work: u64,
     /// What will be pushed if nothing gets in its way.
-    coming: Ahead,
+    coming: Load,
     /// How far the client is.
     clock: u64,
     /// Among clients that are equally far, whoever had its turn first goes first.
     turn: u64,
 }
 
-/// What is taken before an item.
+/// Several items together.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Ahead {
+pub(super) struct Load {
     pub(super) items: usize,
     /// All of their work.
     pub(super) work: u64,
@@ -48,8 +48,8 @@ impl<T> FairQueue<T> {
     }
 
     /// All that waits or is coming.
-    pub(super) fn all(&self) -> Ahead {
-        let mut all = Ahead::default();
+    pub(super) fn all(&self) -> Load {
+        let mut all = Load::default();
         for line in self.lines.values().map(Line::waiting_and_coming) {
             all.items += line.items;
             all.work += line.work;
@@ -69,33 +69,35 @@ impl<T> FairQueue<T> {
         self.len += 1;
     }
 
-    /// The oldest item of the client that is least far.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    /// The oldest item of the client that is least far. It is charged for it only if it `is_work`: what is too late is none.
+    pub(super) fn pop(&mut self, is_work: impl FnOnce(&T) -> bool) -> Option<T> {
         let waiting = self.lines.values_mut().filter(|line| !line.items.is_empty());
         let line = waiting.min_by_key(|line| (line.clock, line.turn))?;
         let (work, item) = line.items.pop_front()?;
-        self.clock = line.clock;
-        line.clock += work;
         line.work -= work;
-        line.turn = self.turns;
-        self.turns += 1;
+        if is_work(&item) {
+            self.clock = line.clock;
+            line.clock += work;
+            line.turn = self.turns;
+            self.turns += 1;
+        }
         self.took_one();
         Some(item)
     }
 
     /// What would be taken before an item that this client pushed now: estimated, if the items of another one are of unequal work.
-    pub(super) fn ahead_of(&self, client: Uuid) -> Ahead {
+    pub(super) fn ahead_of(&self, client: Uuid) -> Load {
         self.ahead(client, Line::waiting)
     }
 
     /// The same, if all that is coming had been pushed before.
-    pub(super) fn ahead_of_coming(&self, client: Uuid) -> Ahead {
+    pub(super) fn ahead_of_coming(&self, client: Uuid) -> Load {
         self.ahead(client, Line::waiting_and_coming)
     }
 
-    fn ahead(&self, client: Uuid, counted: impl Fn(&Line<T>) -> Ahead) -> Ahead {
+    fn ahead(&self, client: Uuid, counted: impl Fn(&Line<T>) -> Load) -> Load {
         let own = self.lines.get(&client);
-        let mut ahead = own.map_or(Ahead::default(), &counted);
+        let mut ahead = own.map_or(Load::default(), &counted);
         let begin = own.map_or(self.clock, |line| line.clock.max(self.clock)) + ahead.work;
         for (other, line) in &self.lines {
             let (theirs, clock) = (counted(line), line.clock.max(self.clock));
@@ -179,15 +181,15 @@ impl<T> FairQueue<T> {
 
 impl<T> Line<T> {
     const fn new() -> Self {
-        Self { items: VecDeque::new(), work: 0, coming: Ahead { items: 0, work: 0 }, clock: 0, turn: 0 }
+        Self { items: VecDeque::new(), work: 0, coming: Load { items: 0, work: 0 }, clock: 0, turn: 0 }
     }
 
-    fn waiting(&self) -> Ahead {
-        Ahead { items: self.items.len(), work: self.work }
+    fn waiting(&self) -> Load {
+        Load { items: self.items.len(), work: self.work }
     }
 
-    fn waiting_and_coming(&self) -> Ahead {
-        Ahead { items: self.items.len() + self.coming.items, work: self.work + self.coming.work }
+    fn waiting_and_coming(&self) -> Load {
+        Load { items: self.items.len() + self.coming.items, work: self.work + self.coming.work }
     }
 }
 
@@ -211,9 +213,9 @@ mod tests {
         for item in 0..4 {
             queue.push(client(1), 7, item);
         }
-        assert_eq!(queue.ahead_of(client(2)), Ahead { items: 1, work: 7 });
+        assert_eq!(queue.ahead_of(client(2)), Load { items: 1, work: 7 });
         queue.push(client(2), 7, 100);
-        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [0, 100, 1, 2, 3]);
+        assert_eq!(std::iter::from_fn(|| queue.pop(|_| true)).collect::<Vec<_>>(), [0, 100, 1, 2, 3]);
     }
 
     #[test]
@@ -225,8 +227,8 @@ mod tests {
         for item in 100..108 {
             queue.push(client(2), 10, item);
         }
-        assert_eq!(queue.ahead_of(client(3)), Ahead { items: 2, work: 50 });
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(queue.ahead_of(client(3)), Load { items: 2, work: 50 });
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop(|_| true)).collect();
         assert_eq!(order, [0, 100, 101, 102, 103, 1, 104, 105, 106, 107, 2]);
     }
 
@@ -238,7 +240,7 @@ mod tests {
         }
         queue.push(client(1), 20, 0);
         let mut order = Vec::new();
-        while let Some(item) = queue.pop() {
+        while let Some(item) = queue.pop(|_| true) {
             order.push(item);
             if item == 0 {
                 queue.push(client(1), 20, 1);
@@ -246,7 +248,7 @@ mod tests {
         }
         assert_eq!(order, [100, 0, 101, 1, 102, 103]);
         queue.push(client(1), 20, 2);
-        assert_eq!(queue.ahead_of(client(2)), Ahead { items: 1, work: 20 }, "what is long over is forgotten");
+        assert_eq!(queue.ahead_of(client(2)), Load { items: 1, work: 20 }, "what is long over is forgotten");
     }
 
     #[test]
@@ -268,11 +270,11 @@ mod tests {
                 queue.push(client(*owner), 7, item);
             }
             for _ in 0..pops {
-                queue.pop();
+                queue.pop(|_| true);
             }
             let predicted = queue.ahead_of(client(who)).items;
             queue.push(client(who), 7, usize::MAX);
-            let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            let order: Vec<_> = std::iter::from_fn(|| queue.pop(|_| true)).collect();
             let place = order.iter().position(|item| *item == usize::MAX).unwrap();
             prop_assert!(place <= predicted, "predicted {}, found {}", predicted, place);
             prop_assert_eq!(queue.len(), 0);

@@ -194,10 +194,6 @@ async fn a_dear_hash_is_expected_to_take_longer() {
     let lane = lane(1, 8).await;
     assume(&lane, 1.0);
     let ran = |_: &mut Argon2Kernel| panic!("it must not run");
-    assert_eq!(
-        retry_after::<()>(&lane.run(within(A, Duration::from_secs(9)), 10 * WORK, ran).await),
-        Duration::from_secs(10)
-    );
     let gate = Gate::close(&lane);
     lane.shared.admit(ticket(A), 20 * WORK, Box::new(|_| ())).unwrap();
     // Before it: a second that runs, and the twenty of whoever is as far as it is.
@@ -225,6 +221,46 @@ async fn a_client_with_dear_hashes_has_no_more_of_the_workers_than_others() {
     }
     gate.open();
     assert_eq!(names(&ran, 6), ["dear", "cheap", "cheap", "cheap", "dear", "cheap"]);
+}
+
+/// What the lane says before it looks at a password does not depend on whether there is such a user, and how dear their hash is.
+#[tokio::test]
+async fn whoever_is_not_let_in_learns_nothing_of_the_stored_hash() {
+    let lane = lane(1, 8).await;
+    let gate = Gate::close(&lane);
+    let dear = Argon2Cost { memory_kib: 32 * CHEAP.memory_kib, ..CHEAP };
+    let password = || Password::parse("a horse, a lamp").unwrap();
+    let hash = PasswordHash::compute(&mut Argon2Kernel::default(), dear, &password(), &[7; SALT_BYTES]).unwrap();
+    for (seconds, time, is_let_in) in [(10.0, 19, false), (1.0, 3, true)] {
+        assume(&lane, seconds);
+        for stored in [None, Some(hash.clone())] {
+            let verdict = lane.verify(within(A, Duration::from_secs(time)), password(), stored, true);
+            match tokio::time::timeout(Duration::from_millis(1), verdict).await {
+                Ok(refused) => assert_eq!(retry_after(&refused), Duration::from_secs(10)),
+                Err(_waits) => assert!(is_let_in),
+            }
+        }
+    }
+    gate.open();
+}
+
+/// A job that was let in and then became late, refused by the worker while it takes the next one.
+#[tokio::test]
+async fn a_late_job_is_refused_outside_of_the_lock_and_costs_its_client_no_turn() {
+    let lane = lane(1, 8).await;
+    let (gate, (notes, ran)) = (Gate::close(&lane), channel());
+    let shared = Arc::clone(&lane.shared);
+    let late = move |_: Turn<'_>| {
+        assert!(shared.try_lock(), "whoever is told may ask the lane");
+        std::panic::resume_unwind(Box::new("a bug"))
+    };
+    lane.shared.admit(within(A, Duration::from_millis(5)), WORK, Box::new(late)).unwrap();
+    note(&lane, A, "patient", &notes);
+    note(&lane, B, "other", &notes);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    gate.open();
+    assert_eq!(ran.recv_timeout(Duration::from_secs(30)), Ok(("patient", None)), "the late one had no turn");
+    assert_eq!(ran.recv_timeout(Duration::from_secs(30)), Ok(("other", None)));
 }
 
 #[tokio::test]
@@ -262,7 +298,10 @@ async fn before_anything_was_measured_a_hash_is_taken_to_last_some_time() {
 async fn the_start_takes_a_small_hash_and_a_sound_estimate() {
     let metrics = Metrics::new();
     let lane = HashLane::start(&settings(NonZeroUsize::MIN, 8, Argon2Cost::OWASP), Random::seeded(1), metrics).unwrap();
-    let computed = lane.run(ticket(A), WORK, |kernel| kernel.computed.clone()).await.unwrap();
+    let (computed, engine) =
+        lane.run(ticket(A), WORK, |kernel| (kernel.computed.clone(), kernel.engine())).await.unwrap();
+    let page = lane.shared.metrics.encode();
+    assert!(page.contains(&format!("signet_lane_info{{kernel=\"{engine}\"}} 1")), "{page}");
     assert_eq!(computed, [Argon2Cost { memory_kib: 4096, iterations: 1, parallelism: 1 }]);
     idle(&lane).await;
     let estimate = lane.shared.lock().time_of(Argon2Cost::OWASP.work_kib());

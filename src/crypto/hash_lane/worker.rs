@@ -24,6 +24,9 @@ pub(super) fn spawn(number: usize, shared: Arc<Shared>, settings: &LaneSettings)
         lower_priority(niceness);
         let mut kernel = Argon2Kernel::keeping(&cost);
         if number == 0 {
+            let engine = kernel.engine();
+            tracing::info!(workers = shared.workers, niceness, kernel = engine, "the hash lane has started");
+            shared.metrics.lane_kernel(engine);
             let memory_kib = cost.memory_kib.min(FIRST_MEMORY_KIB);
             measure(&shared, &mut kernel, Argon2Cost { memory_kib, iterations: 1, ..cost });
             // It is smaller than what the next hash needs.
@@ -47,6 +50,9 @@ fn run(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     while let Some(task) = next_task(shared, kernel) {
         match task {
             Task::Job(job) => work(shared, kernel, job),
+            Task::Refuse(job, error) => {
+                survives(|| (job.work)(Turn::Refused(error)));
+            }
             Task::Measure => {
                 measure(shared, kernel, cost);
                 shared.lock().running.items -= 1;
@@ -55,20 +61,29 @@ fn run(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     }
 }
 
+/// Runs what callers handed over. False if it panicked, which ends no worker.
+fn survives(job: impl FnOnce()) -> bool {
+    let outcome = catch_unwind(AssertUnwindSafe(job));
+    outcome.inspect_err(|_| tracing::error!("a job of the hash lane panicked")).is_ok()
+}
+
 fn work(shared: &Shared, kernel: &mut Argon2Kernel, job: Job) {
-    let (started, work_kib) = (Instant::now(), job.work_kib);
+    let (started, work_kib, before_kib) = (Instant::now(), job.work_kib, kernel.computed_kib());
     shared.metrics.lane_waited((started - job.queued_at).as_secs_f64());
     shared.metrics.lane_running_add(1);
-    let outcome = catch_unwind(AssertUnwindSafe(|| (job.work)(Turn::Kernel(kernel))));
+    let is_whole = survives(|| (job.work)(Turn::Kernel(kernel)));
     shared.metrics.lane_running_add(-1);
-    if outcome.is_err() {
-        tracing::error!("a job of the hash lane panicked");
+    if !is_whole {
         kernel.release();
     }
+    let computed_kib = kernel.computed_kib() - before_kib;
     let mut state = shared.lock();
     state.running.items -= 1;
     state.running.work -= work_kib;
-    state.learn(work_kib, started.elapsed());
+    // A job that failed says nothing of how long hashes take.
+    if computed_kib > 0 {
+        state.learn(computed_kib, started.elapsed());
+    }
 }
 
 /// Learns how fast hashes are: before the first caller, and again when that may have changed.
@@ -89,29 +104,28 @@ fn measure(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
 /// What a worker does next.
 enum Task {
     Job(Job),
+    /// Tell whoever waits. Not under the lock.
+    Refuse(Job, LaneError),
     /// Find out how fast hashes are.
     Measure,
 }
 
-/// The next job that can still finish in time, or the measurement that was asked for; none once the lane is closed. While there is
-/// none, the arena is wiped, and after a while released.
+/// The next job, to be done or, if it cannot finish in time, refused, or the measurement that was asked for; none once the lane is
+/// closed and everybody knows. While there is none, the arena is wiped, and after a while released.
 fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
     let idle_since = Instant::now();
     let mut state = shared.lock();
     loop {
         if state.closed {
-            while let Some(job) = state.queue.pop() {
-                (job.work)(Turn::Refused(LaneError::Stopped));
-            }
-            return None;
+            return state.queue.pop(|_| false).map(|job| Task::Refuse(job, LaneError::Stopped));
         }
-        if let Some(job) = state.queue.pop() {
+        let earliest_end = Instant::now() + state.own_time();
+        if let Some(job) = state.queue.pop(|job| earliest_end <= job.deadline) {
             shared.show_queue(&state);
-            if state.is_late(&job) {
+            if earliest_end > job.deadline {
                 let retry_after = state.retry_after(shared.workers);
                 shared.metrics.lane_refused("deadline");
-                (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
-                continue;
+                return Some(Task::Refuse(job, LaneError::Overloaded { retry_after }));
             }
             state.running.items += 1;
             state.running.work += job.work_kib;

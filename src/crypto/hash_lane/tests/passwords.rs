@@ -1,5 +1,7 @@
 //! Passwords through the lane: the same work for everybody who is refused.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 const LESS: Argon2Cost = Argon2Cost { memory_kib: 4096, iterations: 1, parallelism: 1 };
@@ -42,6 +44,39 @@ async fn a_right_password_below_todays_cost_is_hashed_anew_if_that_may_show() {
 
     assert!(matches!(verify("right", false).await, (true, None)));
     assert!(matches!(verify("wrong", true).await, (false, None)));
+}
+
+#[tokio::test]
+async fn without_memory_no_password_is_looked_at_and_nothing_is_learned() {
+    let lane = lane(1, 8).await;
+    let stored = lane.hash(ticket(A), password("right")).await.unwrap();
+    lane.run(ticket(A), WORK, |kernel| kernel.memory_kib_max = 0).await.unwrap();
+    idle(&lane).await;
+    assume(&lane, 0.5);
+    let estimate = lane.shared.lock().own_time();
+    let looked_at = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&looked_at);
+    let looked = move || note.store(true, Ordering::Release);
+    let verdict = lane.verify_noting(ticket(A), password("wrong"), Some(stored), true, looked).await;
+    assert_eq!(retry_after(&verdict), Duration::from_secs(1));
+    assert!(!looked_at.load(Ordering::Acquire));
+    assert_eq!(retry_after(&lane.hash(ticket(A), password("right")).await), Duration::from_secs(1));
+    idle(&lane).await;
+    assert_eq!(lane.shared.lock().own_time(), estimate, "a failure takes no time");
+    let page = lane.shared.metrics.encode();
+    assert!(page.contains("signet_lane_refused_total{cause=\"memory\"} 2"), "{page}");
+}
+
+#[test]
+fn a_verdict_stands_if_there_is_no_memory_for_the_hash_to_store_instead() {
+    let mut kernel = Argon2Kernel::default();
+    kernel.memory_kib_max = LESS.memory_kib;
+    let salts = Salts { dummy: [8; SALT_BYTES], upgrade: Some([9; SALT_BYTES]) };
+    for (text, matches) in [("right", true), ("wrong", false)] {
+        let verdict = compare(&mut kernel, TODAY, &password(text), Some(&hashed(LESS)), &salts).unwrap();
+        assert_eq!(verdict.matches, matches, "{text}");
+        assert!(verdict.upgraded.is_none());
+    }
 }
 
 /// The costs of all hashes that are computed for a password, and memory times passes of them all.
