@@ -20,7 +20,7 @@ use tonic::service::Routes;
 
 use self::upkeep::Upkeep;
 pub use self::{
-    cgroup::arenas_max,
+    cgroup::{arenas_max, memory_left},
     error::BuildError,
     gateway::Gateway,
     limits::delays,

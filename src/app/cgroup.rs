@@ -1,48 +1,109 @@
 //! How much memory the process may take, and how many hash workers that is enough for.
 
-use std::{
-    fs,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{fs, num::NonZeroUsize, path::Path};
 
 /// The part of the memory that the arenas may fill: the rest is for everything else, and for the peaks of dear stored hashes.
 const ARENAS_SHARE: u64 = 4;
 /// What version 1 says of a group without a limit is the largest number of bytes in whole pages, which depends on the page.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// Where version 2 and version 1 of control groups are mounted, and in which files their limits stand. `memory.high` kills nobody, but
-/// who is above it is slowed down until nothing moves.
-const HIERARCHIES: [(&str, &[&str]); 2] =
-    [("sys/fs/cgroup", &["memory.max", "memory.high"]), ("sys/fs/cgroup/memory", &["memory.limit_in_bytes"])];
+/// What a version of control groups calls its files.
+struct Hierarchy {
+    /// Where it is mounted.
+    mount: &'static str,
+    /// `memory.high` kills nobody, but who is above it is slowed down until nothing moves.
+    limits: &'static [&'static str],
+    /// What the group uses, caches of files among it.
+    used: &'static str,
+    /// The line of `memory.stat` with those caches that are given up first.
+    given_up: &'static str,
+}
+
+/// Version 2 and version 1.
+const HIERARCHIES: [Hierarchy; 2] = [
+    Hierarchy {
+        mount: "sys/fs/cgroup",
+        limits: &["memory.max", "memory.high"],
+        used: "memory.current",
+        given_up: "inactive_file ",
+    },
+    Hierarchy {
+        mount: "sys/fs/cgroup/memory",
+        limits: &["memory.limit_in_bytes"],
+        used: "memory.usage_in_bytes",
+        given_up: "total_inactive_file ",
+    },
+];
+
+/// A limit of a group of the process.
+struct Limit {
+    bytes: u64,
+    /// Of that, what is taken and cannot be had back.
+    used: u64,
+}
 
 /// How many bytes the arenas of all hash workers may take; none where the memory of the process is not limited.
 pub fn arenas_max() -> Option<u64> {
     memory_max(Path::new("/")).map(|bytes| bytes / ARENAS_SHARE)
 }
 
+/// How many bytes may still be taken before something is killed for want of memory: what is left of the limits of the process's
+/// control groups, and what the machine has. None where neither is told.
+pub fn memory_left() -> Option<u64> {
+    memory_left_of(Path::new("/"))
+}
+
 /// The memory limit of the process's control group, or of a group above it if that is less, in bytes; none outside of containers
 /// and the like. `root` is `/`, except in tests.
 fn memory_max(root: &Path) -> Option<u64> {
+    limits(root).iter().map(|limit| limit.bytes).min()
+}
+
+fn memory_left_of(root: &Path) -> Option<u64> {
+    let of_groups = limits(root).into_iter().map(|limit| limit.bytes.saturating_sub(limit.used));
+    let of_machine = line_of(&root.join("proc/meminfo"), "MemAvailable:").map(|kib| kib * 1024);
+    of_groups.chain(of_machine).min()
+}
+
+/// The limits of the process's control group and of all above it.
+fn limits(root: &Path) -> Vec<Limit> {
     let own = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let [v2, v1] = HIERARCHIES.map(|(mount, files)| (root.join(mount), files));
-    let limits_v2 = limits(&v2.0, own.lines().find_map(|line| line.strip_prefix("0::/")), v2.1);
-    let limits_v1 = limits(&v1.0, own.lines().find_map(path_v1), v1.1);
-    limits_v2.into_iter().chain(limits_v1).min()
+    let [v2, v1] = &HIERARCHIES;
+    let mut limits = v2.limits(root, own.lines().find_map(|line| line.strip_prefix("0::/")));
+    limits.extend(v1.limits(root, own.lines().find_map(path_v1)));
+    limits
+}
+
+impl Hierarchy {
+    /// In a container the group is seen as the mount itself, whatever the path says.
+    fn limits(&self, root: &Path, path: Option<&str>) -> Vec<Limit> {
+        let mount = root.join(self.mount);
+        let groups = Path::new(path.unwrap_or_default()).ancestors().map(|path| mount.join(path));
+        groups.flat_map(|group| self.limits_of(&group)).collect()
+    }
+
+    fn limits_of(&self, group: &Path) -> Vec<Limit> {
+        // Version 2 writes `max` where there is no limit, version 1 a number that no machine has.
+        let read = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+        let limits = self.limits.iter().filter_map(|file| read(file)).filter(|bytes| *bytes < NO_LIMIT);
+        let used = || {
+            let given_up = line_of(&group.join("memory.stat"), self.given_up).unwrap_or_default();
+            read(self.used).unwrap_or_default().saturating_sub(given_up)
+        };
+        limits.map(|bytes| Limit { bytes, used: used() }).collect()
+    }
+}
+
+/// The number in the line of a file that begins so.
+fn line_of(file: &Path, begin: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(begin))?.split_whitespace().next()?.parse().ok()
 }
 
 /// The path of the group whose memory is counted, in a line such as `4:memory:/system.slice/signet.service`.
 fn path_v1(line: &str) -> Option<&str> {
     let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
     controllers.split(',').any(|controller| controller == "memory").then(|| path.trim_start_matches('/'))
-}
-
-/// The limits of a group and of all above it. In a container the group is seen as the mount itself, whatever the path says.
-fn limits(mount: &Path, path: Option<&str>, files: &[&str]) -> Vec<u64> {
-    let groups = Path::new(path.unwrap_or_default()).ancestors().map(|path| mount.join(path));
-    // Version 2 writes `max` where there is no limit, version 1 a number that no machine has.
-    let read = |file: PathBuf| fs::read_to_string(file).ok()?.trim().parse().ok().filter(|bytes| *bytes < NO_LIMIT);
-    groups.flat_map(|group| files.iter().map(move |file| group.join(file))).filter_map(read).collect()
 }
 
 /// As many workers as there are processors, but no more than whose arenas fit; one in any case.
@@ -55,6 +116,8 @@ pub(super) fn workers_that_fit(processors: NonZeroUsize, arena_kib: u32, arenas_
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
@@ -70,15 +133,23 @@ mod tests {
         assert_eq!(workers(Some(64 * MIB)), 1, "one worker there must be");
     }
 
-    /// The limit on a machine with such files.
-    fn limit(files: &[(&str, &str)]) -> Option<u64> {
+    /// A machine with such files.
+    fn machine(files: &[(&str, &str)]) -> TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        memory_max(root.path())
+        root
+    }
+
+    fn limit(files: &[(&str, &str)]) -> Option<u64> {
+        memory_max(machine(files).path())
+    }
+
+    fn left(files: &[(&str, &str)]) -> Option<u64> {
+        memory_left_of(machine(files).path())
     }
 
     const V2: (&str, &str) = ("proc/self/cgroup", "0::/system.slice/signet.service\n");
@@ -117,5 +188,35 @@ mod tests {
     fn in_a_container_the_mount_is_the_own_group() {
         assert_eq!(limit(&[V2, ("sys/fs/cgroup/memory.max", "1048576\n")]), Some(MIB));
         assert_eq!(limit(&[V1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576\n")]), Some(MIB));
+    }
+
+    #[test]
+    fn what_is_left_is_what_the_groups_and_the_machine_have() {
+        const MACHINE: (&str, &str) = ("proc/meminfo", "MemTotal:  4096 kB\nMemAvailable:    2048 kB\n");
+        assert_eq!(left(&[]), None);
+        assert_eq!(left(&[V2, MACHINE, ("sys/fs/cgroup/memory.max", "max\n")]), Some(2 * MIB));
+        let (above, own) = ("sys/fs/cgroup/system.slice", "sys/fs/cgroup/system.slice/signet.service");
+        let files = |group: &str, max: &str, current: &str| {
+            [(format!("{group}/memory.max"), max.to_owned()), (format!("{group}/memory.current"), current.to_owned())]
+        };
+        let of = |files: &[(String, String)]| {
+            let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+            left(&[&[V2, ("proc/meminfo", "MemAvailable: 1048576 kB\n")], &files[..]].concat())
+        };
+        let mut both = [files(own, "268435456\n", "67108864\n"), files(above, "268435456\n", "134217728\n")].concat();
+        assert_eq!(of(&both), Some(128 * MIB), "what the group above has left is less");
+        both.push((format!("{above}/memory.stat"), "anon 1\ninactive_file 100663296\nactive_file 7\n".to_owned()));
+        assert_eq!(of(&both), Some(192 * MIB), "caches of files are given up");
+        assert_eq!(of(&files(own, "1048576\n", "2097152\n")), Some(0), "a limit that was lowered");
+    }
+
+    #[test]
+    fn version_1_says_what_is_left_too() {
+        let files = [
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "10485760\n"),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "5242880\n"),
+            ("sys/fs/cgroup/memory/memory.stat", "inactive_file 7\ntotal_inactive_file 1048576\n"),
+        ];
+        assert_eq!(left(&[&[V1], &files[..]].concat()), Some(6 * MIB));
     }
 }

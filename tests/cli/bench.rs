@@ -11,7 +11,15 @@ fn it_tells_figures_and_settings_to_paste() {
     let directory = tempfile::tempdir().unwrap();
     let done = run(signet(directory.path(), &[&QUICK[..], &["--latency-goal", "30s"]].concat()));
     assert_eq!(done.code, 0, "{done:?}");
-    for told in ["1 worker, niceness 10", "LOGINS/S", "PER CORE", "P99", "OWASP, configured", "suggested"] {
+    for told in [
+        "1 worker, niceness 10, with the ",
+        "LOGINS/S",
+        "PER WORKER",
+        "P99",
+        "OWASP, configured",
+        "suggested",
+        "P99 of the suggestion",
+    ] {
         assert!(done.stdout.contains(told), "{told} is missing: {}", done.stdout);
     }
     assert!(done.stderr.contains("round 5 of 5"), "whoever waits is told what happens: {}", done.stderr);
@@ -42,7 +50,10 @@ fn machines_read_a_line_of_json_for_each_cost() {
     let rows: Vec<serde_json::Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["OWASP", "OWASP", "OWASP", "OWASP", "OWASP", "stronger", "configured", "suggested"]);
+    let configured: Vec<bool> = rows[..7].iter().map(|row| row["configured"].as_bool().unwrap()).collect();
+    assert_eq!(configured, [false, false, false, false, false, false, true]);
     for row in rows {
+        assert!(row["met"].is_boolean() && row["warnings"].is_array(), "{row}");
         let figure = |name: &str| row[name].as_f64().unwrap();
         assert!(figure("p50_seconds") > 0.0 && figure("p99_seconds") >= figure("p50_seconds"), "{row}");
         assert!(figure("logins_per_second") > 0.0 && figure("hashes") >= 1.0, "{row}");

@@ -66,7 +66,7 @@ impl Bench {
         self.niceness
     }
 
-    /// How hashes are computed here.
+    /// What computes hashes here: the name of a path of our kernel, or of what stands in for it.
     pub(super) fn kernel(&self) -> &'static str {
         self.kernels.first().map(Argon2Kernel::engine).unwrap_or_default()
     }
@@ -91,7 +91,7 @@ impl Bench {
             };
             threads.into_iter().map(join).collect::<io::Result<Vec<_>>>()
         })?;
-        into.rates.push(of_workers.iter().map(|stint| rate(&stint.times)).sum());
+        into.rates.push(of_workers.iter().map(|stint| rate_of(&stint.times)).sum());
         into.cpu += of_workers.iter().map(|stint| stint.cpu).sum::<Duration>();
         into.times.extend(of_workers.into_iter().flat_map(|stint| stint.times));
         Ok(())
@@ -120,7 +120,7 @@ fn cpu_time() -> Duration {
 }
 
 /// Hashes a second of a worker. It is busy all of the time.
-fn rate(times: &[Duration]) -> f64 {
+fn rate_of(times: &[Duration]) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "they are few")]
     let hashes = times.len() as f64;
     hashes / times.iter().sum::<Duration>().as_secs_f64().max(f64::MIN_POSITIVE)
@@ -132,8 +132,8 @@ impl Measured {
         self.times.len()
     }
 
-    /// Of all workers: the median of the rounds.
-    pub(super) fn hashes_per_second(&self) -> f64 {
+    /// Hashes a second of all workers: the median of the rounds.
+    pub(super) fn rate(&self) -> f64 {
         let mut rates = self.rates.clone();
         rates.sort_unstable_by(f64::total_cmp);
         rates.get(rates.len() / 2).copied().unwrap_or_default()
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((bench.workers(), measured.hashes()), (3, 3), "one each, however little time there is");
         bench.measure(&CHEAP, Duration::from_millis(5), &mut measured).unwrap();
         assert!(measured.hashes() >= 6 && measured.rates.len() == 2);
-        assert!(measured.p50() <= measured.p99() && measured.hashes_per_second() > 0.0);
+        assert!(measured.p50() <= measured.p99() && measured.rate() > 0.0);
         assert!(measured.cpu > Duration::ZERO && measured.cpu_share() > 0.0);
     }
 
@@ -194,7 +194,7 @@ mod tests {
         let measured = Measured { times, rates: vec![3.0, 9.0, 5.0], cpu };
         assert_eq!(measured.p50(), Duration::from_millis(100));
         assert_eq!(measured.p99(), Duration::from_millis(198));
-        assert!((measured.hashes_per_second() - 5.0).abs() < 1e-9);
+        assert!((measured.rate() - 5.0).abs() < 1e-9);
         assert!((measured.cpu_share() - 0.5).abs() < 1e-9);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -18,42 +19,66 @@ use crate::{
 
 /// From this part of the time on a CPU on, the figures are those of the machine and not of what else it does.
 const UNDISTURBED: f64 = 0.9;
+/// Of fewer hashes P99 is the slowest one, whatever it was slow for.
+const P99_HASHES: usize = 200;
+
+/// What a cost is here.
+#[derive(Clone, Copy)]
+pub(super) struct Label {
+    /// Who names it.
+    pub(super) name: &'static str,
+    /// Whether it is what this command was configured with.
+    pub(super) is_configured: bool,
+    /// Whether it meets the goal.
+    pub(super) is_met: bool,
+}
 
 /// The figures of one cost.
 #[derive(Serialize)]
 pub(super) struct Row {
-    name: String,
+    name: &'static str,
+    /// Whether it is what this command was configured with.
+    configured: bool,
+    /// Whether it meets the goal.
+    met: bool,
     memory_kib: u32,
     iterations: u32,
     parallelism: u32,
     logins_per_second: f64,
-    logins_per_second_per_core: f64,
+    logins_per_second_per_worker: f64,
     p50_seconds: f64,
     p99_seconds: f64,
     memory_of_all_workers_kib: u64,
     /// The part of the time in which the workers were on a CPU, of 1.
     cpu_share: f64,
+    /// `disturbed`: the workers were kept from the CPU. `rough_p99`: the hashes are too few for the time that 99 of 100 stay within.
+    warnings: Vec<&'static str>,
     hashes: usize,
     workers: usize,
     kernel: &'static str,
 }
 
 impl Row {
-    pub(super) fn new(name: &str, cost: &Argon2Cost, figures: &Measured, bench: &Bench) -> Self {
-        let (workers, logins_per_second) = (bench.workers(), figures.hashes_per_second());
+    pub(super) fn new(label: Label, cost: &Argon2Cost, figures: &Measured, bench: &Bench) -> Self {
+        let disturbed = (figures.cpu_share() < UNDISTURBED).then_some("disturbed");
+        let warnings = disturbed.into_iter().chain((figures.hashes() < P99_HASHES).then_some("rough_p99")).collect();
+        let (workers, logins_per_second) = (bench.workers(), figures.rate());
         #[expect(clippy::cast_precision_loss, reason = "they are few")]
-        let per_core = logins_per_second / workers as f64;
+        let per_worker = logins_per_second / workers as f64;
         Self {
-            name: name.to_owned(),
+            name: label.name,
+            configured: label.is_configured,
+            met: label.is_met,
             memory_kib: cost.memory_kib,
             iterations: cost.iterations,
             parallelism: cost.parallelism,
             logins_per_second,
-            logins_per_second_per_core: per_core,
+            logins_per_second_per_worker: per_worker,
             p50_seconds: figures.p50().as_secs_f64(),
             p99_seconds: figures.p99().as_secs_f64(),
             memory_of_all_workers_kib: u64::from(cost.memory_kib) * u64::try_from(workers).unwrap_or(u64::MAX),
             cpu_share: figures.cpu_share(),
+            warnings,
             hashes: figures.hashes(),
             workers,
             kernel: bench.kernel(),
@@ -61,9 +86,15 @@ impl Row {
     }
 }
 
+impl Row {
+    pub(super) const fn cpu_share(&self) -> f64 {
+        self.cpu_share
+    }
+}
+
 impl Record for Row {
     const HEADINGS: &'static [&'static str] =
-        &["memory KiB", "passes", "lanes", "logins/s", "per core", "p50", "p99", "memory", ""];
+        &["memory KiB", "passes", "lanes", "logins/s", "per worker", "p50", "p99", "memory", ""];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -71,11 +102,15 @@ impl Record for Row {
             self.iterations.to_string(),
             self.parallelism.to_string(),
             format!("{:.1}", self.logins_per_second),
-            format!("{:.1}", self.logins_per_second_per_core),
+            format!("{:.1}", self.logins_per_second_per_worker),
             millis(self.p50_seconds),
             millis(self.p99_seconds),
             format!("{} MiB", self.memory_of_all_workers_kib.div_ceil(1024)),
-            self.name.clone(),
+            if self.configured && self.name != "configured" {
+                format!("{}, configured", self.name)
+            } else {
+                self.name.to_owned()
+            },
         ]
     }
 }
@@ -84,43 +119,55 @@ fn millis(seconds: f64) -> String {
     format!("{:.1} ms", seconds * 1e3)
 }
 
-/// Prints the table and what follows from it. Nothing but the rows is for machines.
+/// Prints the table and what follows from it. Only the rows are for machines; people who read along see the notes in any case.
 pub(super) fn print(
     output: Output,
     bench: &Bench,
     rows: &[Row],
-    suggested: &Row,
+    notes: &[String],
     conclusion: &str,
 ) -> anyhow::Result<()> {
-    if !output.is_json() {
-        let workers = bench.workers();
-        let threads = if workers == 1 { "worker" } else { "workers" };
-        writeln!(io::stdout(), "{workers} {threads}, niceness {}, by {}\n", bench.niceness(), bench.kernel())?;
-    }
-    let mut table = output.table();
-    table.page(&rows.iter().chain([suggested]).collect::<Vec<_>>())?;
-    if !output.is_json() {
-        let shares = rows.iter().chain([suggested]).map(|row| row.cpu_share);
-        let least = shares.fold(1.0, f64::min);
-        if least < UNDISTURBED {
-            writeln!(
-                io::stdout(),
-                "\nTHE WORKERS WERE ON A CPU FOR {:.0} % OF THE TIME ONLY: other work, or a CPU limit, slows them down. These figures \
-                 are\nof a machine that is shared in this way; its hashes alone would be faster.",
-                least * 100.0
-            )?;
+    if output.is_json() {
+        output.table().page(rows)?;
+        for note in notes {
+            writeln!(io::stderr(), "{note}")?;
         }
-        writeln!(io::stdout(), "\n{conclusion}")?;
+        return Ok(());
     }
+    let (workers, kernel) = (bench.workers(), bench.kernel());
+    let threads = if workers == 1 { "worker" } else { "workers" };
+    // What stands in for our kernel has an article.
+    let kernel = if kernel.starts_with("the ") { kernel.to_owned() } else { format!("the {kernel} kernel") };
+    writeln!(io::stdout(), "{workers} {threads}, niceness {}, with {kernel}\n", bench.niceness())?;
+    output.table().page(rows)?;
+    for note in notes {
+        writeln!(io::stdout(), "\n{note}")?;
+    }
+    writeln!(io::stdout(), "\n{conclusion}")?;
     Ok(())
 }
 
-impl Record for &Row {
-    const HEADINGS: &'static [&'static str] = Row::HEADINGS;
-
-    fn cells(&self) -> Vec<String> {
-        (*self).cells()
+/// What makes the figures less than they look, with what helps: the least part of the time on a CPU, hashes of the suggestion, and how
+/// long was measured.
+pub(super) fn notes(cpu_share: f64, hashes: usize, duration: Duration) -> Vec<String> {
+    let mut notes = Vec::new();
+    if cpu_share < UNDISTURBED {
+        notes.push(format!(
+            "THE WORKERS WERE ON A CPU FOR {:.0} % OF THE TIME ONLY: other work, or a CPU limit, slows them down. These figures are\n\
+             of a machine that is shared in this way; its hashes alone would be faster.",
+            cpu_share * 100.0
+        ));
     }
+    if hashes < P99_HASHES {
+        // Whole ten seconds, a little more than it takes.
+        let times = u32::try_from(P99_HASHES.div_ceil(hashes.max(1))).unwrap_or(u32::MAX);
+        let enough = Duration::from_secs((duration.saturating_mul(times).as_secs() / 10 + 1) * 10);
+        let enough = humantime::format_duration(enough).to_string().replace(' ', "");
+        notes.push(format!(
+            "P99 of the suggestion is the slowest of {hashes} hashes, and not yet what 99 of 100 take: `--duration {enough}` measures enough.",
+        ));
+    }
+    notes
 }
 
 /// What the figures mean for the goal, with the settings to paste.
@@ -128,10 +175,14 @@ pub(super) fn conclusion(goal: &Goal, cost: &Argon2Cost, figures: &Measured, ver
     let Argon2Cost { memory_kib, iterations, parallelism } = cost;
     let rate = goal.logins_per_second.map_or_else(String::new, |rate| format!(" and {rate:.0} logins a second"));
     let goal_text = format!("{}{rate}", humantime::format_duration(goal.latency));
-    let head = if verdict == Verdict::Met {
-        format!("The dearest cost found for {goal_text}:")
-    } else {
-        format!("NOTHING THAT THIS SERVICE TAKES MEETS {goal_text} here{}. The nearest:", lacking(goal, figures))
+    let lacking = lacking(goal, figures);
+    let head = match verdict {
+        Verdict::Met => format!("The dearest cost found for {goal_text}:"),
+        Verdict::Missed => format!("NOTHING THAT THIS SERVICE TAKES MEETS {goal_text} here{lacking}. The nearest:"),
+        Verdict::Unsteady => format!(
+            "NO COST WAS FOUND THAT STAYS WITHIN {goal_text}{lacking}, after less at first. Measure for longer (`--duration 2m`, or\n\
+             more), while nothing else runs here. The nearest:"
+        ),
     };
     format!(
         "{head}\n\n  \
@@ -150,9 +201,38 @@ fn lacking(goal: &Goal, figures: &Measured) -> String {
     if figures.p99() > goal.latency {
         let _ = write!(lacking, ": a hash takes {}", millis(figures.p99().as_secs_f64()));
     }
-    if let Some(wanted) = goal.logins_per_second.filter(|wanted| *wanted > figures.hashes_per_second()) {
-        let machines = (wanted / figures.hashes_per_second()).ceil();
+    if let Some(wanted) = goal.logins_per_second.filter(|wanted| *wanted > figures.rate()) {
+        let machines = (wanted / figures.rate()).ceil();
         let _ = write!(lacking, "; so many logins take {machines:.0} such machines");
     }
     lacking
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn figures_that_are_what_they_seem_need_no_note() {
+        assert!(notes(0.95, P99_HASHES, MINUTE).is_empty());
+    }
+
+    #[test]
+    fn what_makes_figures_less_than_they_seem_is_told() {
+        assert!(notes(0.5, P99_HASHES, MINUTE)[0].contains("50 % OF THE TIME ONLY"));
+        let rough = notes(0.95, 70, MINUTE);
+        assert!(rough[0].contains("70 hashes") && rough[0].contains("--duration 3m10s"), "{rough:?}");
+        assert_eq!(notes(0.5, 1, MINUTE).len(), 2);
+    }
+
+    #[test]
+    fn only_what_is_sure_is_called_too_much() {
+        let goal = Goal { latency: Duration::from_millis(50), logins_per_second: None, workers: 1, arenas_max: None };
+        let told = |verdict| conclusion(&goal, &Argon2Cost::OWASP, &Measured::default(), verdict);
+        assert!(told(Verdict::Met).starts_with("The dearest cost found for 50ms"));
+        assert!(told(Verdict::Missed).contains("NOTHING"));
+        assert!(!told(Verdict::Unsteady).contains("NOTHING") && told(Verdict::Unsteady).contains("--duration"));
+    }
 }

@@ -293,7 +293,7 @@ mod tests {
                     queue.push(client(*owner), 7, ());
                 }
                 for _ in 0..pops {
-                    queue.pop();
+                    queue.pop(|()| true);
                 }
                 queue
             });
