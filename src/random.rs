@@ -32,7 +32,7 @@ impl Random {
         bytes
     }
 
-    /// Has the generator of the system ready before somebody waits for it, on a thread apart. The first bytes of a process take 40 ms of
+    /// Has the generator of the system ready before somebody waits for it, on a thread apart. The first bytes of a process take tens of milliseconds of
     /// CPU, because aws-lc collects the jitter of the CPU beside what the system gives.
     pub fn prepare(&self) {
         if matches!(self, Self::System) {

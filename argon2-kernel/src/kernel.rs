@@ -84,7 +84,7 @@ impl Kernel {
         self.arena.all().iter().all(|block| block.0.iter().all(|word| *word == 0))
     }
 
-    /// Overwrites what hashes left in the memory. Costs up to a tenth of a hash.
+    /// Overwrites what hashes left in the memory. Costs an eighth of a hash of 19 MiB and two passes.
     pub fn wipe(&mut self) {
         self.arena.wipe();
     }

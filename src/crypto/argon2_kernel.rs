@@ -99,7 +99,7 @@ pub enum HashError {
 
 /// Computes Argon2 in memory of its own, the arena, which it keeps from one hash to the next.
 ///
-/// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes up to a tenth of a
+/// A hash leaves its working memory behind: the next one writes over it, and clearing 19 MiB takes an eighth of a
 /// hash. Whoever owns the kernel calls [`Self::wipe`] once no hash follows. Nothing goes back to the system unwiped:
 /// neither by [`Self::release`], nor when a hash needs another arena, nor when the kernel is dropped.
 pub struct Argon2Kernel {

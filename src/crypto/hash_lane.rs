@@ -39,7 +39,7 @@ use super::{
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
 
 /// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough that only a hash that
-/// comes alone pays for the pages of a new one, which is 9 ms for the 19 MiB of the default cost, and 2.5 ms with huge pages.
+/// comes alone pays for the pages of a new one.
 pub const ARENA_KEPT: Duration = Duration::from_secs(10);
 
 /// How the lane is laid out.

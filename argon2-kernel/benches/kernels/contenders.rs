@@ -25,21 +25,35 @@ pub(crate) struct Contender {
 
 /// All that this machine has. The fastest path of ours is first.
 pub(crate) fn all(cost: Cost) -> Vec<Contender> {
-    let own = Path::available().map(|path| own(path, cost));
+    let own = Path::available().map(|path| own(path, cost)).chain([wiped(cost)]);
     own.chain([argon2_rust_pooled(cost), argon2_reused(cost), argon2_plain(cost)]).chain(libargon2(cost)).collect()
 }
 
 fn own(path: Path, cost: Cost) -> Contender {
     let mut kernel = Kernel::new(path);
-    let parameters = Parameters::new(cost.memory_kib, cost.passes, 1).expect("parameters");
+    let hash = move |password: &[u8]| derive(&mut kernel, cost, password);
+    Contender { name: format!("this kernel, {path}"), hash: Box::new(hash) }
+}
+
+/// Ours as a caller has it who comes alone: its memory is wiped after the hash.
+fn wiped(cost: Cost) -> Contender {
+    let mut kernel = Kernel::new(Path::fastest());
+    let name = format!("this kernel, {}, wiped after each hash", kernel.path().name());
     let hash = move |password: &[u8]| {
-        let (variant, version) = (Variant::Id, Version::V0x13);
-        let input = Input { variant, version, parameters, password, salt: SALT, secret: &[], associated_data: &[] };
-        let mut tag = [0; 32];
-        kernel.derive(&input, &mut tag).expect("a hash");
+        let tag = derive(&mut kernel, cost, password);
+        kernel.wipe();
         tag
     };
-    Contender { name: format!("this kernel, {path}"), hash: Box::new(hash) }
+    Contender { name, hash: Box::new(hash) }
+}
+
+fn derive(kernel: &mut Kernel, cost: Cost, password: &[u8]) -> [u8; 32] {
+    let parameters = Parameters::new(cost.memory_kib, cost.passes, 1).expect("parameters");
+    let (variant, version) = (Variant::Id, Version::V0x13);
+    let input = Input { variant, version, parameters, password, salt: SALT, secret: &[], associated_data: &[] };
+    let mut tag = [0; 32];
+    kernel.derive(&input, &mut tag).expect("a hash");
+    tag
 }
 
 /// The crate `argon2-rust` with memory that it keeps.
