@@ -61,7 +61,7 @@ impl Inner {
         registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
         registry.register(
             "lane_refused",
-            "Password hashes refused, by cause: no room in the queue, or not to be done in the caller's time",
+            "Password hashes refused, by cause: no room in the queue, not to be done in the caller's time, or no memory",
             self.lane_refused.clone(),
         );
         registry.register("lane_running", "Password hashes being computed", self.lane_running.clone());
