@@ -45,7 +45,8 @@ pub(crate) fn idle_and_stolen() -> (Duration, Duration) {
     (seconds(fields[3] + fields[4]), seconds(fields[7]))
 }
 
-/// Memory of a process that is in RAM, in bytes; counted page by page, while `VmRSS` may be off by some hundred kilobytes.
+/// Memory of a process that is in RAM, in bytes; counted page by page, while `VmRSS` may be off by some hundred
+/// kilobytes.
 pub(crate) fn rss(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();

@@ -84,15 +84,15 @@ impl Run {
         if others > OTHERS_MAX {
             let others = Figure(others);
             print(format!(
-                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure above counts, \
-                 whether it says met or not."
+                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure \
+                 above counts, whether it says met or not."
             ));
         }
     }
 }
 
-/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows down is nobody's
-/// disadvantage.
+/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows
+/// down is nobody's disadvantage.
 pub(crate) fn in_turn<T>(round: u32, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
     let mut all: Vec<_> = all.into_iter().collect();
     if round.is_multiple_of(2) {

@@ -28,7 +28,8 @@ fn main() {
     // `cargo bench` hands over flags of its own.
     let rounds = std::env::args().find_map(|argument| argument.parse().ok()).map_or(ROUNDS_DEFAULT, NonZeroUsize::get);
     println!(
-        "CPU time for a hash, p = 1, {rounds} rounds: how many times as long as the first line of the set (quartiles of the ratios within a round).\n"
+        "CPU time for a hash, p = 1, {rounds} rounds: how many times as long as the first line of the set \
+         (quartiles of the ratios within a round).\n"
     );
     for cost in COSTS {
         let mut contenders = contenders::all(cost);

@@ -40,7 +40,8 @@ pub(super) struct Measured {
     pub(super) flood: Vec<Outcome>,
     /// Sign-ins a second, found in this round without a flood.
     pub(super) capacity: f64,
-    /// CPUs that were busy with the hashes, the rest of the service, the flooding process, the watching one, and the database.
+    /// CPUs that were busy with the hashes, the rest of the service, the flooding process, the watching one, and the
+    /// database.
     pub(super) cores: [f64; 5],
 }
 
