@@ -1,6 +1,6 @@
 //! What the system knows of processes (proc(5)): their CPU time and their memory.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 /// Ticks a second in `stat`, on every Linux that Signet runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -34,6 +34,11 @@ pub(crate) fn cpu_of_this_thread() -> Duration {
 fn cpu_of_thread(task: &Path) -> Duration {
     let schedstat = fs::read_to_string(task.join("schedstat")).unwrap();
     Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// CPUs that a process may use.
+pub(crate) fn cpus() -> f64 {
+    thread::available_parallelism().unwrap().get() as f64
 }
 
 /// Time that the CPUs had nothing to do, and time that they worked for others than this machine, all together.

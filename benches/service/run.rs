@@ -106,8 +106,7 @@ fn busy_cpus() -> f64 {
     let (before, started) = (proc::idle_and_stolen().0, Instant::now());
     thread::sleep(LOOK);
     let idle = proc::idle_and_stolen().0.saturating_sub(before);
-    let cpus = thread::available_parallelism().unwrap().get() as f64;
-    (cpus - idle.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0)
+    (proc::cpus() - idle.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0)
 }
 
 /// A table in Markdown.
