@@ -32,8 +32,9 @@ impl Random {
         bytes
     }
 
-    /// Has the generator of the system ready before somebody waits for it, on a thread apart. The first bytes of a process take tens of milliseconds of
-    /// CPU, because aws-lc collects the jitter of the CPU beside what the system gives.
+    /// Has the generator of the system ready before somebody waits for it, on a thread apart. The first bytes of a
+    /// process take tens of milliseconds of CPU, because aws-lc collects the jitter of the CPU beside what the system
+    /// gives.
     pub fn prepare(&self) {
         if matches!(self, Self::System) {
             tokio::task::spawn_blocking(|| Self::System.bytes::<1>());

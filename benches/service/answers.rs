@@ -1,4 +1,5 @@
-//! The inside of a client process: it reads orders and makes the calls, on one thread, so that it takes little from the service.
+//! The inside of a client process: it reads orders and makes the calls, on one thread, so that it takes little from the
+//! service.
 
 use std::{
     io::{self, BufRead as _, Write as _},

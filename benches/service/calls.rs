@@ -1,4 +1,5 @@
-//! The calls of a client process, as a back end makes them: over a few connections, with a deadline, with what it knows of its user.
+//! The calls of a client process, as a back end makes them: over a few connections, with a deadline, with what it knows
+//! of its user.
 
 use std::{
     collections::VecDeque,

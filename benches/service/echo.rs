@@ -1,5 +1,5 @@
-//! What the same framework costs without a service: a bare tonic server that takes the message of a token check and gives an answer
-//! it was told beforehand. It is this program, started once more.
+//! What the same framework costs without a service: a bare tonic server that takes the message of a token check and
+//! gives an answer it was told beforehand. It is this program, started once more.
 
 use std::{
     convert::Infallible,

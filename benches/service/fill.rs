@@ -1,5 +1,5 @@
-//! Many users and sessions at once, written by the database itself: copies of one user who was created, and of one session that was
-//! opened, with ids, names and times of their own.
+//! Many users and sessions at once, written by the database itself: copies of one user who was created, and of one
+//! session that was opened, with ids, names and times of their own.
 
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 use signet::domain::id::SessionId;
@@ -80,7 +80,8 @@ impl Filler {
         let values = names.iter().map(|name| given(name).map_or_else(|| format!("t.{name}"), str::to_owned));
         let (values, names) = (values.collect::<Vec<_>>().join(", "), names.join(", "));
         let series = self.numbers(numbers, 1);
-        // The users who were created are the same but for their names; one without a verified address is not among them.
+        // The users who were created are the same but for their names; one without a verified address is not among
+        // them.
         let template = format!("(SELECT * FROM {table} LIMIT 1)");
         self.run(&format!("{series} INSERT INTO {table} ({names}) SELECT {values} FROM numbers, {template} AS t"))
             .await;
@@ -139,7 +140,8 @@ impl Filler {
         }
     }
 
-    /// So many sessions from all over the table, by their numbers: to look for some by chance would mean to read it whole.
+    /// So many sessions from all over the table, by their numbers: to look for some by chance would mean to read it
+    /// whole.
     pub(crate) async fn some_sessions(&self, count: usize) -> Vec<String> {
         let series = self.numbers(self.created..self.users, (self.users - self.created).div_ceil(count));
         let id = self.id_of_session();

@@ -1,4 +1,5 @@
-//! A flood of sign-ins at ten times what the machine can hash, and what token checks, refreshes and other clients notice of it.
+//! A flood of sign-ins at ten times what the machine can hash, and what token checks, refreshes and other clients
+//! notice of it.
 
 mod phase;
 mod tables;
@@ -102,7 +103,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// CPU time in seconds of the hash workers, the rest of the service, the flooding process, the watching one, and the database.
+    /// CPU time in seconds of the hash workers, the rest of the service, the flooding process, the watching one, and
+    /// the database.
     fn cpu(&self) -> [f64; 5] {
         use crate::proc::cpu;
         let hash = self.replica.hash_cpu();

@@ -1,7 +1,7 @@
 //! Memory when idle, under a flood of sign-ins and after it, and the time from start to ready.
 
 use std::{
-    thread,
+    process, thread,
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 struct Found {
     ready_ms: Rounds,
     idle: Rounds,
+    /// With what the arenas take.
+    idle_and_arenas: Rounds,
     flood: Rounds,
     /// Over the idle process and its arenas.
     flood_ratio: Rounds,
@@ -50,10 +52,12 @@ pub(crate) fn measure(run: &Run) {
         for (replica, found) in replicas.iter().zip(&mut found) {
             found.ready_ms.push(replica.ready_after.as_secs_f64() * 1e3);
             let (idle, mut caller) = (memory(replica), replica.caller(CONNECTIONS));
-            let most = flood(replica, &mut caller, run.seconds);
+            let most = flood(run, replica, &mut caller);
+            let idle_and_arenas = idle + arenas(replica);
             found.idle.push(idle);
+            found.idle_and_arenas.push(idle_and_arenas);
             found.flood.push(most);
-            found.flood_ratio.push(most / (idle + arenas(replica)));
+            found.flood_ratio.push(most / idle_and_arenas);
         }
         thread::sleep(REST_AFTER);
         for (replica, found) in replicas.iter().zip(&mut found) {
@@ -75,19 +79,30 @@ fn arenas(replica: &Replica<'_>) -> f64 {
 }
 
 /// The most memory that it takes during a flood.
-fn flood(replica: &Replica<'_>, caller: &mut Caller, seconds: f64) -> f64 {
-    let capacity = flood::capacity(replica, caller, seconds);
-    caller.call(seconds, flood::from_one_client(capacity));
+fn flood(run: &Run, replica: &Replica<'_>, caller: &mut Caller) -> f64 {
+    let capacity = flood::capacity(replica, caller, run.seconds);
+    caller.call(run.seconds, flood::from_one_client(capacity));
     caller.begun();
-    let (started, length) = (Instant::now(), Duration::from_secs_f64(seconds));
+    let (before, started) = (accounted_for(replica, caller), Instant::now());
+    let length = Duration::from_secs_f64(run.seconds);
     let mut most: f64 = 0.0;
     while started.elapsed() < length {
         most = most.max(memory(replica));
         thread::sleep(PAUSE);
     }
+    let accounted = accounted_for(replica, caller).saturating_sub(before);
+    run.note_others((proc::cpus() - accounted.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0));
     caller.ended();
     caller.outcomes();
     most
+}
+
+/// CPU time that is not that of others: of the service, its database and its caller, of the look at its memory, and
+/// what nobody used or the hypervisor took away.
+fn accounted_for(replica: &Replica<'_>, caller: &Caller) -> Duration {
+    let (idle, stolen) = proc::idle_and_stolen();
+    let processes = [replica.pid(), caller.pid(), process::id()].map(proc::cpu);
+    processes.iter().sum::<Duration>() + replica.service.database_cpu() + idle + stolen
 }
 
 impl Found {
@@ -104,6 +119,7 @@ impl Found {
         row("memory when idle, MB", Some(IDLE_GOAL), &self.idle);
         row("most memory during a flood ÷ (idle + an arena for each worker)", Some(FLOOD_GOAL), &self.flood_ratio);
         row("… in MB", None, &self.flood);
+        row("… idle + an arena for each worker, MB", None, &self.idle_and_arenas);
         row("memory 45 s after the flood, MB", None, &self.after);
         table.print(&format!("Footprint on {}", service.kind));
     }

@@ -1,4 +1,5 @@
-//! What many users and sessions cost those who call: a database for each size, services side by side, and a look at each in turn.
+//! What many users and sessions cost those who call: a database for each size, services side by side, and a look at
+//! each in turn.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -109,8 +110,8 @@ fn measure_all(run: &Run, kind: DatabaseKind, grown: &[Grown]) {
     let replicas: Vec<_> = grown.iter().map(|grown| grown.service.replica()).collect();
     let calling = |(replica, grown): (&Replica<'_>, &Grown)| {
         let mut caller = replica.caller(1);
-        // The service takes what was filled in for its own: these are tokens of rows that it never wrote. At once, because it closes
-        // connections on which nothing is asked.
+        // The service takes what was filled in for its own: these are tokens of rows that it never wrote. At once,
+        // because it closes connections on which nothing is asked.
         caller.prepare(&Order::ResumeSessions(grown.sessions.clone()));
         caller
     };

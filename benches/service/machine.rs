@@ -7,8 +7,8 @@ use signet_test_support::OwnServer;
 
 use crate::numbers::{Figure, quantile};
 
-/// Its CPUs and how they hash, its memory, its database, and how long it takes until something is on its disk: each sign-in waits for
-/// that twice.
+/// Its CPUs and how they hash, its memory, its database, and how long it takes until something is on its disk: each
+/// sign-in waits for that twice.
 pub(crate) fn in_words() -> String {
     let cpus = thread::available_parallelism().unwrap();
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
@@ -19,8 +19,9 @@ pub(crate) fn in_words() -> String {
     let postgres = OwnServer::version().unwrap_or_else(|| "none".to_owned());
     let (system, huge_pages, sync) = (system.trim(), huge_pages(), Figure(sync_ms()));
     format!(
-        "{cpus} CPUs ({model}), hashes by {engine}; {memory} GB of memory, transparent huge pages: {huge_pages}; Linux {system}; \
-         PostgreSQL: {postgres}; a write of 4 KiB is on the disk of the temporary directory after {sync} ms."
+        "{cpus} CPUs ({model}), hashes by {engine}; {memory} GB of memory, transparent huge pages: {huge_pages}; \
+         Linux {system}; PostgreSQL: {postgres}; a write of 4 KiB is on the disk of the temporary directory after \
+         {sync} ms."
     )
 }
 

@@ -1,6 +1,8 @@
-//! The whole service, measured as its callers meet it: the real binary on a real database, called over TCP by processes of their own.
+//! The whole service, measured as its callers meet it: the real binary on a real database, called over TCP by processes
+//! of their own.
 //!
-//! Every figure that counts is a ratio of two measurements of one run that took turns, so that a busy moment of the machine hits both.
+//! Every figure that counts is a ratio of two measurements of one run that took turns, so that a busy moment of the
+//! machine hits both.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::cast_precision_loss, reason = "counts of calls and bytes are far below 2^52")]
 
@@ -37,8 +39,8 @@ Examples:
   cargo bench --bench service -- growth --sizes 1000,10000000 --time-limit 120
   cargo bench --profile dev --bench service -- sign-in --seconds 2 --users 100   # a quick look, without a release build
 
-Tables go to standard output, ready for docs/performance.md; progress goes to standard error. Nothing else should run on the machine:
-the last column of each table says how far the rounds were apart.";
+Tables go to standard output, ready for docs/performance.md; progress goes to standard error. Nothing else should run on
+the machine: the last column of each table says how far the rounds were apart.";
 
 /// Measures the service: its own binary, called over gRPC by client processes
 #[derive(Debug, Parser)]
@@ -48,7 +50,8 @@ pub(crate) struct Arguments {
     #[arg(value_enum, value_name = "BENCHMARK")]
     benchmarks: Vec<Benchmark>,
 
-    /// The database to measure on; both if none is named. PostgreSQL is started from the system's programs, with its files in /tmp
+    /// The database to measure on; both if none is named. PostgreSQL is started from the system's programs, with its
+    /// files in /tmp
     #[arg(long, value_enum)]
     database: Option<DatabaseKind>,
 
@@ -64,8 +67,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u16).range(16..=16384))]
     users: u16,
 
-    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for each at a time:
-    /// SQLite's where temporary files are, PostgreSQL's in /tmp. Where 2 GB would not be left free there, the kind is left out
+    /// Users and sessions there are in `growth`, a database for each. Databases of one kind take 1.2 KB of disk for
+    /// each at a time: SQLite's where temporary files are, PostgreSQL's in /tmp. Where 2 GB would not be left free
+    /// there, the kind is left out
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1000,1000000")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
     sizes: Vec<u32>,

@@ -29,7 +29,8 @@ impl FromIterator<f64> for Rounds {
     }
 }
 
-/// The least figure that is not exceeded by that share of them, or what is half-way between two. Not a number if there are none.
+/// The least figure that is not exceeded by that share of them, or what is half-way between two. Not a number if there
+/// are none.
 pub(crate) fn quantile(figures: &[f64], share: f64) -> f64 {
     if figures.is_empty() {
         return f64::NAN;

@@ -30,8 +30,8 @@ pub(crate) enum Order {
     ResumeSessions(Vec<String>),
     /// Tell what a check is answered.
     AnswerToCheck,
-    /// Make calls for that long, after a time in which nothing is counted; answered when the counting begins, when it ends, and
-    /// with an `Outcome` of each stream when all calls are answered.
+    /// Make calls for that long, after a time in which nothing is counted; answered when the counting begins, when it
+    /// ends, and with an `Outcome` of each stream when all calls are answered.
     Call { seconds: f64, streams: Vec<Stream> },
 }
 
@@ -60,7 +60,8 @@ pub(crate) enum Kind {
     Refresh,
 }
 
-/// Sign-ins under way for each hash worker where the lane is to be full and nobody refused: enough that no worker waits for one.
+/// Sign-ins under way for each hash worker where the lane is to be full and nobody refused: enough that no worker waits
+/// for one.
 const IN_FLIGHT_A_WORKER: usize = 16;
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]

@@ -1,6 +1,6 @@
 //! What the system knows of processes (proc(5)): their CPU time and their memory.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 /// Ticks a second in `stat`, on every Linux that Signet runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -36,6 +36,11 @@ fn cpu_of_thread(task: &Path) -> Duration {
     Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// CPUs that a process may use.
+pub(crate) fn cpus() -> f64 {
+    thread::available_parallelism().unwrap().get() as f64
+}
+
 /// Time that the CPUs had nothing to do, and time that they worked for others than this machine, all together.
 pub(crate) fn idle_and_stolen() -> (Duration, Duration) {
     let stat = fs::read_to_string("/proc/stat").unwrap();
@@ -45,7 +50,8 @@ pub(crate) fn idle_and_stolen() -> (Duration, Duration) {
     (seconds(fields[3] + fields[4]), seconds(fields[7]))
 }
 
-/// Memory of a process that is in RAM, in bytes; counted page by page, while `VmRSS` may be off by some hundred kilobytes.
+/// Memory of a process that is in RAM, in bytes; counted page by page, while `VmRSS` may be off by some hundred
+/// kilobytes.
 pub(crate) fn rss(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();

@@ -84,15 +84,15 @@ impl Run {
         if others > OTHERS_MAX {
             let others = Figure(others);
             print(format!(
-                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure above counts, \
-                 whether it says met or not."
+                "**Disturbed:** between the rounds, or in one, other programs kept up to {others} CPUs busy. No figure \
+                 above counts, whether it says met or not."
             ));
         }
     }
 }
 
-/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows down is nobody's
-/// disadvantage.
+/// Those who are measured in a round. Whoever comes first in one comes last in the next, so that a machine that slows
+/// down is nobody's disadvantage.
 pub(crate) fn in_turn<T>(round: u32, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
     let mut all: Vec<_> = all.into_iter().collect();
     if round.is_multiple_of(2) {
@@ -106,8 +106,7 @@ fn busy_cpus() -> f64 {
     let (before, started) = (proc::idle_and_stolen().0, Instant::now());
     thread::sleep(LOOK);
     let idle = proc::idle_and_stolen().0.saturating_sub(before);
-    let cpus = thread::available_parallelism().unwrap().get() as f64;
-    (cpus - idle.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0)
+    (proc::cpus() - idle.as_secs_f64() / started.elapsed().as_secs_f64()).max(0.0)
 }
 
 /// A table in Markdown.

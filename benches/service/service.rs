@@ -1,4 +1,5 @@
-//! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was told.
+//! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was
+//! told.
 
 use std::{
     env, fmt,

@@ -1,6 +1,6 @@
 //! Whole sign-ins against bare hashes: what a sign-in costs beside the hash that it cannot do without.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use crate::{
     bare_kernel::{self, Speed},
@@ -91,7 +91,6 @@ fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: 
     let outcome = &caller.outcomes()[0];
     assert!(outcome.refused.is_empty(), "a sign-in was refused: {:?}", outcome.refused);
     let each = |index: usize| after[index].saturating_sub(before[index]).as_secs_f64() / f64::from(outcome.succeeded);
-    let cpus = thread::available_parallelism().unwrap().get() as f64;
     SignIns {
         per_second: outcome.per_second(),
         hash_workers: each(0),
@@ -100,7 +99,7 @@ fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: 
         database: each(3),
         idle: each(4),
         stolen: each(5),
-        others: (cpus / outcome.per_second() - (1..6).map(each).sum::<f64>()).max(0.0),
+        others: (proc::cpus() / outcome.per_second() - (1..6).map(each).sum::<f64>()).max(0.0),
     }
 }
 

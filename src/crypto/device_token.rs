@@ -50,8 +50,8 @@ impl DeviceTokenKey {
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)).into()
     }
 
-    /// What a token says, if this key made it for that user and the password they still have. Whoever once had a password could
-    /// have stocked tokens: they must not bring guesses at the next one.
+    /// What a token says, if this key made it for that user and the password they still have. Whoever once had a
+    /// password could have stocked tokens: they must not bring guesses at the next one.
     pub fn verify(&self, token: &str, user: UserId, credential_version: i32) -> Option<VerifiedDevice> {
         let token = decode(token)?;
         let (body, mac) = token.split_at_checked(BODY_BYTES)?;

@@ -1,6 +1,7 @@
-//! Where a reader of the event stream goes on: opaque, so that nobody makes one up or counts by it what happens in other projects, and
-//! bound to the event that stands there and to whose events are read. That something has happened there it does not hide: equal
-//! places have equal cursors, and the cursor of who has read everything changes with whatever is recorded.
+//! Where a reader of the event stream goes on: opaque, so that nobody makes one up or counts by it what happens in
+//! other projects, and bound to the event that stands there and to whose events are read. That something has happened
+//! there it does not hide: equal places have equal cursors, and the cursor of who has read everything changes with
+//! whatever is recorded.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,8 +13,8 @@ use crate::domain::{event::EventPlace, id::EventId};
 const TAG_BYTES: usize = 16;
 const POSITION_BYTES: usize = size_of::<i64>();
 
-/// Makes and opens cursors. The position is hidden under its own tag (a synthetic IV, as in RFC 5297), so equal places have equal
-/// cursors and no two places share a key stream.
+/// Makes and opens cursors. The position is hidden under its own tag (a synthetic IV, as in RFC 5297), so equal places
+/// have equal cursors and no two places share a key stream.
 #[derive(Debug)]
 pub struct CursorKey(hmac::Key);
 

@@ -1,15 +1,17 @@
 //! The hash lane: every password hash of the process goes through it, so that a flood of sign-ins can neither take all
 //! memory nor slow down what is not a sign-in.
 //!
-//! A few threads of lowered priority own one arena each. The queue before them is bounded, fair between clients, and knows
-//! each caller's deadline: what cannot finish in time is refused at once, also when that shows only while it waits. A caller that goes
-//! away frees its place. Whoever has to prepare a hash asks first whether it has a chance ([`HashLane::expect`]).
+//! A few threads of lowered priority own one arena each. The queue before them is bounded, fair between clients, and
+//! knows each caller's deadline: what cannot finish in time is refused at once, also when that shows only while it
+//! waits. A caller that goes away frees its place. Whoever has to prepare a hash asks first whether it has a chance
+//! ([`HashLane::expect`]).
 //!
-//! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over it. A worker that
-//! finds the queue empty wipes its arena before it does anything else, so the arenas of a lane that is idle hold nothing of any
-//! password; after [`ARENA_KEPT`] without work it gives the arena back to the system. No answer waits for either. This is about
-//! the arenas, whichever engine hashes. The password itself is wiped when its job is dropped (`domain::password`). Registers and
-//! stacks of the workers are not wiped: the next hash writes over them.
+//! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over
+//! it. A worker that finds the queue empty wipes its arena before it does anything else, so the arenas of a lane that
+//! is idle hold nothing of any password; after [`ARENA_KEPT`] without work it gives the arena back to the system. No
+//! answer waits for either. This is about the arenas, whichever engine hashes. The password itself is wiped when its
+//! job is dropped (`domain::password`). Registers and stacks of the workers are not wiped: the next hash writes over
+//! them.
 
 mod admission;
 mod coming;
@@ -38,8 +40,8 @@ use super::{
 };
 use crate::{domain::password::Password, metrics::Metrics, random::Random};
 
-/// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough that only a hash that
-/// comes alone pays for the pages of a new one.
+/// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough
+/// that only a hash that comes alone pays for the pages of a new one.
 pub const ARENA_KEPT: Duration = Duration::from_secs(10);
 
 /// How the lane is laid out.
@@ -106,8 +108,8 @@ pub struct HashLane {
 }
 
 impl HashLane {
-    /// Starts the threads. One of them first computes a small hash, so that the lane knows how fast hashes are here; until then it goes by
-    /// a guess. Fails if there can be no threads, or no hash of that cost.
+    /// Starts the threads. One of them first computes a small hash, so that the lane knows how fast hashes are here;
+    /// until then it goes by a guess. Fails if there can be no threads, or no hash of that cost.
     pub fn start(settings: &LaneSettings, random: Random, metrics: Metrics) -> io::Result<Self> {
         settings.cost.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let shared = Arc::new(Shared::new(settings, metrics));
@@ -125,11 +127,11 @@ impl HashLane {
         hash.map_err(|error| self.shared.failed(error))
     }
 
-    /// Compares a password with a stored hash. Without one (unknown user, user without password) it does the same work and
-    /// finds no match.
+    /// Compares a password with a stored hash. Without one (unknown user, user without password) it does the same work
+    /// and finds no match.
     ///
-    /// `may_upgrade`: whether a right password whose hash is below today's cost is hashed anew. That takes longer, so it must
-    /// not be allowed where the caller is not to learn that the password is right.
+    /// `may_upgrade`: whether a right password whose hash is below today's cost is hashed anew. That takes longer, so
+    /// it must not be allowed where the caller is not to learn that the password is right.
     pub async fn verify(
         &self,
         ticket: Ticket,
@@ -140,8 +142,8 @@ impl HashLane {
         self.verify_noting(ticket, password, stored, may_upgrade, || ()).await
     }
 
-    /// The same, and calls `looked_at` just before the password is looked at: whoever goes away, or finds no memory for its hash,
-    /// cannot tell otherwise whether it was.
+    /// The same, and calls `looked_at` just before the password is looked at: whoever goes away, or finds no memory for
+    /// its hash, cannot tell otherwise whether it was.
     pub async fn verify_noting(
         &self,
         ticket: Ticket,
@@ -165,8 +167,9 @@ impl HashLane {
         self.run(ticket, work_kib, work).await?.map_err(|error| self.shared.failed(error))
     }
 
-    /// Does `work`, which is that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]) and costs its client as much. Whether
-    /// it can be done in time is judged as if it were one hash of today's cost: who is refused learns nothing of a stored hash.
+    /// Does `work`, which is that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]) and costs its client as
+    /// much. Whether it can be done in time is judged as if it were one hash of today's cost: who is refused learns
+    /// nothing of a stored hash.
     async fn run<T: Send + 'static>(
         &self,
         ticket: Ticket,
@@ -211,9 +214,9 @@ impl HashLane {
     }
 }
 
-/// Compares a password with a stored hash, if there is one. Whatever comes of it takes as long as a hash of today's cost: what a
-/// stored hash falls short of it is made up for, by the hash to store instead or by one that is thrown away. Should that one
-/// fail, the verdict stands: the password was looked at.
+/// Compares a password with a stored hash, if there is one. Whatever comes of it takes as long as a hash of today's
+/// cost: what a stored hash falls short of it is made up for, by the hash to store instead or by one that is thrown
+/// away. Should that one fail, the verdict stands: the password was looked at.
 fn compare(
     kernel: &mut Argon2Kernel,
     cost: Argon2Cost,

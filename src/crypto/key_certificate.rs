@@ -1,8 +1,8 @@
-//! A certificate of a signing key (RFC 7517, section 4.7), for client libraries that insist on one. It is signed by the key itself, so it
-//! says no more than the key does.
+//! A certificate of a signing key (RFC 7517, section 4.7), for client libraries that insist on one. It is signed by the
+//! key itself, so it says no more than the key does.
 //!
-//! Every replica makes the same one whenever it is asked: all that stands in it follows from the key's id and time of creation, and
-//! a signature of RSASSA-PKCS1-v1_5 is always the same.
+//! Every replica makes the same one whenever it is asked: all that stands in it follows from the key's id and time of
+//! creation, and a signature of RSASSA-PKCS1-v1_5 is always the same.
 
 use aws_lc_rs::{rsa::KeyPair as RsaKeyPair, signature::KeyPair as _};
 use base64::{

@@ -53,8 +53,8 @@ pub enum OpenError {
     OtherKey,
 }
 
-/// Two master keys cannot be told apart in what they sealed. For keys made by chance this is as likely as one in four thousand
-/// million, so it is nearly always twice the same key.
+/// Two master keys cannot be told apart in what they sealed. For keys made by chance this is as likely as one in four
+/// thousand million, so it is nearly always twice the same key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the two master keys have the same fingerprint")]
 pub struct SameFingerprint;
@@ -75,8 +75,8 @@ impl Fingerprint {
     }
 }
 
-/// A 256-bit key from the operator (AES-256-GCM, HMAC-SHA-256), and during a rotation a second one beside it, which opens and
-/// compares, but never makes anything.
+/// A 256-bit key from the operator (AES-256-GCM, HMAC-SHA-256), and during a rotation a second one beside it, which
+/// opens and compares, but never makes anything.
 pub struct MasterKey {
     current: Derived,
     previous: Option<Derived>,
@@ -159,8 +159,8 @@ impl MasterKey {
         self.current.hash_code(id, code)
     }
 
-    /// Compares a code with a stored hash, in constant time. A hash does not tell which key made it, so each is tried, whatever
-    /// the one before said.
+    /// Compares a code with a stored hash, in constant time. A hash does not tell which key made it, so each is tried,
+    /// whatever the one before said.
     pub fn code_matches(&self, id: Uuid, code: &str, hash: &[u8; 32]) -> bool {
         let matches = self.keys().map(|key| key.hash_code(id, code).ct_eq(hash));
         matches.fold(Choice::from(0), |any, one| any | one).into()

@@ -143,8 +143,8 @@ impl ProjectKeys {
         newest.map(|key| &key.refresh_token).ok_or(ProjectKeysError::NoActiveKey("refresh tokens"))
     }
 
-    /// The key that signs. If that cannot be read, its predecessor goes on in its place, for as long as it is published: its
-    /// tokens are still taken anyway, so that nothing is gained by signing in nobody.
+    /// The key that signs. If that cannot be read, its predecessor goes on in its place, for as long as it is
+    /// published: its tokens are still taken anyway, so that nothing is gained by signing in nobody.
     fn signing<'k, K>(
         &self,
         keys: &'k [K],
@@ -166,8 +166,8 @@ impl ProjectKeys {
         newest.map(|key| &key.device_token).ok_or(ProjectKeysError::NoActiveKey("device tokens"))
     }
 
-    /// The device that a token stands for, if it was made for that user and version of their credential, no longer ago than
-    /// `lifetime`.
+    /// The device that a token stands for, if it was made for that user and version of their credential, no longer ago
+    /// than `lifetime`.
     pub fn known_device(
         &self,
         token: &str,
@@ -220,8 +220,8 @@ fn may_have_signed(stored: &StoredKey, now: Timestamp) -> bool {
     }
 }
 
-/// The key that became active last; the newer one if two did together, so that all replicas choose the same. If there is none
-/// yet, one that another replica's clock may have seen become active already: the first key of a new project.
+/// The key that became active last; the newer one if two did together, so that all replicas choose the same. If there
+/// is none yet, one that another replica's clock may have seen become active already: the first key of a new project.
 fn newest_active<K>(keys: &[K], stored: impl Fn(&K) -> &StoredKey, now: Timestamp) -> Option<&K> {
     let at = |now| {
         let active = keys.iter().filter(|key| stored(key).state_at(now) == KeyState::Active);

@@ -33,7 +33,8 @@ impl RefreshTokenKey {
         Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
-    /// The refresh token of a session's generation. The same for the same input, which is what lets a lost answer be repeated.
+    /// The refresh token of a session's generation. The same for the same input, which is what lets a lost answer be
+    /// repeated.
     pub fn mint(&self, grant: RefreshGrant) -> SecretString {
         let mut token = Vec::with_capacity(BODY_LEN + MAC_LEN);
         token.extend_from_slice(Uuid::from(self.id).as_bytes());

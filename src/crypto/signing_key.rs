@@ -38,7 +38,8 @@ pub enum SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a key; gives its PKCS #8 (version 1) form. An RSA key takes a tenth of a second or more: call off the runtime.
+    /// Makes a key; gives its PKCS #8 (version 1) form. An RSA key takes a tenth of a second or more: call off the
+    /// runtime.
     pub fn generate(algorithm: SigningAlgorithm) -> Result<Zeroizing<Vec<u8>>, SigningKeyError> {
         let random = SystemRandom::new();
         let pkcs8 = match algorithm {

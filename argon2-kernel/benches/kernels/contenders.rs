@@ -7,8 +7,11 @@ use signet_argon2_kernel::{Input, Kernel, Parameters, Path, Variant, Version};
 
 const SALT: &[u8] = b"sixteen bytes...";
 
+/// The crate `argon2` as its documentation shows it, which the goal is about.
+pub(crate) const ARGON2_PLAIN: &str = "`argon2`, plain";
+
 /// What a hash costs, on one lane.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) memory_kib: u32,
     pub(crate) passes: u32,
@@ -96,7 +99,7 @@ fn argon2_plain(cost: Cost) -> Contender {
         argon2.hash_password_into(password, SALT, &mut tag).expect("a hash");
         tag
     };
-    Contender { name: "`argon2`, plain".into(), hash: Box::new(hash) }
+    Contender { name: ARGON2_PLAIN.into(), hash: Box::new(hash) }
 }
 
 /// `argon2id_hash_raw` of the reference code: passes, KiB, lanes, then password, salt and output with their lengths.

@@ -32,7 +32,8 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let memory_kib = prop_oneof![8 => 72..200_u32, 3 => 200..3000_u32, 1 => 3000..9000_u32];
     prop_oneof![
-        6 => (memory_kib, 1..=2_u32, 1..=9_u32).prop_map(|(memory_kib, passes, lanes)| Action::Derive(memory_kib, passes, lanes)),
+        6 => (memory_kib, 1..=2_u32, 1..=9_u32)
+            .prop_map(|(memory_kib, passes, lanes)| Action::Derive(memory_kib, passes, lanes)),
         1 => Just(Action::Wipe),
         1 => Just(Action::Release),
     ]

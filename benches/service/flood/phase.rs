@@ -3,6 +3,7 @@
 use crate::{
     numbers::quantile,
     orders::{Outcome, Refused},
+    proc,
 };
 
 /// What goes on while checks and refreshes are watched.
@@ -32,6 +33,9 @@ impl Phase {
     }
 }
 
+/// The place of the flooding process in [`Measured::cores`].
+const FLOODER: usize = 2;
+
 /// What was found in one round of a phase.
 pub(super) struct Measured {
     /// Checks, refreshes and, beside a flood, sign-ins of the client that takes no part in it.
@@ -40,7 +44,8 @@ pub(super) struct Measured {
     pub(super) flood: Vec<Outcome>,
     /// Sign-ins a second, found in this round without a flood.
     pub(super) capacity: f64,
-    /// CPUs that were busy with the hashes, the rest of the service, the flooding process, the watching one, and the database.
+    /// CPUs that were busy with the hashes, the rest of the service, the flooding process, the watching one, and the
+    /// database.
     pub(super) cores: [f64; 5],
 }
 
@@ -54,6 +59,12 @@ impl Measured {
     pub(super) fn goodput(&self) -> f64 {
         let neighbour = self.watched.get(2).map_or(0.0, Outcome::per_second);
         (self.flood.iter().map(Outcome::per_second).sum::<f64>() + neighbour) / self.capacity
+    }
+
+    /// The same over the capacity of what the flooding process leaves of the machine: it runs on the same CPUs, which
+    /// is no fault of the service.
+    pub(super) fn goodput_beside_the_flooder(&self) -> f64 {
+        self.goodput() / (1.0 - self.cores[FLOODER] / proc::cpus())
     }
 
     /// What part of the neighbour's sign-ins succeeded.

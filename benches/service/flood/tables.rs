@@ -64,6 +64,8 @@ fn goals(scene: &Scene<'_>) -> Table {
         let name = format!("sign-ins that succeed ÷ capacity, {}", name(phase));
         let is_met = met(goodput.median() >= GOODPUT_GOAL);
         table.row(&[&name, &format!("≥ {GOODPUT_GOAL}"), &Figure(goodput.median()), &goodput.spread(), &is_met]);
+        let rest = scene.rounds(phase, Measured::goodput_beside_the_flooder);
+        table.row(&[&"… ÷ what is left of the machine", &"", &Figure(rest.median()), &rest.spread(), &""]);
     }
     table
 }

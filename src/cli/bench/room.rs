@@ -18,8 +18,10 @@ pub(super) struct Room {
 /// Not even the least cost of this service has room.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{workers} workers take {needed_mib} MiB with the least cost, and may take {mib} MiB here, half of the memory that is left: make room, \
-     or tell fewer workers by --hash-workers"
+    "{workers} {} {needed_mib} MiB with the least cost, and may take {mib} MiB here, half of the memory that is left: \
+     make room{}",
+    if *.workers == 1 { "worker takes" } else { "workers take" },
+    if *.workers == 1 { "" } else { ", or tell fewer workers by --hash-workers" },
 )]
 pub(super) struct NoRoom {
     workers: usize,
@@ -97,9 +99,11 @@ mod tests {
 
     #[test]
     fn without_room_for_the_least_cost_nothing_is_measured() {
-        let refused = Room::new(Some(151 * MIB), 4).unwrap_err();
-        assert_eq!(refused, NoRoom { workers: 4, needed_mib: 76, mib: 75 });
-        assert!(refused.to_string().contains("--hash-workers"));
+        let refused = |mib, workers| Room::new(Some(mib * MIB), workers).unwrap_err();
+        assert_eq!(refused(151, 4), NoRoom { workers: 4, needed_mib: 76, mib: 75 });
+        let (four, one) = (refused(151, 4).to_string(), refused(37, 1).to_string());
+        assert!(four.starts_with("4 workers take 76 MiB") && four.ends_with("--hash-workers"), "{four}");
+        assert!(one.starts_with("1 worker takes 19 MiB") && one.ends_with("make room"), "fewer there are not: {one}");
         assert!(Room::new(Some(152 * MIB), 4).is_ok());
     }
 }

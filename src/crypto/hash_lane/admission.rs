@@ -38,8 +38,8 @@ pub(super) struct State {
     next_id: u64,
     /// Jobs that workers are at, and their work.
     pub(super) running: Load,
-    /// The work of a hash of today's cost. Every job is taken to last as long when it is judged whether it will be late: by the cost of a
-    /// stored hash, a refusal would tell that there is such a user.
+    /// The work of a hash of today's cost. Every job is taken to last as long when it is judged whether it will be
+    /// late: by the cost of a stored hash, a refusal would tell that there is such a user.
     today_kib: u64,
     /// Moving average of the time that a KiB of a pass takes. Hashes of any cost go by it.
     pub(super) seconds_a_kib: f64,
@@ -211,7 +211,8 @@ impl Place<'_> {
         Some(job.deadline.checked_sub(state.own_time()).unwrap_or_else(Instant::now))
     }
 
-    /// Refuses the job if it can no longer be done in time: whoever waits knows at once, and somebody else has the place.
+    /// Refuses the job if it can no longer be done in time: whoever waits knows at once, and somebody else has the
+    /// place.
     pub(super) fn refuse_if_late(&self) {
         let mut state = self.shared.lock();
         let late = state.queue.find(self.client, |job| job.id == self.id).is_some_and(|job| state.is_late(job));

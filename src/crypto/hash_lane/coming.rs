@@ -11,8 +11,9 @@ pub struct Coming<'a> {
 }
 
 impl HashLane {
-    /// Lets a job come. Refuses it as if it came now, behind all that wait and those on their way: of more than the lane has room for,
-    /// nobody prepares any. What it will cost is not known yet, so it is taken for a hash of today's cost.
+    /// Lets a job come. Refuses it as if it came now, behind all that wait and those on their way: of more than the
+    /// lane has room for, nobody prepares any. What it will cost is not known yet, so it is taken for a hash of today's
+    /// cost.
     ///
     /// The lane still has the last word when the job arrives.
     pub fn expect(&self, ticket: Ticket) -> Result<Coming<'_>, LaneError> {

@@ -1,8 +1,8 @@
-//! A queue in which clients share the workers by work, not by count, so that neither a flood of hashes nor a few dear ones of one
-//! client starve the others.
+//! A queue in which clients share the workers by work, not by count, so that neither a flood of hashes nor a few dear
+//! ones of one client starve the others.
 //!
-//! Start-time fair queueing (Goyal, Vin, Cheng 1996): each client has a clock that runs on by the work of what is taken of it, and the
-//! client that is least far is next. With equal jobs that is taking turns.
+//! Start-time fair queueing (Goyal, Vin, Cheng 1996): each client has a clock that runs on by the work of what is taken
+//! of it, and the client that is least far is next. With equal jobs that is taking turns.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -69,7 +69,8 @@ impl<T> FairQueue<T> {
         self.len += 1;
     }
 
-    /// The oldest item of the client that is least far. It is charged for it only if it `is_work`: what is too late is none.
+    /// The oldest item of the client that is least far. It is charged for it only if it `is_work`: what is too late is
+    /// none.
     pub(super) fn pop(&mut self, is_work: impl FnOnce(&T) -> bool) -> Option<T> {
         let waiting = self.lines.values_mut().filter(|line| !line.items.is_empty());
         let line = waiting.min_by_key(|line| (line.clock, line.turn))?;
@@ -85,7 +86,8 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// What would be taken before an item that this client pushed now: estimated, if the items of another one are of unequal work.
+    /// What would be taken before an item that this client pushed now: estimated, if the items of another one are of
+    /// unequal work.
     pub(super) fn ahead_of(&self, client: Uuid) -> Load {
         self.ahead(client, Line::waiting)
     }
@@ -127,15 +129,16 @@ impl<T> FairQueue<T> {
         self.forget_lines();
     }
 
-    /// True if one more may come of this client: with what comes there are fewer than `len_max`, or another one has at least two more,
-    /// of which room can be made.
+    /// True if one more may come of this client: with what comes there are fewer than `len_max`, or another one has at
+    /// least two more, of which room can be made.
     pub(super) fn has_room_for_coming(&self, client: Uuid, len_max: usize) -> bool {
         let count = |line: &Line<T>| line.waiting_and_coming().items;
         let own = self.lines.get(&client).map_or(0, count);
         self.all().items < len_max || self.lines.values().any(|line| count(line) >= own + 2)
     }
 
-    /// Takes the newest item of the client with the most, if it has at least two more than `client`: room for its fair share.
+    /// Takes the newest item of the client with the most, if it has at least two more than `client`: room for its fair
+    /// share.
     pub(super) fn make_room_for(&mut self, client: Uuid) -> Option<T> {
         let own = self.lines.get(&client).map_or(0, |line| line.items.len());
         let longest = self.lines.values_mut().max_by_key(|line| line.items.len())?;
@@ -264,7 +267,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_predicted_place_is_the_place(pushes in prop::collection::vec(0_u128..5, 0..40), pops in 0..10_usize, who in 0_u128..5) {
+        fn the_predicted_place_is_the_place(
+            pushes in prop::collection::vec(0_u128..5, 0..40),
+            pops in 0..10_usize,
+            who in 0_u128..5,
+        ) {
             let mut queue = FairQueue::new();
             for (item, owner) in pushes.iter().enumerate() {
                 queue.push(client(*owner), 7, item);
@@ -303,7 +310,10 @@ mod tests {
                 other.push(client(*owner), 7, ());
             }
             prop_assert_eq!(queue.ahead_of(client(who)), before.0);
-            prop_assert_eq!((queue.ahead_of_coming(client(who)), queue.all()), (other.ahead_of(client(who)), other.all()));
+            prop_assert_eq!(
+                (queue.ahead_of_coming(client(who)), queue.all()),
+                (other.ahead_of(client(who)), other.all()),
+            );
             for owner in &comes {
                 queue.expect_no_more(client(*owner), 7);
             }

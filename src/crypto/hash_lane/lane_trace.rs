@@ -1,5 +1,5 @@
-//! The spans of a password in the lane: its wait, and the work on it by another thread. They are made for a collector alone, and within
-//! a request alone.
+//! The spans of a password in the lane: its wait, and the work on it by another thread. They are made for a collector
+//! alone, and within a request alone.
 
 use tracing::{Span, field::Empty, span::EnteredSpan};
 

@@ -223,7 +223,8 @@ async fn a_client_with_dear_hashes_has_no_more_of_the_workers_than_others() {
     assert_eq!(names(&ran, 6), ["dear", "cheap", "cheap", "cheap", "dear", "cheap"]);
 }
 
-/// What the lane says before it looks at a password does not depend on whether there is such a user, and how dear their hash is.
+/// What the lane says before it looks at a password does not depend on whether there is such a user, and how dear their
+/// hash is.
 #[tokio::test]
 async fn whoever_is_not_let_in_learns_nothing_of_the_stored_hash() {
     let lane = lane(1, 8).await;

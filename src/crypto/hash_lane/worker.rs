@@ -110,8 +110,8 @@ enum Task {
     Measure,
 }
 
-/// The next job, to be done or, if it cannot finish in time, refused, or the measurement that was asked for; none once the lane is
-/// closed and everybody knows. While there is none, the arena is wiped, and after a while released.
+/// The next job, to be done or, if it cannot finish in time, refused, or the measurement that was asked for; none once
+/// the lane is closed and everybody knows. While there is none, the arena is wiped, and after a while released.
 fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
     let idle_since = Instant::now();
     let mut state = shared.lock();

@@ -96,8 +96,8 @@ fn whoever_is_refused_costs_one_hash_of_today() {
     assert_eq!(work_of("wrong", Some(TODAY), true).0, [TODAY]);
     assert_eq!(work_of("right", Some(TODAY), true).0, [TODAY]);
 
-    // Neither does time tell who has not signed in since the cost was raised, nor, where it may not be upgraded (during a
-    // block, of somebody disabled), that a password is right.
+    // Neither does time tell who has not signed in since the cost was raised, nor, where it may not be upgraded (during
+    // a block, of somebody disabled), that a password is right.
     for (text, may_upgrade) in [("wrong", true), ("wrong", false), ("right", false)] {
         let (computed, outdated) = work_of(text, Some(LESS), may_upgrade);
         assert_eq!(computed[0], LESS);
