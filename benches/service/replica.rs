@@ -12,6 +12,8 @@ use crate::{caller::Caller, orders::Target, proc, service::Service};
 
 /// What the names of the hash workers begin with.
 const HASH_WORKER: &str = "hash-lane";
+/// What the names of the threads begin with on which SQLite works: the driver has one for each connection.
+const SQLITE: &str = "sqlx-sqlite";
 
 /// A process of the service. It is killed when dropped.
 pub(crate) struct Replica<'a> {
@@ -62,6 +64,11 @@ impl<'a> Replica<'a> {
     /// CPU time of those.
     pub(crate) fn hash_cpu(&self) -> Duration {
         proc::threads(self.pid(), HASH_WORKER).0
+    }
+
+    /// CPU time of the threads of SQLite, where that is the database.
+    pub(crate) fn sqlite_cpu(&self) -> Duration {
+        proc::threads(self.pid(), SQLITE).0
     }
 }
 

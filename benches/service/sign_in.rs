@@ -1,6 +1,8 @@
 //! Whole sign-ins against bare hashes: what a sign-in costs beside the hash that it cannot do without.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
+
+use signet::{crypto::signing_key::SigningKey, domain::signing_key::SigningAlgorithm};
 
 use crate::{
     bare_kernel::{self, Speed},
@@ -15,12 +17,16 @@ use crate::{
 /// Sign-ins a second for each hash a second.
 const GOAL: f64 = 0.95;
 const CONNECTIONS: usize = 4;
+/// How many are made in a row.
+const SIGNATURES: u32 = 100;
 
 /// Sign-ins of a round, with the CPU time of each in seconds, by whom.
 struct SignIns {
     per_second: f64,
     hash_workers: f64,
     rest_of_service: f64,
+    /// Of the rest of the service.
+    sqlite: f64,
     client: f64,
     database: f64,
     idle: f64,
@@ -35,6 +41,8 @@ struct Results {
     speed: Rounds,
     hash_workers: Rounds,
     rest_of_service: Rounds,
+    sqlite: Rounds,
+    signature: Rounds,
     client: Rounds,
     database: Rounds,
     idle: Rounds,
@@ -63,7 +71,7 @@ pub(crate) fn measure(run: &Run) {
             let sign_ins = sign_in(replica, caller, threads, run.seconds);
             run.note_others(sign_ins.others * sign_ins.per_second);
             let after = note(bare_kernel::measure(threads, run.seconds));
-            results.note(&sign_ins, [before, after]);
+            results.note(&sign_ins, signature(), [before, after]);
             before = after;
         }
     }
@@ -79,10 +87,11 @@ pub(crate) fn measure(run: &Run) {
 fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: f64) -> SignIns {
     let pace = Pace::full_lane(threads);
     caller.call(seconds, vec![Stream { kind: Kind::SignIn, client: 0, pace, deadline_seconds: 20.0 }]);
-    let used = |caller: &Caller| -> [Duration; 6] {
+    let used = |caller: &Caller| -> [Duration; 7] {
         let (idle, stolen) = proc::idle_and_stolen();
         let database = replica.service.database_cpu();
-        [replica.hash_cpu(), proc::cpu(replica.pid()), proc::cpu(caller.pid()), database, idle, stolen]
+        let service = [replica.hash_cpu(), proc::cpu(replica.pid()), replica.sqlite_cpu()];
+        [service[0], service[1], proc::cpu(caller.pid()), database, idle, stolen, service[2]]
     };
     caller.begun();
     let before = used(caller);
@@ -95,6 +104,7 @@ fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: 
         per_second: outcome.per_second(),
         hash_workers: each(0),
         rest_of_service: each(1) - each(0),
+        sqlite: each(6),
         client: each(2),
         database: each(3),
         idle: each(4),
@@ -103,13 +113,28 @@ fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: 
     }
 }
 
+/// CPU time of the signature of an access token, in seconds: of the key that a project has by default.
+fn signature() -> f64 {
+    static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+        let pkcs8 = SigningKey::generate(SigningAlgorithm::Rs256).unwrap();
+        SigningKey::from_pkcs8(SigningAlgorithm::Rs256, &pkcs8).unwrap()
+    });
+    let (key, before) = (&*KEY, proc::cpu_of_this_thread());
+    for number in 0..SIGNATURES {
+        key.sign(&number.to_be_bytes()).unwrap();
+    }
+    (proc::cpu_of_this_thread() - before).as_secs_f64() / f64::from(SIGNATURES)
+}
+
 impl Results {
-    fn note(&mut self, sign_ins: &SignIns, hashes: [Speed; 2]) {
+    fn note(&mut self, sign_ins: &SignIns, signature: f64, hashes: [Speed; 2]) {
         let hashes_a_second = hashes[0].per_second.midpoint(hashes[1].per_second);
         let hash = hashes[0].cpu_seconds.midpoint(hashes[1].cpu_seconds);
         self.speed.push(sign_ins.per_second / hashes_a_second);
         self.hash_workers.push(sign_ins.hash_workers / hash);
         self.rest_of_service.push(sign_ins.rest_of_service / hash);
+        self.sqlite.push(sign_ins.sqlite / hash);
+        self.signature.push(signature / hash);
         self.client.push(sign_ins.client / hash);
         self.database.push(sign_ins.database / hash);
         self.idle.push(sign_ins.idle / hash);
@@ -140,6 +165,8 @@ impl Results {
         );
         row(&mut table, "CPU of a sign-in, in hashes: the hash workers", &self.hash_workers);
         row(&mut table, "… the rest of the service", &self.rest_of_service);
+        row(&mut table, "… of it: the threads of SQLite", &self.sqlite);
+        row(&mut table, "… of it: an RSA signature, by itself", &self.signature);
         row(&mut table, "… the client process", &self.client);
         row(&mut table, "… the database's processes", &self.database);
         row(&mut table, "… CPUs that had nothing to do", &self.idle);
