@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _, Select,
+    Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{
     StoreError,
     entity::{session, user},
-    joined::{columns_of, user_of, whole_user},
+    joined::{Columns, Joined as _, columns_of, user_of, whole_user},
     pages::paged,
 };
 use crate::{
@@ -26,8 +26,6 @@ use crate::{
         user::User,
     },
 };
-
-const SESSION: &str = "session.";
 
 /// Sessions.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub(super) fn with_user(project_id: ProjectId, id: SessionId) -> SelectStatement
         .and_where(of(session::Column::Id).eq(Uuid::from(id)))
         .and_where(of(session::Column::ProjectId).eq(Uuid::from(project_id)))
         .and_where(Expr::col((user::Entity, user::Column::ProjectId)).eq(Uuid::from(project_id)));
-    columns_of::<session::Entity>(&mut query, SESSION);
+    columns_of::<session::Model>(&mut query);
     whole_user(&mut query);
     query
 }
@@ -142,8 +140,10 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         id: SessionId,
     ) -> Result<Option<(Session, User)>, StoreError> {
         let rows = self.0.query_all(&with_user(project_id, id)).await?;
-        let (Some(row), Some(user)) = (rows.first(), user_of(&rows)?) else { return Ok(None) };
-        Ok(Some((session::Model::from_query_result(row, SESSION)?.try_into()?, user)))
+        let user = user_of(&rows, session::Model::COLUMNS.len())?;
+        let (Some(row), Some(user)) = (rows.first(), user) else { return Ok(None) };
+        let session: session::Model = Columns::after(0, row).joined()?;
+        Ok(Some((session.try_into()?, user)))
     }
 
     /// Reads a session of whatever project: for a link that names nothing but the session.

@@ -119,7 +119,7 @@ impl<C: ConnectionTrait> Users<'_, C> {
 
     /// Reads a user.
     pub async fn find(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
-        user_of(&self.0.query_all(&whole_by_id(project_id, id)).await?)
+        user_of(&self.0.query_all(&whole_by_id(project_id, id)).await?, 0)
     }
 
     /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on it,

@@ -1,7 +1,7 @@
 //! Who calls: a client with its project, in one statement, because every call begins with it.
 
 use sea_orm::{
-    ConnectionTrait, FromQueryResult as _, Order,
+    ConnectionTrait, Order,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -10,7 +10,7 @@ use super::{
     super::{
         StoreError,
         entity::{client, client_secret, project},
-        joined::columns_of,
+        joined::{Columns, columns_of},
     },
     Clients,
 };
@@ -23,13 +23,10 @@ use crate::{
     },
 };
 
-const CLIENT: &str = "client.";
-const PROJECT: &str = "project.";
-
 fn with_projects() -> SelectStatement {
     let mut query = Query::select();
-    columns_of::<client::Entity>(&mut query, CLIENT);
-    columns_of::<project::Entity>(&mut query, PROJECT);
+    columns_of::<client::Model>(&mut query);
+    columns_of::<project::Model>(&mut query);
     query.from(client::Entity).inner_join(
         project::Entity,
         Expr::col((client::Entity, client::Column::ProjectId)).equals((project::Entity, project::Column::Id)),
@@ -92,8 +89,8 @@ impl<C: ConnectionTrait> Clients<'_, C> {
 
     async fn caller(&self, query: &SelectStatement) -> Result<Option<(Client, Project)>, StoreError> {
         let Some(row) = self.0.query_one(query).await? else { return Ok(None) };
-        let client = client::Model::from_query_result(&row, CLIENT)?;
-        let project = project::Model::from_query_result(&row, PROJECT)?;
+        let mut columns = Columns::after(0, &row);
+        let (client, project): (client::Model, project::Model) = (columns.joined()?, columns.joined()?);
         Ok(Some((client.try_into()?, project.try_into()?)))
     }
 }
