@@ -195,7 +195,7 @@ impl<C: ConnectionTrait> Users<'_, C> {
     /// Notes a completed sign-in.
     pub async fn signed_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
         let row = user::ActiveModel { id: Set(id.into()), last_signed_in_at: Set(Some(now)), ..Default::default() };
-        user::Entity::update(row).exec(self.0).await?;
+        user::Entity::update(row).exec_without_returning(self.0).await?;
         Ok(())
     }
 
