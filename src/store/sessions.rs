@@ -2,7 +2,8 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
+    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, Select, UpdateMany,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -11,6 +12,7 @@ use super::{
     StoreError,
     entity::{session, user},
     joined::{Columns, Joined as _, columns_of, user_of, whole_user},
+    kept_statement::KeptStatement,
     pages::paged,
 };
 use crate::{
@@ -95,9 +97,23 @@ fn generation_column(generation: u32) -> i32 {
     i32::try_from(generation).unwrap_or(i32::MAX)
 }
 
+/// Moves a session on from a generation, if it is still at that one and has not ended.
+fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> UpdateMany<session::Entity> {
+    session::Entity::update_many()
+        .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
+        .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
+        .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+        .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
+        .filter(session::Column::Id.eq(Uuid::from(session.id)))
+        .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+        .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
+        .filter(session::Column::RevokedAt.is_null())
+}
+
 impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Adds a session.
     pub async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        static INSERT: KeptStatement = KeptStatement::new();
         let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
         let (idle_expires_at, expires_at, revoked_at) = match session.state {
             SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
@@ -124,7 +140,7 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             expires_at: Set(expires_at),
             revoked_at: Set(revoked_at),
         };
-        session::Entity::insert(row).exec_without_returning(self.0).await?;
+        self.0.execute_raw(INSERT.inserting(self.0, &row)).await?;
         Ok(())
     }
 
@@ -139,7 +155,10 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         project_id: ProjectId,
         id: SessionId,
     ) -> Result<Option<(Session, User)>, StoreError> {
-        let rows = self.0.query_all(&with_user(project_id, id)).await?;
+        static QUERY: KeptStatement = KeptStatement::new();
+        let project = Uuid::from(project_id);
+        let values = [Uuid::from(id).into(), project.into(), project.into()];
+        let rows = self.0.query_all_raw(QUERY.with(self.0, values, || with_user(project_id, id))).await?;
         let user = user_of(&rows, session::Model::COLUMNS.len())?;
         let (Some(row), Some(user)) = (rows.first(), user) else { return Ok(None) };
         let session: session::Model = Columns::after(0, row).joined()?;
@@ -153,25 +172,29 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
 
     /// Reads a session and holds the row until the unit of work ends.
     pub async fn lock(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        by_id(project_id, id).lock_exclusive().one(self.0).await?.map(TryInto::try_into).transpose()
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into(), 1_u64.into()];
+        let build = || by_id(project_id, id).lock_exclusive().limit(1).into_query();
+        let row = self.0.query_one_raw(QUERY.with(self.0, values, build)).await?;
+        row.map(|row| session::Model::from_query_result(&row, "")?.try_into()).transpose()
     }
 
     /// Writes what a refresh has changed, unless another one or an end came between: `from` is the generation it was decided on.
     /// False if so, and nothing is written then.
     pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
+        static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
-        let written = session::Entity::update_many()
-            .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
-            .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
-            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
-            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
-            .filter(session::Column::Id.eq(Uuid::from(session.id)))
-            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
-            .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
-            .filter(session::Column::RevokedAt.is_null())
-            .exec(self.0)
-            .await?;
-        Ok(written.rows_affected == 1)
+        let values = [
+            generation_column(session.refresh.generation).into(),
+            session.refresh.rotated_at.into(),
+            idle_expires_at.into(),
+            session.last_used_at.into(),
+            Uuid::from(session.id).into(),
+            Uuid::from(session.project_id).into(),
+            generation_column(from).into(),
+        ];
+        let update = UPDATE.with(self.0, values, || next_generation(session, idle_expires_at, from).into_query());
+        Ok(self.0.execute_raw(update).await?.rows_affected() == 1)
     }
 
     /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The caller holds
