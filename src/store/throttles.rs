@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     StoreError,
     entity::throttle,
-    kept_statement::{KeptByCount, values_of},
+    kept_statement::{KeptByCount, KeptStatement, values_of},
 };
 use crate::{
     clock::Timestamp,
@@ -169,6 +169,27 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
             self.0.execute_raw(insert).await?;
         }
         Ok(())
+    }
+
+    /// Forgets a bucket, failures too, if the only place held in it was reserved at that time; false if not, and
+    /// nothing is written then. Of one bucket alone: a single statement would lock the rows of several in any order.
+    pub async fn forget(
+        &self,
+        project_id: ProjectId,
+        bucket: &Bucket,
+        reserved_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        static DELETE: KeptStatement = KeptStatement::new();
+        let values = keys_of(project_id, bucket).into_iter().chain([1_i32.into(), reserved_at.into()]);
+        let sole = || {
+            throttle::Entity::delete_many()
+                .filter(of(project_id, bucket))
+                .filter(throttle::Column::InFlight.eq(1))
+                .filter(throttle::Column::ReservedAt.eq(reserved_at))
+                .into_query()
+        };
+        let deleted = self.0.execute_raw(DELETE.with(self.0, values, sole)).await?;
+        Ok(deleted.rows_affected() == 1)
     }
 
     /// Clears away buckets that nothing was added to since then, so many at most; says how many.
