@@ -236,20 +236,32 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Writes the ends and the claims of a session that was read before, and when it was used; false if it can no longer be used.
     /// One statement that asks for a live session: what was ended meanwhile stays ended.
     pub async fn extend(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
         let custom_claims = serde_json::to_value(&session.custom_claims);
         let custom_claims = custom_claims.map_err(|error| StoreError::corrupt("sessions", error))?;
-        let extended = session::Entity::update_many()
-            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
-            .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
-            .col_expr(session::Column::CustomClaims, Expr::value(custom_claims))
-            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
-            .filter(session::Column::Id.eq(Uuid::from(session.id)))
-            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
-            .filter(live_at(now))
-            .exec(self.0)
-            .await?;
-        Ok(extended.rows_affected > 0)
+        let values = [
+            idle_expires_at.into(),
+            expires_at.into(),
+            custom_claims.clone().into(),
+            session.last_used_at.into(),
+            Uuid::from(session.id).into(),
+            Uuid::from(session.project_id).into(),
+            now.into(),
+            now.into(),
+        ];
+        let build = || {
+            session::Entity::update_many()
+                .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+                .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+                .col_expr(session::Column::CustomClaims, Expr::value(custom_claims.clone()))
+                .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
+                .filter(session::Column::Id.eq(Uuid::from(session.id)))
+                .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+                .filter(live_at(now))
+                .into_query()
+        };
+        Ok(self.0.execute_raw(UPDATE.with(self.0, values, build)).await?.rows_affected() > 0)
     }
 
     /// Ends a session; says whether it could be used until now.
