@@ -14,6 +14,7 @@ mod event_stream;
 mod events;
 mod idempotent_calls;
 mod joined;
+mod kept_statement;
 mod operators;
 mod outbox;
 mod pages;

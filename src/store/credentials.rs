@@ -10,6 +10,7 @@ use sea_orm::{
 use super::{
     StoreError,
     entity::{credential, identifier, user},
+    kept_statement::KeptStatement,
 };
 use crate::{
     clock::Timestamp,
@@ -86,9 +87,10 @@ impl<C: ConnectionTrait> Credentials<'_, C> {
         project_id: ProjectId,
         identifier: &Identifier,
     ) -> Result<Option<Account>, StoreError> {
-        let Some(row) = self.0.query_one(&account_by_identifier(project_id, identifier)).await? else {
-            return Ok(None);
-        };
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values = [Uuid::from(project_id).into(), identifier.kind().as_str().into(), identifier.canonical().into()];
+        let query = QUERY.with(self.0, values, || account_by_identifier(project_id, identifier));
+        let Some(row) = self.0.query_one_raw(query).await? else { return Ok(None) };
         let (user_id, status): (Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let (hash, version): (Option<String>, Option<i32>) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
         let must_change = row.try_get_by_index::<Option<bool>>(4)?.unwrap_or(false);

@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, entity::prelude::*,
 };
 
-use super::{StoreError, entity::event};
+use super::{StoreError, entity::event, kept_statement::KeptStatement};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -64,7 +64,8 @@ const ROWS_A_STATEMENT: usize = 1000;
 impl<C: ConnectionTrait> Events<'_, C> {
     /// Records an event.
     pub async fn push(&self, event: &Event, by: RecordedBy<'_>) -> Result<(), StoreError> {
-        event::Entity::insert(row(event, by)).exec_without_returning(self.0).await?;
+        static INSERT: KeptStatement = KeptStatement::new();
+        self.0.execute_raw(INSERT.inserting(self.0, &row(event, by))).await?;
         self.1.note(event);
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _, Select,
+    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, Select, UpdateMany,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -10,7 +11,8 @@ use sea_orm::{
 use super::{
     StoreError,
     entity::{session, user},
-    joined::{columns_of, user_of, whole_user},
+    joined::{Columns, Joined as _, columns_of, user_of, whole_user},
+    kept_statement::KeptStatement,
     pages::paged,
 };
 use crate::{
@@ -26,8 +28,6 @@ use crate::{
         user::User,
     },
 };
-
-const SESSION: &str = "session.";
 
 /// Sessions.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) fn with_user(project_id: ProjectId, id: SessionId) -> SelectStatement
         .and_where(of(session::Column::Id).eq(Uuid::from(id)))
         .and_where(of(session::Column::ProjectId).eq(Uuid::from(project_id)))
         .and_where(Expr::col((user::Entity, user::Column::ProjectId)).eq(Uuid::from(project_id)));
-    columns_of::<session::Entity>(&mut query, SESSION);
+    columns_of::<session::Model>(&mut query);
     whole_user(&mut query);
     query
 }
@@ -97,9 +97,23 @@ fn generation_column(generation: u32) -> i32 {
     i32::try_from(generation).unwrap_or(i32::MAX)
 }
 
+/// Moves a session on from a generation, if it is still at that one and has not ended.
+fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> UpdateMany<session::Entity> {
+    session::Entity::update_many()
+        .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
+        .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
+        .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+        .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
+        .filter(session::Column::Id.eq(Uuid::from(session.id)))
+        .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+        .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
+        .filter(session::Column::RevokedAt.is_null())
+}
+
 impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Adds a session.
     pub async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        static INSERT: KeptStatement = KeptStatement::new();
         let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
         let (idle_expires_at, expires_at, revoked_at) = match session.state {
             SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
@@ -126,7 +140,7 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
             expires_at: Set(expires_at),
             revoked_at: Set(revoked_at),
         };
-        session::Entity::insert(row).exec_without_returning(self.0).await?;
+        self.0.execute_raw(INSERT.inserting(self.0, &row)).await?;
         Ok(())
     }
 
@@ -141,9 +155,14 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         project_id: ProjectId,
         id: SessionId,
     ) -> Result<Option<(Session, User)>, StoreError> {
-        let rows = self.0.query_all(&with_user(project_id, id)).await?;
-        let (Some(row), Some(user)) = (rows.first(), user_of(&rows)?) else { return Ok(None) };
-        Ok(Some((session::Model::from_query_result(row, SESSION)?.try_into()?, user)))
+        static QUERY: KeptStatement = KeptStatement::new();
+        let project = Uuid::from(project_id);
+        let values = [Uuid::from(id).into(), project.into(), project.into()];
+        let rows = self.0.query_all_raw(QUERY.with(self.0, values, || with_user(project_id, id))).await?;
+        let user = user_of(&rows, session::Model::COLUMNS.len())?;
+        let (Some(row), Some(user)) = (rows.first(), user) else { return Ok(None) };
+        let session: session::Model = Columns::after(0, row).joined()?;
+        Ok(Some((session.try_into()?, user)))
     }
 
     /// Reads a session of whatever project: for a link that names nothing but the session.
@@ -153,25 +172,29 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
 
     /// Reads a session and holds the row until the unit of work ends.
     pub async fn lock(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        by_id(project_id, id).lock_exclusive().one(self.0).await?.map(TryInto::try_into).transpose()
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into(), 1_u64.into()];
+        let build = || by_id(project_id, id).lock_exclusive().limit(1).into_query();
+        let row = self.0.query_one_raw(QUERY.with(self.0, values, build)).await?;
+        row.map(|row| session::Model::from_query_result(&row, "")?.try_into()).transpose()
     }
 
     /// Writes what a refresh has changed, unless another one or an end came between: `from` is the generation it was decided on.
     /// False if so, and nothing is written then.
     pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
+        static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
-        let written = session::Entity::update_many()
-            .col_expr(session::Column::RefreshGeneration, Expr::value(generation_column(session.refresh.generation)))
-            .col_expr(session::Column::RotatedAt, Expr::value(session.refresh.rotated_at))
-            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
-            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
-            .filter(session::Column::Id.eq(Uuid::from(session.id)))
-            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
-            .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
-            .filter(session::Column::RevokedAt.is_null())
-            .exec(self.0)
-            .await?;
-        Ok(written.rows_affected == 1)
+        let values = [
+            generation_column(session.refresh.generation).into(),
+            session.refresh.rotated_at.into(),
+            idle_expires_at.into(),
+            session.last_used_at.into(),
+            Uuid::from(session.id).into(),
+            Uuid::from(session.project_id).into(),
+            generation_column(from).into(),
+        ];
+        let update = UPDATE.with(self.0, values, || next_generation(session, idle_expires_at, from).into_query());
+        Ok(self.0.execute_raw(update).await?.rows_affected() == 1)
     }
 
     /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The caller holds
@@ -213,20 +236,32 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Writes the ends and the claims of a session that was read before, and when it was used; false if it can no longer be used.
     /// One statement that asks for a live session: what was ended meanwhile stays ended.
     pub async fn extend(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
         let custom_claims = serde_json::to_value(&session.custom_claims);
         let custom_claims = custom_claims.map_err(|error| StoreError::corrupt("sessions", error))?;
-        let extended = session::Entity::update_many()
-            .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
-            .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
-            .col_expr(session::Column::CustomClaims, Expr::value(custom_claims))
-            .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
-            .filter(session::Column::Id.eq(Uuid::from(session.id)))
-            .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
-            .filter(live_at(now))
-            .exec(self.0)
-            .await?;
-        Ok(extended.rows_affected > 0)
+        let values = [
+            idle_expires_at.into(),
+            expires_at.into(),
+            custom_claims.clone().into(),
+            session.last_used_at.into(),
+            Uuid::from(session.id).into(),
+            Uuid::from(session.project_id).into(),
+            now.into(),
+            now.into(),
+        ];
+        let build = || {
+            session::Entity::update_many()
+                .col_expr(session::Column::IdleExpiresAt, Expr::value(idle_expires_at))
+                .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+                .col_expr(session::Column::CustomClaims, Expr::value(custom_claims.clone()))
+                .col_expr(session::Column::LastUsedAt, Expr::value(session.last_used_at))
+                .filter(session::Column::Id.eq(Uuid::from(session.id)))
+                .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
+                .filter(live_at(now))
+                .into_query()
+        };
+        Ok(self.0.execute_raw(UPDATE.with(self.0, values, build)).await?.rows_affected() > 0)
     }
 
     /// Ends a session; says whether it could be used until now.

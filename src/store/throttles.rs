@@ -4,13 +4,18 @@ use std::{collections::HashMap, net::IpAddr};
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
+    Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, Iterable as _, QueryFilter as _,
+    QuerySelect as _, QueryTrait as _, Select,
     entity::prelude::*,
-    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict, Query},
+    sea_query::{ExprTrait as _, InsertStatement, LockBehavior, LockType, OnConflict, Query, Value},
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{StoreError, entity::throttle};
+use super::{
+    StoreError,
+    entity::throttle,
+    kept_statement::{KeptByCount, KeptStatement, values_of},
+};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -22,6 +27,9 @@ use crate::{
 
 /// What names a row.
 const KEYS: [throttle::Column; 3] = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
+
+/// An attempt is counted on so many at most; statements over more are not kept.
+const BUCKETS_KEPT: usize = 2;
 
 /// Counted attempts.
 #[derive(Debug)]
@@ -47,15 +55,46 @@ fn hash(subject: &Subject) -> Vec<u8> {
 
 /// The row of a bucket.
 fn of(project_id: ProjectId, bucket: &Bucket) -> Condition {
-    Condition::all()
-        .add(throttle::Column::ProjectId.eq(Uuid::from(project_id)))
-        .add(throttle::Column::Kind.eq(bucket.kind()))
-        .add(throttle::Column::Subject.eq(hash(&bucket.subject)))
+    KEYS.into_iter()
+        .zip(keys_of(project_id, bucket))
+        .fold(Condition::all(), |all, (column, value)| all.add(column.eq(value)))
+}
+
+/// What [`KEYS`] are of a bucket.
+fn keys_of(project_id: ProjectId, bucket: &Bucket) -> [Value; 3] {
+    [Uuid::from(project_id).into(), bucket.kind().into(), hash(&bucket.subject).into()]
+}
+
+/// The rows of buckets.
+fn any_of<'b>(project_id: ProjectId, buckets: impl IntoIterator<Item = &'b (Bucket, Throttle)>) -> Condition {
+    buckets.into_iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)))
 }
 
 /// The look-up before a secret is checked.
 pub(super) fn by_bucket(project_id: ProjectId, bucket: &Bucket) -> Select<throttle::Entity> {
     throttle::Entity::find().filter(of(project_id, bucket))
+}
+
+/// Writes rows where there are none, locks those that are there, and gives all back.
+fn locking(rows: &[throttle::ActiveModel]) -> InsertStatement {
+    let mut on_conflict = OnConflict::columns(KEYS);
+    // Writes what is there already: an insert that meets a row locks it, and gives it back, in one statement.
+    on_conflict.value(throttle::Column::Failures, Expr::col((throttle::Entity, throttle::Column::Failures)));
+    let mut insert = throttle::Entity::insert_many(rows.to_vec()).on_conflict(on_conflict).into_query();
+    insert.returning(Query::returning().columns(throttle::Column::iter()));
+    insert
+}
+
+/// Writes rows over those that are there.
+fn writing_back(rows: &[throttle::ActiveModel]) -> InsertStatement {
+    let mut on_conflict = OnConflict::columns(KEYS);
+    on_conflict.update_columns([
+        throttle::Column::Failures,
+        throttle::Column::LastFailureAt,
+        throttle::Column::InFlight,
+        throttle::Column::ReservedAt,
+    ]);
+    throttle::Entity::insert_many(rows.to_vec()).on_conflict(on_conflict).into_query()
 }
 
 impl<C: ConnectionTrait> Throttles<'_, C> {
@@ -73,19 +112,20 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         mut buckets: Vec<Bucket>,
         now: Timestamp,
     ) -> Result<Vec<(Bucket, Throttle)>, StoreError> {
+        static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
         // Not a statement each: they would be most of what a sign-in asks. The rows of one are locked in the order it names them.
         buckets.sort_by_cached_key(|bucket| (bucket.kind(), hash(&bucket.subject)));
-        let empty = buckets.iter().map(|bucket| row(project_id, bucket, &Throttle::default(), now));
-        let mut on_conflict = OnConflict::columns(KEYS);
-        // Writes what is there already: an insert that meets a row locks it, and gives it back, in one statement.
-        on_conflict.value(throttle::Column::Failures, Expr::col((throttle::Entity, throttle::Column::Failures)));
-        let insert = throttle::Entity::insert_many(empty).on_conflict(on_conflict);
-        let mut rows: HashMap<_, _> = insert
-            .exec_with_returning(self.0)
-            .await?
-            .into_iter()
-            .map(|row| ((row.kind.clone(), row.subject.clone()), throttle_from(&row)))
-            .collect();
+        let empty: Vec<_> = buckets.iter().map(|bucket| row(project_id, bucket, &Throttle::default(), now)).collect();
+        if empty.is_empty() {
+            return Ok(Vec::new());
+        }
+        let insert = INSERT.with(self.0, empty.len(), empty.iter().flat_map(values_of), || locking(&empty));
+        let mut rows = HashMap::with_capacity(empty.len());
+        for row in self.0.query_all_raw(insert).await? {
+            let row = throttle::Model::from_query_result(&row, "")?;
+            let state = throttle_from(&row);
+            rows.insert((row.kind, row.subject), state);
+        }
         // They come back in any order.
         let state = |bucket: Bucket| {
             let key = (bucket.kind().to_owned(), hash(&bucket.subject));
@@ -98,9 +138,10 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
     /// Gives buckets back that are locked and were not changed: those with nothing to remember have no row. One statement, whatever
     /// they remember, or the time it takes would tell.
     pub async fn release(&self, project_id: ProjectId, buckets: &[(Bucket, Throttle)]) -> Result<(), StoreError> {
-        let which = buckets.iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)));
-        let empty =
-            Condition::all().add(throttle::Column::Failures.eq(0)).add(throttle::Column::InFlight.eq(0)).add(which);
+        let empty = Condition::all()
+            .add(throttle::Column::Failures.eq(0))
+            .add(throttle::Column::InFlight.eq(0))
+            .add(any_of(project_id, buckets));
         throttle::Entity::delete_many().filter(empty).exec(self.0).await?;
         Ok(())
     }
@@ -113,23 +154,42 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         buckets: &[(Bucket, Throttle)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        static DELETE: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
+        static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
         let (empty, kept): (Vec<_>, Vec<_>) = buckets.iter().partition(|(_, state)| state.is_empty());
         if !empty.is_empty() {
-            let which = empty.iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)));
-            throttle::Entity::delete_many().filter(which).exec(self.0).await?;
+            let values = empty.iter().flat_map(|(bucket, _)| keys_of(project_id, bucket));
+            let build =
+                || throttle::Entity::delete_many().filter(any_of(project_id, empty.iter().copied())).into_query();
+            self.0.execute_raw(DELETE.with(self.0, empty.len(), values, build)).await?;
         }
         if !kept.is_empty() {
-            let rows = kept.iter().map(|(bucket, state)| row(project_id, bucket, state, now));
-            let mut on_conflict = OnConflict::columns(KEYS);
-            on_conflict.update_columns([
-                throttle::Column::Failures,
-                throttle::Column::LastFailureAt,
-                throttle::Column::InFlight,
-                throttle::Column::ReservedAt,
-            ]);
-            throttle::Entity::insert_many(rows).on_conflict(on_conflict).exec_without_returning(self.0).await?;
+            let rows: Vec<_> = kept.iter().map(|(bucket, state)| row(project_id, bucket, state, now)).collect();
+            let insert = INSERT.with(self.0, rows.len(), rows.iter().flat_map(values_of), || writing_back(&rows));
+            self.0.execute_raw(insert).await?;
         }
         Ok(())
+    }
+
+    /// Forgets a bucket, failures too, if the only place held in it was reserved at that time; false if not, and
+    /// nothing is written then. Of one bucket alone: a single statement would lock the rows of several in any order.
+    pub async fn forget(
+        &self,
+        project_id: ProjectId,
+        bucket: &Bucket,
+        reserved_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        static DELETE: KeptStatement = KeptStatement::new();
+        let values = keys_of(project_id, bucket).into_iter().chain([1_i32.into(), reserved_at.into()]);
+        let sole = || {
+            throttle::Entity::delete_many()
+                .filter(of(project_id, bucket))
+                .filter(throttle::Column::InFlight.eq(1))
+                .filter(throttle::Column::ReservedAt.eq(reserved_at))
+                .into_query()
+        };
+        let deleted = self.0.execute_raw(DELETE.with(self.0, values, sole)).await?;
+        Ok(deleted.rows_affected() == 1)
     }
 
     /// Clears away buckets that nothing was added to since then, so many at most; says how many.

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    Select,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -17,6 +18,7 @@ use super::{
     StoreError,
     entity::{credential, identifier, user},
     joined::{user_of, whole_user},
+    kept_statement::KeptStatement,
     pages::paged,
 };
 use crate::{
@@ -119,13 +121,19 @@ impl<C: ConnectionTrait> Users<'_, C> {
 
     /// Reads a user.
     pub async fn find(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
-        user_of(&self.0.query_all(&whole_by_id(project_id, id)).await?)
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into()];
+        let query = QUERY.with(self.0, values, || whole_by_id(project_id, id));
+        user_of(&self.0.query_all_raw(query).await?, 0)
     }
 
     /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on it,
     /// starts here, so that no session is opened beside a `disable` or a new password.
     pub async fn lock(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
-        let held = by_id(project_id, id).lock_exclusive().one(self.0).await?;
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into(), 1_u64.into()];
+        let build = || by_id(project_id, id).lock_exclusive().limit(1).into_query();
+        let held = self.0.query_one_raw(QUERY.with(self.0, values, build)).await?;
         // A second statement, because the first one sees the other tables as they were before it waited for the row.
         if held.is_some() { self.find(project_id, id).await } else { Ok(None) }
     }
@@ -194,9 +202,16 @@ impl<C: ConnectionTrait> Users<'_, C> {
 
     /// Notes a completed sign-in.
     pub async fn signed_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        let row = user::ActiveModel { id: Set(id.into()), last_signed_in_at: Set(Some(now)), ..Default::default() };
-        user::Entity::update(row).exec(self.0).await?;
-        Ok(())
+        static UPDATE: KeptStatement = KeptStatement::new();
+        let build = || {
+            user::Entity::update_many()
+                .col_expr(user::Column::LastSignedInAt, Expr::value(now))
+                .filter(user::Column::Id.eq(Uuid::from(id)))
+                .into_query()
+        };
+        let update = UPDATE.with(self.0, [now.into(), Uuid::from(id).into()], build);
+        let written = self.0.execute_raw(update).await?;
+        if written.rows_affected() == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated.into()) }
     }
 
     /// Deletes a user with all that hangs on them; false if there is none.

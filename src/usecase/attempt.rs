@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     Call, Error, Services,
-    counters::{Counters, event_of},
+    counters::{self, Counters, event_of},
     record,
 };
 use crate::{
@@ -162,9 +162,14 @@ impl Attempt {
 
 impl Place {
     async fn settle(&self, tx: &Tx, outcome: Outcome, now: Timestamp) -> Result<Vec<Event>, StoreError> {
-        let Self { limits, project_id, claimant, guarded, .. } = self;
+        let Self { limits, project_id, claimant, guarded, reserved_at, .. } = self;
+        if outcome == Outcome::Succeeded
+            && counters::forget(tx, *project_id, (claimant, *guarded), *reserved_at).await?
+        {
+            return Ok(Vec::new());
+        }
         let counters = Counters::lock(limits, tx, *project_id, claimant, *guarded, now).await?;
-        counters.settle(tx, (self.reserved_at, outcome), now).await
+        counters.settle(tx, (*reserved_at, outcome), now).await
     }
 
     /// Settles the attempt of a call that went away.

@@ -175,6 +175,20 @@ impl Counters {
     }
 }
 
+/// Settles an attempt that succeeded in one statement, if it has a single counter and holds the only place there: then
+/// nothing is left to remember. False if not, and nothing is written. Several have to be locked in their order first.
+pub(super) async fn forget(
+    tx: &Tx,
+    project_id: ProjectId,
+    (claimant, guarded): (&Claimant, Guarded),
+    reserved_at: Timestamp,
+) -> Result<bool, StoreError> {
+    match claimant.buckets(guarded).as_slice() {
+        [bucket] if bucket.is_cleared_by_success() => tx.throttles().forget(project_id, bucket, reserved_at).await,
+        _ => Ok(false),
+    }
+}
+
 /// An event about an attempt: whom it was aimed at, and where it came from.
 pub(super) fn event_of(kind: EventKind, project_id: ProjectId, claimant: &Claimant) -> Event {
     let event = Event::new(kind, project_id).ip_address(claimant.reported_address);

@@ -72,6 +72,41 @@ async fn what_is_withdrawn_leaves_no_row(#[values(Engine::Sqlite, Engine::Postgr
     assert_eq!(test.rows("throttles").await, 0);
 }
 
+/// What an attempt that succeeded leaves in one statement: nothing of its own, and everything of others.
+#[rstest]
+#[tokio::test]
+async fn a_bucket_is_forgotten_by_the_only_one_who_holds_it(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (bucket, other, later) = (a_user(), a_user(), now() + Duration::microseconds(1));
+    let forget = async |reserved_at| {
+        let tx = test.store.begin().await.unwrap();
+        let is_forgotten = tx.throttles().forget(test.project.id, &bucket, reserved_at).await.unwrap();
+        tx.commit().await.unwrap();
+        is_forgotten
+    };
+    assert!(!forget(now()).await, "there is no row");
+    for bucket in [&bucket, &other] {
+        count(&test.store, test.project.id, bucket, now()).await;
+    }
+    let failed = find(&test, &bucket).await;
+    assert!(!forget(now()).await, "nobody holds it");
+    for bucket in [&bucket, &other] {
+        reserve(&test.store, test.project.id, vec![bucket.clone()], now()).await;
+    }
+    assert!(!forget(later).await, "another one holds it");
+    reserve(&test.store, test.project.id, vec![bucket.clone()], later).await;
+    assert!(!forget(now()).await && !forget(later).await, "two hold it");
+    let held = Some(Reservations { count: 2, newest_at: later });
+    assert_eq!(find(&test, &bucket).await, Throttle { reservations: held, ..failed });
+    settle(&test, &[&bucket], 1, Outcome::Withdrawn).await;
+    assert!(!forget(now()).await, "whose place is left is not known");
+    assert!(forget(later).await);
+    assert_eq!(find(&test, &bucket).await, Throttle::default(), "the failures are forgotten with it");
+    assert_eq!(test.rows("throttles").await, 1, "the other one's");
+}
+
 #[rstest]
 #[tokio::test]
 async fn what_is_given_back_unchanged_keeps_what_it_remembers(

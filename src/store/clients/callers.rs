@@ -1,7 +1,7 @@
 //! Who calls: a client with its project, in one statement, because every call begins with it.
 
 use sea_orm::{
-    ConnectionTrait, FromQueryResult as _, Order,
+    ConnectionTrait, Order, Statement,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -10,7 +10,8 @@ use super::{
     super::{
         StoreError,
         entity::{client, client_secret, project},
-        joined::columns_of,
+        joined::{Columns, columns_of},
+        kept_statement::KeptStatement,
     },
     Clients,
 };
@@ -23,13 +24,10 @@ use crate::{
     },
 };
 
-const CLIENT: &str = "client.";
-const PROJECT: &str = "project.";
-
 fn with_projects() -> SelectStatement {
     let mut query = Query::select();
-    columns_of::<client::Entity>(&mut query, CLIENT);
-    columns_of::<project::Entity>(&mut query, PROJECT);
+    columns_of::<client::Model>(&mut query);
+    columns_of::<project::Model>(&mut query);
     query.from(client::Entity).inner_join(
         project::Entity,
         Expr::col((client::Entity, client::Column::ProjectId)).equals((project::Entity, project::Column::Id)),
@@ -73,12 +71,14 @@ pub(in crate::store) fn public_of_profile(project_id: ProjectId, profile: TokenP
 impl<C: ConnectionTrait> Clients<'_, C> {
     /// The client whose secret has that hash, and its project.
     pub async fn caller_with_secret(&self, hash: &SecretHash) -> Result<Option<(Client, Project)>, StoreError> {
-        self.caller(&by_secret(hash)).await
+        static QUERY: KeptStatement = KeptStatement::new();
+        self.caller(QUERY.with(self.0, [hash.0.to_vec().into()], || by_secret(hash))).await
     }
 
     /// The client of that id, in whatever project: the caller proves by something else that it is its own.
     pub async fn caller_named(&self, id: ClientId) -> Result<Option<(Client, Project)>, StoreError> {
-        self.caller(&by_id(id)).await
+        static QUERY: KeptStatement = KeptStatement::new();
+        self.caller(QUERY.with(self.0, [Uuid::from(id).into()], || by_id(id))).await
     }
 
     /// The oldest public client of a project whose tokens have that profile.
@@ -87,13 +87,16 @@ impl<C: ConnectionTrait> Clients<'_, C> {
         project_id: ProjectId,
         profile: TokenProfile,
     ) -> Result<Option<(Client, Project)>, StoreError> {
-        self.caller(&public_of_profile(project_id, profile)).await
+        static QUERY: KeptStatement = KeptStatement::new();
+        let values =
+            [Uuid::from(project_id).into(), ClientType::Public.as_str().into(), profile.as_str().into(), 1_u64.into()];
+        self.caller(QUERY.with(self.0, values, || public_of_profile(project_id, profile))).await
     }
 
-    async fn caller(&self, query: &SelectStatement) -> Result<Option<(Client, Project)>, StoreError> {
-        let Some(row) = self.0.query_one(query).await? else { return Ok(None) };
-        let client = client::Model::from_query_result(&row, CLIENT)?;
-        let project = project::Model::from_query_result(&row, PROJECT)?;
+    async fn caller(&self, query: Statement) -> Result<Option<(Client, Project)>, StoreError> {
+        let Some(row) = self.0.query_one_raw(query).await? else { return Ok(None) };
+        let mut columns = Columns::after(0, &row);
+        let (client, project): (client::Model, project::Model) = (columns.joined()?, columns.joined()?);
         Ok(Some((client.try_into()?, project.try_into()?)))
     }
 }
