@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// Begins the span of a call. Health checks, reflection and what is not there make no traces: they would be most of all.
-pub(super) fn begin(path: &str, request_id: &str, headers: &http::HeaderMap) -> Span {
-    if Rpc::by_path(path).is_none() {
+pub(super) fn begin(rpc: Option<&Rpc>, path: &str, request_id: &str, headers: &http::HeaderMap) -> Span {
+    if rpc.is_none() {
         return tracing::info_span!(target: trace_context::UNTRACED, "rpc", rpc = %path, request_id, otel.kind = "server");
     }
     let span = tracing::info_span!("rpc", rpc = %path, request_id, otel.kind = "server", trace_id = Empty);
