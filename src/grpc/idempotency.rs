@@ -28,7 +28,8 @@ use crate::{
     },
 };
 
-const HEADER: &str = "idempotency-key";
+/// Metadata with the key.
+pub(super) const HEADER: &str = "idempotency-key";
 /// What a message is framed with on the wire.
 const FRAME_BYTES: usize = 5;
 

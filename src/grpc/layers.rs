@@ -15,8 +15,15 @@ use tonic::service::Routes;
 use tower::{Service as _, layer::layer_fn, service_fn};
 use tracing::Instrument as _;
 
-use super::{ApiSettings, caller::caller_for, deadline, idempotency::idempotency, rpc_span, status};
+use super::{
+    ApiSettings,
+    caller::{caller_for, claimed_client},
+    deadline,
+    idempotency::{self, idempotency},
+    rpc_span, status,
+};
 use crate::{
+    crypto::hash_lane::Ticket,
     error,
     metrics::Metrics,
     proto::{ErrorReason, Rpc},
@@ -26,8 +33,18 @@ use crate::{
 
 /// The layers, outermost first. Panics are caught inside of what counts and names a call, so that those see them too. Answers are
 /// kept for those alone who could have made the call.
-pub const ORDER: [&str; 9] =
-    ["name", "observe", "known", "catch_panic", "deadline", "authenticate", "origin", "idempotency", "unreadable"];
+pub const ORDER: [&str; 10] = [
+    "name",
+    "observe",
+    "known",
+    "catch_panic",
+    "deadline",
+    "overload",
+    "authenticate",
+    "origin",
+    "idempotency",
+    "unreadable",
+];
 
 /// Services beside ours that are open to everybody: health checks, and descriptors where reflection is on.
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
@@ -78,8 +95,8 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, s
     Routes::from(routes.into_axum_router().layer(layered)).prepare()
 }
 
-/// Takes a call through the layers: [`ORDER`] from its end, as each is made with what comes after it. All of them are one future. As
-/// layers of tower each would be boxed anew for each call, which took a sixth of the time of a token check.
+/// Takes a call through the layers: [`ORDER`] from its end, as each is given what comes after it. All of them are one
+/// future. As layers of tower each would be boxed anew for each call, which took a sixth of the time of a token check.
 async fn pass(shared: Arc<Shared>, mut route: Route, request: Request) -> Response {
     let head = &Head::of(&shared, &request);
     let next = async move |request: Request| route.call(request).await.unwrap_or_else(|never| match never {});
@@ -87,6 +104,7 @@ async fn pass(shared: Arc<Shared>, mut route: Route, request: Request) -> Respon
     let next = async move |request: Request| idempotency(head, request, next).await;
     let next = async move |request: Request| origin(head, request, next).await;
     let next = async move |request: Request| authenticate(head, request, next).await;
+    let next = async move |request: Request| overload(head, request, next).await;
     let next = async move |request: Request| deadline(head, request, next).await;
     let next = async move |request: Request| catch_panic(request, next).await;
     let next = async move |request: Request| known(head, request, next).await;
@@ -149,6 +167,24 @@ async fn deadline(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Requ
     match tokio::time::timeout_at(head.deadline.into(), next(request)).await {
         Ok(response) => response,
         Err(_) => status::bare(ErrorReason::DeadlineExceeded, &head.request_id).into_http(),
+    }
+}
+
+/// Refuses a call that begins with a password hash while the hash lane would let no hash of that client come. In a flood
+/// it would else cost more to find out who calls than to hash.
+///
+/// The client is the one that the caller claims to be. That is safe: nothing is decided for it but a refusal, which the
+/// client itself would get as well, and the lane counts nobody who is not authenticated, so that nobody can push a client
+/// out by naming it. For those who are let pass the lane has the last word.
+async fn overload(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let hashes_first = head.rpc.is_some_and(|rpc| rpc.hashes_first);
+    // An answer that was kept needs no hash.
+    let has_chance = !hashes_first || request.headers().contains_key(idempotency::HEADER);
+    let claimed = if has_chance { None } else { claimed_client(request.headers()) };
+    let ticket = claimed.map(|client| Ticket { client: client.into(), deadline: head.deadline });
+    match ticket.map_or(Ok(()), |ticket| head.shared.services.lane.peek(ticket)) {
+        Ok(()) => next(request).await,
+        Err(refused) => status::status(&refused.into(), &head.request_id).into_http(),
     }
 }
 

@@ -309,6 +309,8 @@ async fn the_deadline_holds_for_the_look_at_who_calls() {
     assert_eq!(call().header("grpc-timeout", b"100m").send(&app.routes()).await.reason(), "DEADLINE_EXCEEDED");
     let place = |name: &str| ORDER.iter().position(|layer| *layer == name).unwrap();
     assert!(place("deadline") < place("authenticate"));
+    // And for the look at the lane before it, which has to know how much time there is.
+    assert!(place("deadline") < place("overload") && place("overload") < place("authenticate"));
     drop(in_use);
     assert!(call().send(&app.routes()).await.is_ok());
 }
