@@ -129,8 +129,10 @@ async fn observe(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Reque
     let (outcome, seconds) = (error::outcome(response.headers()), started.elapsed().as_secs_f64());
     head.shared.metrics.rpc_finished(head.rpc, outcome, seconds);
     rpc_span::end(&span, response.headers(), outcome);
+    // Of what there can be thousands a second: successes, and refusals of a flood, of which the hash lane tells in sum.
+    let is_quiet = outcome == "OK" || outcome == ErrorReason::Overloaded.wire_name();
     span.in_scope(|| {
-        if outcome == "OK" {
+        if is_quiet {
             tracing::debug!(outcome, seconds, "call finished");
         } else {
             tracing::info!(outcome, seconds, "call finished");

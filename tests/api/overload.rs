@@ -1,6 +1,10 @@
 //! More passwords than can be hashed in time.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Write as _},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
@@ -13,6 +17,12 @@ use signet::{
 };
 use tonic::{Code, Request, Status};
 use tonic_types::pb::RetryInfo;
+use tracing::{Event, Level, Subscriber, field::Field};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt as _},
+    registry::Registry,
+};
 
 use crate::{
     guessing::{WRONG, hold_all_places, until},
@@ -70,7 +80,8 @@ async fn who_has_no_chance_is_refused_before_the_database_is_asked(
 
     let (trips, _guard) = RoundTrips::counted();
     let Caller { mut auth, mut users, .. } = app.back_end();
-    // The lane has nothing to do: only who is known makes it measure. As long as it does, it is known that there is no chance.
+    // The lane has nothing to do: only who is known makes it measure. As long as it does, it is known that there is no
+    // chance.
     let first = in_a_hurry(with_password(email(ADA), PASSWORD));
     check_refused(&trips, &[CALLER], auth.authenticate_password(first)).await;
     for (address, password) in [(ADA, PASSWORD), (ADA, WRONG), (NOBODY, WRONG)] {
@@ -119,7 +130,7 @@ async fn a_stranger_who_names_a_client_learns_nothing_but_that_it_has_no_chance(
 
     check_refused(&trips, &[CALLER], app.back_end().auth.authenticate_password(call())).await;
     check_refused(&trips, &[], stranger.auth.clone().authenticate_password(call())).await;
-    // Without an id that stands for itself, and with a key that an answer may be kept under, it has to be known who calls.
+    // Who names no client has to be found out, and so does who comes with a key that an answer may be kept under.
     let alone = app.caller(Some(&format!("Bearer {}", credentials(&app.fixture.confidential).1.expose_secret())));
     check_refused(&trips, &[CALLER], alone.auth.clone().authenticate_password(call())).await;
     let mut repeated = call();
@@ -133,6 +144,39 @@ async fn a_stranger_who_names_a_client_learns_nothing_but_that_it_has_no_chance(
 
     assert_eq!(app.contents().await, before);
     assert_eq!(app.hashes(), hashes, "no password was looked at");
+}
+
+/// Notes the level and the outcome of each line about a call.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut said = String::new();
+        event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+            write!(said, "{field}={value:?} ").unwrap();
+        });
+        if said.contains("call finished") {
+            self.0.lock().unwrap().push((*event.metadata().level(), said));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_that_is_refused_does_not_fill_the_log() {
+    let Some(app) = TestApp::start_with(Engine::Sqlite, DEAR).await else { return };
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(Registry::default().with(lines.clone()));
+    let refused = try_in_a_hurry(&app.back_end()).await;
+    assert_eq!(reason(&refused), "OVERLOADED");
+    assert_eq!(reason(&try_in_a_hurry(&app.anonymous()).await), "CALLER_UNAUTHENTICATED");
+    let lines = lines.0.lock().unwrap().clone();
+    let levels = lines.iter().map(|(level, said)| (*level, said.contains("OVERLOADED")));
+    assert_eq!(levels.collect::<Vec<_>>(), [(Level::DEBUG, true), (Level::INFO, false)], "{lines:?}");
+}
+
+async fn try_in_a_hurry(caller: &Caller) -> Status {
+    caller.auth.clone().authenticate_password(in_a_hurry(with_password(email(ADA), PASSWORD))).await.unwrap_err()
 }
 
 /// As many as the lane has room for, and more.

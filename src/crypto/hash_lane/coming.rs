@@ -86,8 +86,8 @@ impl Shared {
         if state.queue.has_room_for_coming(ticket.client, length_max) {
             return Ok(());
         }
-        self.metrics.lane_refused("queue_full");
-        Err(LaneError::Overloaded { retry_after: state.retry_after(self.workers) })
+        let retry_after = state.retry_after(self.workers);
+        Err(self.refused(state, "queue_full", retry_after))
     }
 
     fn expect_no_more(&self, ticket: Ticket, work_kib: u64) {
