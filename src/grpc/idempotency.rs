@@ -55,8 +55,8 @@ struct KeptHeader {
 /// Gives a repeated call the answer of the first. For clients that send a key, and RPCs of which twice is not the same as once.
 pub(super) async fn idempotency(
     head: &Head<'_>,
-    request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
 ) -> Response {
     let kept_for = match head.rpc.map_or(AnswerKept::Never, Rpc::answer_kept) {
         AnswerKept::Briefly => Some(ANSWER_KEPT_BRIEFLY),
@@ -68,15 +68,16 @@ pub(super) async fn idempotency(
     };
     let call = request.extensions().get::<Call>().filter(|call| matches!(call.caller, Caller::Client(_))).cloned();
     let Some(call) = call else { return next(request).await };
-    let answered = once(head.shared, &call, request, next, kept_for).await;
+    // Boxed, so that calls without a key need no room for it.
+    let answered = Box::pin(once(head.shared, &call, request, next, kept_for)).await;
     answered.unwrap_or_else(|error| status::status(&error, &call.request_id).into_http())
 }
 
 async fn once(
     shared: &Shared,
     call: &Call,
-    request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
     kept_for: Duration,
 ) -> Result<Response, Error> {
     let client_type = call.client()?.client.client_type;
@@ -86,7 +87,7 @@ async fn once(
     match admit(&shared.services, call, &key, &[head.uri.path().as_bytes(), &body]).await? {
         Admission::Answered(answer) => replayed(&answer),
         Admission::Run(claim) => {
-            let response = next(Request::from_parts(head, Body::from(body))).await;
+            let response = next(Box::new(Request::from_parts(head, Body::from(body)))).await;
             let (response, kept) = kept(response, client_type).await?;
             let kept = kept.map(|kept| Zeroizing::new(kept.encode_to_vec()));
             claim.settle(&shared.services, kept, kept_for).await;

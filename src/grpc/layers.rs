@@ -99,21 +99,23 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, s
 /// future. As layers of tower each would be boxed anew for each call, which took a sixth of the time of a token check.
 async fn pass(shared: Arc<Shared>, mut route: Route, request: Request) -> Response {
     let head = &Head::of(&shared, &request);
-    let next = async move |request: Request| route.call(request).await.unwrap_or_else(|never| match never {});
-    let next = async move |request: Request| unreadable(head, request, next).await;
-    let next = async move |request: Request| idempotency(head, request, next).await;
-    let next = async move |request: Request| origin(head, request, next).await;
-    let next = async move |request: Request| authenticate(head, request, next).await;
-    let next = async move |request: Request| overload(head, request, next).await;
-    let next = async move |request: Request| deadline(head, request, next).await;
-    let next = async move |request: Request| catch_panic(request, next).await;
-    let next = async move |request: Request| known(head, request, next).await;
-    let next = async move |request: Request| observe(head, request, next).await;
+    // Each layer would else have room for it more than once.
+    let request = Box::new(request);
+    let next = async move |request: Box<Request>| route.call(*request).await.unwrap_or_else(|never| match never {});
+    let next = async move |request: Box<Request>| unreadable(head, request, next).await;
+    let next = async move |request: Box<Request>| idempotency(head, request, next).await;
+    let next = async move |request: Box<Request>| origin(head, request, next).await;
+    let next = async move |request: Box<Request>| authenticate(head, request, next).await;
+    let next = async move |request: Box<Request>| overload(head, request, next).await;
+    let next = async move |request: Box<Request>| deadline(head, request, next).await;
+    let next = async move |request: Box<Request>| catch_panic(request, next).await;
+    let next = async move |request: Box<Request>| known(head, request, next).await;
+    let next = async move |request: Box<Request>| observe(head, request, next).await;
     name(head, request, next).await
 }
 
 /// Tells the caller the name of the call: its own if it is well-formed.
-async fn name(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn name(head: &Head<'_>, request: Box<Request>, next: impl AsyncFnOnce(Box<Request>) -> Response) -> Response {
     let mut response = next(request).await;
     if let Ok(value) = HeaderValue::from_str(&head.request_id) {
         response.headers_mut().insert(request_id::HEADER, value);
@@ -122,7 +124,7 @@ async fn name(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request)
 }
 
 /// Counts, times, traces and logs the call. Never its contents.
-async fn observe(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn observe(head: &Head<'_>, request: Box<Request>, next: impl AsyncFnOnce(Box<Request>) -> Response) -> Response {
     let started = Instant::now();
     let span = rpc_span::begin(head.rpc, request.uri().path(), &head.request_id, request.headers());
     let response = next(request).instrument(span.clone()).await;
@@ -142,7 +144,7 @@ async fn observe(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Reque
 }
 
 /// Refuses what is neither an RPC of ours nor open to everybody, so that nothing is served that the layers below do not guard.
-async fn known(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn known(head: &Head<'_>, request: Box<Request>, next: impl AsyncFnOnce(Box<Request>) -> Response) -> Response {
     let path = request.uri().path();
     if head.rpc.is_some() || OPEN.iter().any(|open| path.starts_with(open)) {
         return next(request).await;
@@ -151,7 +153,7 @@ async fn known(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request
 }
 
 /// Turns a panic into an answer. Its message goes to the log only.
-async fn catch_panic(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn catch_panic(request: Box<Request>, next: impl AsyncFnOnce(Box<Request>) -> Response) -> Response {
     // Nothing of the call is used after a panic.
     AssertUnwindSafe(next(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic))
 }
@@ -164,7 +166,11 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
 }
 
 /// Ends the call when its time is over; dropping it rolls back, and frees its place in the hash lane.
-async fn deadline(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn deadline(
+    head: &Head<'_>,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
+) -> Response {
     // Until the head of the answer: what is watched may go on for as long as the connection lives.
     match tokio::time::timeout_at(head.deadline.into(), next(request)).await {
         Ok(response) => response,
@@ -178,7 +184,11 @@ async fn deadline(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Requ
 /// The client is the one that the caller claims to be. That is safe: nothing is decided for it but a refusal, which the
 /// client itself would get as well, and the lane counts nobody who is not authenticated, so that nobody can push a client
 /// out by naming it. For those who are let pass the lane has the last word.
-async fn overload(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn overload(
+    head: &Head<'_>,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
+) -> Response {
     let hashes_first = head.rpc.is_some_and(|rpc| rpc.hashes_first);
     // An answer that was kept needs no hash.
     let has_chance = !hashes_first || request.headers().contains_key(idempotency::HEADER);
@@ -191,7 +201,11 @@ async fn overload(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Requ
 }
 
 /// Finds out who is calling, and refuses whom the RPC is not open to.
-async fn authenticate(head: &Head<'_>, mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn authenticate(
+    head: &Head<'_>,
+    mut request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
+) -> Response {
     let Some(rpc) = head.rpc else {
         // Health or reflection: anything else has been refused.
         return next(request).await;
@@ -207,7 +221,7 @@ async fn authenticate(head: &Head<'_>, mut request: Request, next: impl AsyncFnO
 }
 
 /// Refuses calls of web pages that may not make them.
-async fn origin(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn origin(head: &Head<'_>, request: Box<Request>, next: impl AsyncFnOnce(Box<Request>) -> Response) -> Response {
     let refused = request.extensions().get::<Call>().and_then(|call| {
         let mut origins = request.headers().get_all(ORIGIN).iter();
         // A browser sends one at most. Of several, or of one that is no text, none is allowed.
@@ -223,7 +237,11 @@ async fn origin(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Reques
 
 /// Gives a reason to what tonic refuses by itself: it calls a request that it cannot read an internal error, and tells what
 /// its decoder thinks of it.
-async fn unreadable(head: &Head<'_>, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn unreadable(
+    head: &Head<'_>,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
+) -> Response {
     let response = next(request).await;
     match error::unreadable(response.headers()) {
         // No field is to blame: the whole is.
