@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The table of RPCs that `src/proto.rs` includes: path, least caller, whether it is a POST or a stream, reasons of failure.
+/// The table of RPCs that `src/proto.rs` includes: path, least caller, whether it is a POST, a stream or begins with a
+/// hash, reasons of failure.
 fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
     let mut rows = Vec::new();
     for service in pool.services().filter(|service| service.package_name() == PACKAGE) {
@@ -51,12 +52,15 @@ fn rpc_table(pool: &DescriptorPool) -> io::Result<String> {
                 method.options().get_extension(&http).as_message().is_some_and(|rule| rule.has_field_by_name("post"));
             let caller = enum_names(&method, pool, "auth.v1.caller");
             let caller = caller.first().ok_or_else(|| missing(&path, "(caller)"))?;
+            let hashes_first = extension(pool, "auth.v1.hashes_first");
+            let hashes_first = method.options().get_extension(&hashes_first).as_bool().unwrap_or_default();
             let reasons: Vec<String> = enum_names(&method, pool, "auth.v1.error_reasons")
                 .iter()
                 .map(|reason| format!("ErrorReason::{}", variant("ERROR_REASON_", reason)))
                 .collect();
             rows.push(format!(
-                "Rpc {{ path: {path:?}, caller: CallerKind::{}, is_post: {is_post}, is_stream: {is_stream}, error_reasons: &[{}] }}",
+                "Rpc {{ path: {path:?}, caller: CallerKind::{}, is_post: {is_post}, is_stream: {is_stream}, \
+                 hashes_first: {hashes_first}, error_reasons: &[{}] }}",
                 variant("CALLER_KIND_", caller),
                 reasons.join(", "),
             ));

@@ -143,10 +143,10 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// An RPC was answered. `rpc` is the path of the request; RPCs that are not ours are counted as `other`, so that
-    /// strangers cannot make up labels. `outcome` is `OK`, the reason of the failure, or its code if it has none.
-    pub fn rpc_finished(&self, rpc: &str, outcome: &'static str, seconds: f64) {
-        let rpc = Rpc::by_path(rpc).map_or("other", |known| known.path.trim_start_matches('/'));
+    /// An RPC was answered. Those that are not ours, of which none is given, are counted as `other`, so that strangers
+    /// cannot make up labels. `outcome` is `OK`, the reason of the failure, or its code if it has none.
+    pub fn rpc_finished(&self, rpc: Option<&Rpc>, outcome: &'static str, seconds: f64) {
+        let rpc = rpc.map_or("other", |known| known.path.trim_start_matches('/'));
         self.0.rpcs.get_or_create(&RpcOutcome { rpc, outcome }).inc();
         self.0.rpc_duration.get_or_create(&RpcLabel { rpc }).observe(seconds);
     }

@@ -24,6 +24,8 @@ pub struct Rpc {
     pub is_post: bool,
     /// Whether it answers with a stream, which REST has not.
     pub is_stream: bool,
+    /// Whether it begins with a password hash, whoever calls.
+    pub hashes_first: bool,
     /// The reasons it can fail for, beyond those common to all.
     pub error_reasons: &'static [ErrorReason],
 }

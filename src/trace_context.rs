@@ -55,6 +55,9 @@ pub fn wants_details() -> bool {
 
 /// Tells the trace alone something of `span`: in the log it would stand in every line. Nothing is done where no traces are collected.
 pub fn in_trace(span: &Span, tell: impl FnOnce(&SpanRef<'_>)) {
+    if !wants_details() {
+        return;
+    }
     let context = span.context();
     if context.span().span_context().is_valid() {
         tell(&context.span());

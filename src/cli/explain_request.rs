@@ -56,7 +56,8 @@ fn nothing(request_id: &str) -> anyhow::Error {
          whose credentials are wrong, or who may not make the call; for fields that are malformed; for tokens, session ids and \
          reset tokens that are not good, and codes for names that nobody has, or strangers could fill it; for what was too much, \
          too late, or met a database that did not answer; and for what is older than --event-retention. The log has a line \
-         `call finished` for each call that was refused: look for `request_id={id}`, or with --log-format json for \
+         `call finished` for each call that was refused (for want of time or room, `OVERLOADED`, at level debug only): \
+         look for `request_id={id}`, or with --log-format json for \
          `\"request_id\":\"{id}\"`; its `outcome` is the reason of docs/errors.md"
     )
 }

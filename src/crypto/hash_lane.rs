@@ -17,6 +17,7 @@ mod admission;
 mod coming;
 mod fair_queue;
 mod lane_trace;
+mod refusals;
 mod worker;
 
 use std::{

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         caller::Caller,
         client::{ClientType, TokenProfile},
-        id::ProjectId,
+        id::{ClientId, ProjectId},
     },
     id_form,
     proto::CallerKind,
@@ -32,6 +32,15 @@ pub(super) async fn caller_for(services: &Services, kind: CallerKind, headers: &
     let credentials = credentials(headers).ok_or(Error::CallerUnauthenticated)?;
     let caller = authenticate_caller(services, &credentials).await?;
     if is_open_to(kind, &caller) { Ok(caller) } else { Err(Error::CallerNotPermitted) }
+}
+
+/// The client that the caller says it is, by its id and secret; none of whoever says it in another way, or is no client.
+/// Nothing of it was verified.
+pub(super) fn claimed_client(headers: &HeaderMap) -> Option<ClientId> {
+    match credentials(headers)? {
+        CallerCredentials::Secret { client_id, .. } => ClientId::parse(&client_id).ok(),
+        _ => None,
+    }
 }
 
 /// True if such a caller may make such a call. What is not listed is refused.

@@ -1,11 +1,6 @@
 //! The `idempotency-key` metadata: the same answer for the same request, as it went over the wire.
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use chrono::Duration;
 use futures_util::StreamExt as _;
@@ -14,7 +9,10 @@ use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
-use super::{layers::Shared, status};
+use super::{
+    layers::{Head, Shared},
+    status,
+};
 use crate::{
     domain::{
         caller::Caller,
@@ -30,7 +28,8 @@ use crate::{
     },
 };
 
-const HEADER: &str = "idempotency-key";
+/// Metadata with the key.
+pub(super) const HEADER: &str = "idempotency-key";
 /// What a message is framed with on the wire.
 const FRAME_BYTES: usize = 5;
 
@@ -54,28 +53,31 @@ struct KeptHeader {
 }
 
 /// Gives a repeated call the answer of the first. For clients that send a key, and RPCs of which twice is not the same as once.
-pub(super) async fn idempotency(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let kept = Rpc::by_path(request.uri().path()).map_or(AnswerKept::Never, Rpc::answer_kept);
-    let kept_for = match kept {
+pub(super) async fn idempotency(
+    head: &Head<'_>,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
+) -> Response {
+    let kept_for = match head.rpc.map_or(AnswerKept::Never, Rpc::answer_kept) {
         AnswerKept::Briefly => Some(ANSWER_KEPT_BRIEFLY),
         AnswerKept::ForADay => Some(ANSWER_KEPT),
         AnswerKept::Never => None,
     };
+    let Some(kept_for) = kept_for.filter(|_| request.headers().contains_key(HEADER)) else {
+        return next(request).await;
+    };
     let call = request.extensions().get::<Call>().filter(|call| matches!(call.caller, Caller::Client(_))).cloned();
-    match (call, kept_for) {
-        (Some(call), Some(kept_for)) if request.headers().contains_key(HEADER) => {
-            let answered = once(&shared, &call, request, next, kept_for).await;
-            answered.unwrap_or_else(|error| status::status(&error, &call.request_id).into_http())
-        }
-        _ => next.run(request).await,
-    }
+    let Some(call) = call else { return next(request).await };
+    // Boxed, so that calls without a key need no room for it.
+    let answered = Box::pin(once(head.shared, &call, request, next, kept_for)).await;
+    answered.unwrap_or_else(|error| status::status(&error, &call.request_id).into_http())
 }
 
 async fn once(
     shared: &Shared,
     call: &Call,
-    request: Request,
-    next: Next,
+    request: Box<Request>,
+    next: impl AsyncFnOnce(Box<Request>) -> Response,
     kept_for: Duration,
 ) -> Result<Response, Error> {
     let client_type = call.client()?.client.client_type;
@@ -85,7 +87,7 @@ async fn once(
     match admit(&shared.services, call, &key, &[head.uri.path().as_bytes(), &body]).await? {
         Admission::Answered(answer) => replayed(&answer),
         Admission::Run(claim) => {
-            let response = next.run(Request::from_parts(head, Body::from(body))).await;
+            let response = next(Box::new(Request::from_parts(head, Body::from(body)))).await;
             let (response, kept) = kept(response, client_type).await?;
             let kept = kept.map(|kept| Zeroizing::new(kept.encode_to_vec()));
             claim.settle(&shared.services, kept, kept_for).await;

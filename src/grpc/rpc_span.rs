@@ -8,15 +8,19 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::{
     error,
     proto::Rpc,
-    trace_context::{self, in_trace},
+    trace_context::{self, in_trace, wants_details},
 };
 
 /// Begins the span of a call. Health checks, reflection and what is not there make no traces: they would be most of all.
-pub(super) fn begin(path: &str, request_id: &str, headers: &http::HeaderMap) -> Span {
-    if Rpc::by_path(path).is_none() {
+pub(super) fn begin(rpc: Option<&Rpc>, path: &str, request_id: &str, headers: &http::HeaderMap) -> Span {
+    if rpc.is_none() {
         return tracing::info_span!(target: trace_context::UNTRACED, "rpc", rpc = %path, request_id, otel.kind = "server");
     }
     let span = tracing::info_span!("rpc", rpc = %path, request_id, otel.kind = "server", trace_id = Empty);
+    if !wants_details() {
+        // Nobody collects traces: there is none to join, and nobody to tell anything.
+        return span;
+    }
     // Without a trace to join, the span starts its own.
     let _ = span.set_parent(trace_context::parent_from_headers(headers));
     in_trace(&span, |traced| {

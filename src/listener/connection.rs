@@ -21,6 +21,7 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
 use super::{ListenerSettings, Stop, Versions, activity::Activity, counted::Counted, incoming::Received};
@@ -35,6 +36,13 @@ pub(super) struct Server {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) settings: ListenerSettings,
     pub(super) stop: Stop,
+}
+
+/// What the requests of a connection share. To clone a token anew for each takes a lock that all connections have in common.
+struct Connection {
+    router: Router,
+    leaving: CancellationToken,
+    activity: Arc<Activity>,
 }
 
 impl Server {
@@ -68,8 +76,9 @@ impl Server {
     ) {
         let preface_counts = self.settings.versions == Versions::Http2;
         let stream = Counted::new(stream, Arc::clone(activity), preface_counts);
-        let (router, stop, own) = (self.router.clone(), self.stop.clone(), Arc::clone(activity));
-        let service = service_fn(move |request| answer(router.clone(), stop.clone(), Arc::clone(&own), request));
+        let (router, leaving) = (self.router.clone(), self.stop.leaving.clone());
+        let connection = Arc::new(Connection { router, leaving, activity: Arc::clone(activity) });
+        let service = service_fn(move |request| answer(Arc::clone(&connection), request));
         let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
         let never_begun = async {
             time::sleep_until(start_end).await;
@@ -97,25 +106,20 @@ impl Server {
 }
 
 /// Answers one request.
-async fn answer(
-    router: Router,
-    stop: Stop,
-    activity: Arc<Activity>,
-    request: Request<Incoming>,
-) -> Result<Response, std::convert::Infallible> {
-    let unanswered = Arc::new(Mutex::new(Some(activity.request())));
+async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
+    let unanswered = Arc::new(Mutex::new(Some(connection.activity.request())));
     let has_connection_header = request.version() <= Version::HTTP_11;
     let request = request.map(|body| Received::new(body, Arc::clone(&unanswered)));
-    let mut response = tower::ServiceExt::oneshot(router, request).await?;
+    let mut response = tower::ServiceExt::oneshot(connection.router.clone(), request).await?;
     // The handler may have left the body somewhere.
     drop(unanswered.lock().unwrap_or_else(PoisonError::into_inner).take());
-    if has_connection_header && stop.leaving.is_cancelled() {
+    if has_connection_header && connection.leaving.is_cancelled() {
         // Callers come back over a new connection, elsewhere, instead of meeting the end of this one with a request in hand.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| {
         Body::new(body.map_frame(move |frame| {
-            activity.answered();
+            connection.activity.answered();
             frame
         }))
     }))

@@ -6,9 +6,9 @@ fn assert_has(page: &str, line: &str) {
 
 #[test]
 fn what_is_recorded_is_in_the_text() {
-    let metrics = Metrics::new();
-    metrics.clone().rpc_finished("/auth.v1.AuthService/SignIn", "OK", 0.25);
-    metrics.rpc_finished("/auth.v1.AuthService/SignIn", "INVALID_CREDENTIALS", 0.5);
+    let (metrics, sign_in) = (Metrics::new(), Rpc::by_path("/auth.v1.AuthService/SignIn"));
+    metrics.clone().rpc_finished(sign_in, "OK", 0.25);
+    metrics.rpc_finished(sign_in, "INVALID_CREDENTIALS", 0.5);
     metrics.lane_queued(7);
     metrics.lane_running_add(2);
     metrics.lane_running_add(-1);
@@ -64,7 +64,7 @@ fn what_is_recorded_is_in_the_text() {
 #[test]
 fn a_path_that_is_no_rpc_makes_no_label() {
     let metrics = Metrics::new();
-    metrics.rpc_finished("/made.up/By.A.Stranger", "UNIMPLEMENTED", 0.0);
+    metrics.rpc_finished(Rpc::by_path("/made.up/By.A.Stranger"), "UNIMPLEMENTED", 0.0);
     let page = metrics.encode();
     assert_has(&page, "signet_rpcs_total{rpc=\"other\",outcome=\"UNIMPLEMENTED\"} 1");
     assert!(!page.contains("made.up"), "{page}");

@@ -17,7 +17,7 @@ pub(crate) fn page(form: Form) -> String {
     let codes = (0..17).map(|number| code_name(tonic::Code::from(number)));
     let outcomes: BTreeSet<&str> = reasons.chain(codes).collect();
     for (rpc, outcome) in RPCS.iter().flat_map(|rpc| outcomes.iter().map(move |outcome| (rpc, outcome))) {
-        metrics.rpc_finished(rpc.path, outcome, 0.01);
+        metrics.rpc_finished(Some(rpc), outcome, 0.01);
     }
     let dialects: BTreeSet<&str> = rest::routes().into_iter().map(|(dialect, _, _)| dialect).collect();
     for (dialect, class) in dialects.into_iter().flat_map(|dialect| (1..6).map(move |class| (dialect, class))) {

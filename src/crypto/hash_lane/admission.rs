@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     LaneError, LaneSettings, Ticket, Turn,
     fair_queue::{FairQueue, Load},
+    refusals::Refusals,
 };
 use crate::{crypto::argon2_kernel::HashError, metrics::Metrics};
 
@@ -46,6 +47,7 @@ pub(super) struct State {
     /// A worker shall find out anew how fast hashes are.
     pub(super) measure: bool,
     pub(super) closed: bool,
+    pub(super) refusals: Refusals,
 }
 
 pub(super) struct Shared {
@@ -66,6 +68,7 @@ impl Shared {
             seconds_a_kib: SECONDS_A_KIB,
             measure: false,
             closed: false,
+            refusals: Refusals::default(),
         };
         let (workers, queue_length_max) = (settings.workers.get(), settings.queue_length_max);
         metrics.lane_started(workers, queue_length_max);
@@ -91,11 +94,9 @@ impl Shared {
         let mut evicted = None;
         if state.queue.len() >= self.queue_length_max {
             let retry_after = state.retry_after(self.workers);
-            evicted = state.queue.make_room_for(ticket.client).map(|job| (job, retry_after));
-            self.metrics.lane_refused("queue_full");
-            if evicted.is_none() {
-                return Err(LaneError::Overloaded { retry_after });
-            }
+            let refused = self.refused(&mut state, "queue_full", retry_after);
+            let Some(job) = state.queue.make_room_for(ticket.client) else { return Err(refused) };
+            evicted = Some((job, refused));
         }
         let id = state.next_id;
         state.next_id += 1;
@@ -103,8 +104,8 @@ impl Shared {
         state.queue.push(ticket.client, work_kib, job);
         self.show_queue(&state);
         drop(state);
-        if let Some((job, retry_after)) = evicted {
-            (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
+        if let Some((job, refused)) = evicted {
+            (job.work)(Turn::Refused(refused));
         }
         self.wake.notify_one();
         Ok(id)
@@ -121,14 +122,23 @@ impl Shared {
         if now + wait + own <= ticket.deadline {
             return Ok(now);
         }
-        self.metrics.lane_refused("deadline");
         if state.is_idle() && now < ticket.deadline {
             // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
             // and with everybody refused it would stay so.
             state.measure = true;
             self.wake.notify_one();
         }
-        Err(LaneError::Overloaded { retry_after: wait.max(own).max(RETRY_AFTER_MIN) })
+        Err(self.refused(state, "deadline", wait.max(own).max(RETRY_AFTER_MIN)))
+    }
+
+    /// Counts a refusal; gives what whoever is refused is told.
+    pub(super) fn refused(&self, state: &mut State, cause: &'static str, retry_after: Duration) -> LaneError {
+        self.metrics.lane_refused(cause);
+        if state.refusals.add(retry_after) {
+            // A worker that sleeps as if for ever shall tell of it when that is due.
+            self.wake.notify_one();
+        }
+        LaneError::Overloaded { retry_after }
     }
 
     /// What a caller is told whose hash was not computed.
@@ -137,6 +147,7 @@ impl Shared {
             HashError::Cost(error) => LaneError::Cost(error),
             HashError::OutOfMemory(_) => {
                 tracing::warn!(%error, "a password was turned away");
+                // Told by the line above: what helps is another thing.
                 self.metrics.lane_refused("memory");
                 let retry_after = self.lock().retry_after(self.workers).max(RETRY_AFTER_NO_MEMORY);
                 LaneError::Overloaded { retry_after }
@@ -218,9 +229,9 @@ impl Place<'_> {
         let late = state.queue.find(self.client, |job| job.id == self.id).is_some_and(|job| state.is_late(job));
         let Some(job) = late.then(|| self.take(&mut state)).flatten() else { return };
         let retry_after = state.retry_after(self.shared.workers);
-        self.shared.metrics.lane_refused("deadline");
+        let refused = self.shared.refused(&mut state, "deadline", retry_after);
         drop(state);
-        (job.work)(Turn::Refused(LaneError::Overloaded { retry_after }));
+        (job.work)(Turn::Refused(refused));
     }
 
     fn take(&self, state: &mut State) -> Option<Job> {

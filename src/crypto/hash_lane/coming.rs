@@ -1,6 +1,9 @@
 //! Jobs on their way to the lane: what has to be read and written before a hash is not done for one that has no chance.
 
-use super::{HashLane, LaneError, Ticket, admission::Shared};
+use super::{
+    HashLane, LaneError, Ticket,
+    admission::{Shared, State},
+};
 
 /// A job on its way. It counts behind what waits of its client, until it arrives, is paused or is dropped.
 #[must_use = "a job that is dropped comes no more"]
@@ -20,6 +23,13 @@ impl HashLane {
         let mut coming = Coming { lane: self, ticket, counts: false };
         coming.resume()?;
         Ok(coming)
+    }
+
+    /// Refuses what [`Self::expect`] would refuse now, and lets nothing come: for callers who say that they are a client,
+    /// and of whom it is not known yet whether they are. A lane without work refuses nobody here, as whoever is refused
+    /// then makes it measure anew how fast hashes are, which is work.
+    pub fn peek(&self, ticket: Ticket) -> Result<(), LaneError> {
+        self.shared.peek(ticket)
     }
 }
 
@@ -55,16 +65,29 @@ impl Drop for Coming<'_> {
 impl Shared {
     fn expect(&self, ticket: Ticket, work_kib: u64) -> Result<(), LaneError> {
         let mut state = self.lock();
-        let ahead = state.queue.ahead_of_coming(ticket.client);
-        self.check_time(&mut state, ahead, ticket)?;
-        // Those for whom a worker is free will not wait.
-        let length_max = self.queue_length_max + self.workers.saturating_sub(state.running.items);
-        if !state.queue.has_room_for_coming(ticket.client, length_max) {
-            self.metrics.lane_refused("queue_full");
-            return Err(LaneError::Overloaded { retry_after: state.retry_after(self.workers) });
-        }
+        self.check_coming(&mut state, ticket)?;
         state.queue.expect(ticket.client, work_kib);
         Ok(())
+    }
+
+    fn peek(&self, ticket: Ticket) -> Result<(), LaneError> {
+        let mut state = self.lock();
+        // Whoever is refused by a lane that measures already makes it do nothing more.
+        let would_measure = state.is_idle() && !state.measure;
+        if would_measure { Ok(()) } else { self.check_coming(&mut state, ticket) }
+    }
+
+    /// Refuses a job that has no chance behind all that wait and are coming.
+    fn check_coming(&self, state: &mut State, ticket: Ticket) -> Result<(), LaneError> {
+        let ahead = state.queue.ahead_of_coming(ticket.client);
+        self.check_time(state, ahead, ticket)?;
+        // Those for whom a worker is free will not wait.
+        let length_max = self.queue_length_max + self.workers.saturating_sub(state.running.items);
+        if state.queue.has_room_for_coming(ticket.client, length_max) {
+            return Ok(());
+        }
+        let retry_after = state.retry_after(self.workers);
+        Err(self.refused(state, "queue_full", retry_after))
     }
 
     fn expect_no_more(&self, ticket: Ticket, work_kib: u64) {

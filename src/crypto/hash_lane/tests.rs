@@ -129,6 +129,25 @@ async fn a_full_queue_refuses_and_says_when_there_is_room() {
     gate.open();
 }
 
+/// By a worker, in no request and not under the lock; also when nothing comes after them.
+#[tokio::test]
+async fn the_log_is_told_of_all_refusals() {
+    let lane = lane(1, 1).await;
+    let (gate, (notes, _notes)) = (Gate::close(&lane), channel());
+    note(&lane, A, "waits", &notes);
+    for _ in 0..3 {
+        retry_after(&lane.peek(ticket(A)));
+    }
+    assert!(lane.shared.lock().refusals.due_in(Instant::now()).is_some_and(|wait| wait.is_zero()));
+    gate.open();
+    let untold = || lane.shared.lock().refusals.due_in(Instant::now());
+    until(|| untold().is_none()).await;
+    assume(&lane, 3600.0);
+    retry_after(&lane.expect(within(A, Duration::ZERO)));
+    assert!(untold().is_some_and(|wait| wait > Duration::from_secs(5)), "not so soon again");
+    until(|| untold().is_none()).await;
+}
+
 #[tokio::test]
 async fn who_cannot_be_served_in_time_is_refused_at_once() {
     let lane = lane(1, 8).await;

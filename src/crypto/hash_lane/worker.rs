@@ -3,12 +3,16 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use super::{ARENA_KEPT, LaneError, LaneSettings, PasswordHash, Shared, Turn, admission::Job};
+use super::{
+    ARENA_KEPT, LaneError, LaneSettings, PasswordHash, Shared, Turn,
+    admission::{Job, State},
+    refusals::Sum,
+};
 use crate::{
     crypto::argon2_kernel::{Argon2Cost, Argon2Kernel},
     domain::password::Password,
@@ -53,6 +57,7 @@ fn run(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
             Task::Refuse(job, error) => {
                 survives(|| (job.work)(Turn::Refused(error)));
             }
+            Task::Tell(refused) => refused.tell(),
             Task::Measure => {
                 measure(shared, kernel, cost);
                 shared.lock().running.items -= 1;
@@ -101,11 +106,21 @@ fn measure(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
     state.seconds_a_kib = taken.as_secs_f64() / work_kib;
 }
 
+/// Waits until there is something to do, or for so long.
+fn wait<'a>(shared: &Shared, state: MutexGuard<'a, State>, length_max: Option<Duration>) -> MutexGuard<'a, State> {
+    match length_max {
+        None => shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+        Some(length) => shared.wake.wait_timeout(state, length).unwrap_or_else(PoisonError::into_inner).0,
+    }
+}
+
 /// What a worker does next.
 enum Task {
     Job(Job),
     /// Tell whoever waits. Not under the lock.
     Refuse(Job, LaneError),
+    /// Tell the log. Not under the lock.
+    Tell(Sum),
     /// Find out how fast hashes are.
     Measure,
 }
@@ -117,15 +132,19 @@ fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
     let mut state = shared.lock();
     loop {
         if state.closed {
-            return state.queue.pop(|_| false).map(|job| Task::Refuse(job, LaneError::Stopped));
+            let refuse = state.queue.pop(|_| false).map(|job| Task::Refuse(job, LaneError::Stopped));
+            return refuse.or_else(|| state.refusals.take().map(Task::Tell));
+        }
+        if let Some(refused) = state.refusals.take_due(Instant::now()) {
+            return Some(Task::Tell(refused));
         }
         let earliest_end = Instant::now() + state.own_time();
         if let Some(job) = state.queue.pop(|job| earliest_end <= job.deadline) {
             shared.show_queue(&state);
             if earliest_end > job.deadline {
                 let retry_after = state.retry_after(shared.workers);
-                shared.metrics.lane_refused("deadline");
-                return Some(Task::Refuse(job, LaneError::Overloaded { retry_after }));
+                let refused = shared.refused(&mut state, "deadline", retry_after);
+                return Some(Task::Refuse(job, refused));
             }
             state.running.items += 1;
             state.running.work += job.work_kib;
@@ -145,11 +164,10 @@ fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
                 kernel.wipe();
             }
             state = shared.lock();
-        } else if kernel.is_released() {
-            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         } else {
-            let woken = shared.wake.wait_timeout(state, kept_for);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let released_in = (!kernel.is_released()).then_some(kept_for);
+            let told_in = state.refusals.due_in(Instant::now());
+            state = wait(shared, state, [released_in, told_in].into_iter().flatten().min());
         }
     }
 }

@@ -85,3 +85,40 @@ async fn a_lane_that_lets_nobody_come_finds_out_whether_it_may() {
     retry_after(&lane.expect(within(A, Duration::from_secs(30))));
     until(|| lane.expect(within(A, Duration::from_secs(30))).is_ok()).await;
 }
+
+#[tokio::test]
+async fn a_peek_says_what_would_be_said_to_whoever_comes_and_lets_nothing_come() {
+    let lane = lane(1, 3).await;
+    assume(&lane, 10.0);
+    let gate = Gate::close(&lane);
+    let (mut coming, mut refused, mut asked) = (Vec::new(), 0, 0);
+    for comes in [A, B, A, A, B, B] {
+        for (client, seconds) in [A, B].into_iter().flat_map(|client| [5, 15, 25, 35, 600].map(|time| (client, time))) {
+            let ticket = within(client, Duration::from_secs(seconds));
+            let before = lane.shared.lock().queue.all();
+            let peeked = lane.peek(ticket).err();
+            assert_eq!(lane.shared.lock().queue.all(), before, "it counts nobody");
+            assert_eq!(peeked, lane.expect(ticket).err());
+            asked += 1;
+            refused += usize::from(peeked.is_some());
+        }
+        coming.extend(lane.expect(ticket(comes)));
+    }
+    assert!((1..asked).contains(&refused), "{refused} of {asked} were refused");
+    gate.open();
+}
+
+/// Who is not known yet shall not make the lane compute anything.
+#[tokio::test]
+async fn a_lane_without_work_turns_nobody_away_at_a_peek() {
+    let lane = lane(1, 8).await;
+    assume(&lane, 3600.0);
+    let hopeless = || within(A, Duration::from_secs(30));
+    lane.peek(hopeless()).unwrap();
+    assert!(!lane.shared.lock().measure);
+    // Whoever comes makes it measure. Until that is done it is known that there is no chance.
+    lane.shared.lock().measure = true;
+    retry_after(&lane.peek(hopeless()));
+    lane.shared.wake.notify_one();
+    until(|| lane.peek(hopeless()).is_ok() && lane.expect(hopeless()).is_ok()).await;
+}
