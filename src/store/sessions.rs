@@ -173,8 +173,9 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Reads a session and holds the row until the unit of work ends.
     pub async fn lock(&self, project_id: ProjectId, id: SessionId) -> Result<Option<Session>, StoreError> {
         static QUERY: KeptStatement = KeptStatement::new();
-        let values = [Uuid::from(id).into(), Uuid::from(project_id).into(), 1_u64.into()];
-        let build = || by_id(project_id, id).lock_exclusive().limit(1).into_query();
+        // Without a limit, of which an id needs none: SQLite plans a statement anew for each limit that it is given.
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into()];
+        let build = || by_id(project_id, id).lock_exclusive().into_query();
         let row = self.0.query_one_raw(QUERY.with(self.0, values, build)).await?;
         row.map(|row| session::Model::from_query_result(&row, "")?.try_into()).transpose()
     }

@@ -131,8 +131,9 @@ impl<C: ConnectionTrait> Users<'_, C> {
     /// starts here, so that no session is opened beside a `disable` or a new password.
     pub async fn lock(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
         static QUERY: KeptStatement = KeptStatement::new();
-        let values = [Uuid::from(id).into(), Uuid::from(project_id).into(), 1_u64.into()];
-        let build = || by_id(project_id, id).lock_exclusive().limit(1).into_query();
+        // Without a limit, of which an id needs none: SQLite plans a statement anew for each limit that it is given.
+        let values = [Uuid::from(id).into(), Uuid::from(project_id).into()];
+        let build = || by_id(project_id, id).lock_exclusive().into_query();
         let held = self.0.query_one_raw(QUERY.with(self.0, values, build)).await?;
         // A second statement, because the first one sees the other tables as they were before it waited for the row.
         if held.is_some() { self.find(project_id, id).await } else { Ok(None) }
