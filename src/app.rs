@@ -55,6 +55,9 @@ use crate::{
     usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
 
+/// Hashes that are prepared at once for each worker: the next ones are there when it is done.
+const PREPARING_A_WORKER: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
 /// What the service takes from its surroundings, beside its settings.
 #[derive(Clone, Default)]
 pub struct Surroundings {
@@ -111,8 +114,8 @@ impl App {
         let base = await_database::within(config.database_start.timeout, connect).await?;
         let listeners = Listeners::bind(&config.listen).await?;
         let public_url = config.listen.public_url(listeners.addresses().rest);
-        let services =
-            Arc::new(parts.services(base, &config.passwords, limits::limits(config), public_url.as_str())?);
+        let lane = lane_beside(&config.database, &config.passwords);
+        let services = Arc::new(parts.services(base, &lane, limits::limits(config), public_url.as_str())?);
 
         let settings = ApiSettings {
             deadline_max: config.grpc.deadline,
@@ -224,7 +227,7 @@ pub async fn services(
     let parts = Parts { clock: Clock::System, random: Random::System, metrics: Metrics::new() };
     let base = parts.connect(database, keys).await?;
     // Only tokens name an issuer, and commands mint none. Nor do they check secrets or send codes.
-    parts.services(base, passwords, Limits::default(), "")
+    parts.services(base, &lane_beside(database, passwords), Limits::default(), "")
 }
 
 /// A database that fits, and the key to what is encrypted in it.
@@ -254,12 +257,12 @@ impl Parts {
     fn services(
         self,
         base: Base,
-        passwords: &PasswordConfig,
+        lane: &LaneSettings,
         limits: Limits,
         public_url: &str,
     ) -> Result<Services, BuildError> {
         let master_key = Arc::new(base.master_key);
-        let lane = HashLane::start(&lane_settings(passwords), self.random.clone(), self.metrics);
+        let lane = HashLane::start(lane, self.random.clone(), self.metrics);
         Ok(Services {
             store: base.store,
             lane: lane.map_err(BuildError::Threads)?,
@@ -296,7 +299,15 @@ pub fn lane_settings(config: &PasswordConfig) -> LaneSettings {
         cgroup::workers_that_fit(processors, cost.memory_kib, arenas_max())
     });
     let queue_length_max = usize::try_from(config.queue).unwrap_or(usize::MAX);
-    LaneSettings { workers, niceness: config.niceness, queue_length_max, cost }
+    let preparing_max = workers.saturating_mul(PREPARING_A_WORKER);
+    LaneSettings { workers, niceness: config.niceness, queue_length_max, preparing_max, cost }
+}
+
+/// The same where hashes are prepared in the database: half of its connections at most are for that.
+fn lane_beside(database: &DatabaseConfig, config: &PasswordConfig) -> LaneSettings {
+    let settings = lane_settings(config);
+    let half = usize::try_from(database.connections / 2).ok().and_then(NonZeroUsize::new);
+    LaneSettings { preparing_max: settings.preparing_max.min(half.unwrap_or(NonZeroUsize::MIN)), ..settings }
 }
 
 /// How many connections there may be at the same time, in all.
