@@ -110,6 +110,8 @@ impl App {
         let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
         let (transport, dev_routes) = mail_route(config, mail)?;
         open_files::allow(connections(config));
+        let lane = lane_settings(&config.passwords);
+        cgroup::warn_if_short(lane.workers, lane.cost.memory_kib);
         let connect = async || parts.connect(&config.database, &config.keys).await;
         let base = await_database::within(config.database_start.timeout, connect).await?;
         let listeners = Listeners::bind(&config.listen).await?;
