@@ -2,9 +2,11 @@
 
 use std::{fs, num::NonZeroUsize, path::Path};
 
-/// The part of the memory that the arenas may fill: the rest is for everything else, and for the peaks of dear stored hashes.
+/// The part of the memory that the arenas may fill: the rest is for everything else, and for the peaks of dear stored
+/// hashes.
 const ARENAS_SHARE: u64 = 4;
-/// What version 1 says of a group without a limit is the largest number of bytes in whole pages, which depends on the page.
+/// What version 1 says of a group without a limit is the largest number of bytes in whole pages, which depends on the
+/// page.
 const NO_LIMIT: u64 = 1 << 62;
 
 /// What a version of control groups calls its files.
@@ -47,14 +49,14 @@ pub fn arenas_max() -> Option<u64> {
     memory_max(Path::new("/")).map(|bytes| bytes / ARENAS_SHARE)
 }
 
-/// How many bytes may still be taken before something is killed for want of memory: what is left of the limits of the process's
-/// control groups, and what the machine has. None where neither is told.
+/// How many bytes may still be taken before something is killed for want of memory: what is left of the limits of the
+/// process's control groups, and what the machine has. None where neither is told.
 pub fn memory_left() -> Option<u64> {
     memory_left_of(Path::new("/"))
 }
 
-/// The memory limit of the process's control group, or of a group above it if that is less, in bytes; none outside of containers
-/// and the like. `root` is `/`, except in tests.
+/// The memory limit of the process's control group, or of a group above it if that is less, in bytes; none outside of
+/// containers and the like. `root` is `/`, except in tests.
 fn memory_max(root: &Path) -> Option<u64> {
     limits(root).iter().map(|limit| limit.bytes).min()
 }
