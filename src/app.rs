@@ -100,9 +100,9 @@ pub struct App {
 }
 
 impl App {
-    /// Connects the database, for which it waits as long as the settings say, refuses one that this binary or master key does not
-    /// fit, binds the ports and puts the parts together. Nothing is answered before [`Self::run`]. The settings have been
-    /// validated.
+    /// Connects the database, for which it waits as long as the settings say, refuses one that this binary or master
+    /// key does not fit, binds the ports and puts the parts together. Nothing is answered before [`Self::run`]. The
+    /// settings have been validated.
     pub async fn build(config: &ServeConfig, surroundings: Surroundings) -> Result<Self, BuildError> {
         let Surroundings { clock, random, mail } = surroundings;
         random.prepare();
@@ -110,6 +110,8 @@ impl App {
         let parts = Parts { clock: clock.clone(), random: random.clone(), metrics: metrics.clone() };
         let (transport, dev_routes) = mail_route(config, mail)?;
         open_files::allow(connections(config));
+        let lane = lane_settings(&config.passwords);
+        cgroup::warn_if_short(lane.workers, lane.cost.memory_kib);
         let connect = async || parts.connect(&config.database, &config.keys).await;
         let base = await_database::within(config.database_start.timeout, connect).await?;
         let listeners = Listeners::bind(&config.listen).await?;
@@ -293,8 +295,9 @@ pub fn lane_settings(config: &PasswordConfig) -> LaneSettings {
     let cost =
         Argon2Cost { memory_kib: config.memory_kib, iterations: config.iterations, parallelism: config.parallelism };
     let workers = NonZeroUsize::new(config.workers.into()).unwrap_or_else(|| {
-        // By the affinity of the process, and by the CPU quota of its control group and of those above it (cgroup v1 and v2), rounded
-        // down: more would use the quota up, and then everything in the group stands still, whatever its priority.
+        // By the affinity of the process, and by the CPU quota of its control group and of those above it (cgroup v1
+        // and v2), rounded down: more would use the quota up, and then everything in the group stands still, whatever
+        // its priority.
         let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         cgroup::workers_that_fit(processors, cost.memory_kib, arenas_max())
     });

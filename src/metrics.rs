@@ -170,7 +170,8 @@ impl Metrics {
         self.0.dependency_up.get_or_create(&Dependency { dependency }).set(is_up.into());
     }
 
-    /// The hash lane has so many threads, and room for so many hashes that wait. Refusals are counted from zero from now on.
+    /// The hash lane has so many threads, and room for so many hashes that wait. Refusals are counted from zero from
+    /// now on.
     pub fn lane_started(&self, workers: usize, queue_length_max: usize) {
         self.0.lane_workers.set(number(workers));
         self.0.lane_queue_max.set(number(queue_length_max));
@@ -261,8 +262,8 @@ impl Metrics {
         self.0.events.get_or_create(&Event { kind, cause }).inc();
     }
 
-    /// These events, by kind and cause, are counted from zero from now on: a series that begins with its first event hides that
-    /// event from rates and increases.
+    /// These events, by kind and cause, are counted from zero from now on: a series that begins with its first event
+    /// hides that event from rates and increases.
     pub fn events_started(&self, events: impl IntoIterator<Item = (&'static str, &'static str)>) {
         for (kind, cause) in events {
             drop(self.0.events.get_or_create(&Event { kind, cause }));

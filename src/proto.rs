@@ -65,7 +65,8 @@ impl Rpc {
             return AnswerKept::Never;
         }
         match self.path {
-            // Whether a session is live, and what a client may do, is asked anew each time: a day-old "yes" would outlive its end.
+            // Whether a session is live, and what a client may do, is asked anew each time: a day-old "yes" would
+            // outlive its end.
             "/auth.v1.AuthService/AuthenticateSession"
             | "/auth.v1.AuthService/CheckNewPassword"
             | "/auth.v1.AuthService/GetUserInfo"

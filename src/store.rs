@@ -1,6 +1,7 @@
 //! The database: one unit of work per request, the same queries on SQLite and PostgreSQL.
 //!
-//! Every query is scoped by project. "Not there" is `Option`, not an error. Dropping a [`Tx`] without `commit` rolls back.
+//! Every query is scoped by project. "Not there" is `Option`, not an error. Dropping a [`Tx`] without `commit` rolls
+//! back.
 
 mod backup;
 mod challenges;
@@ -104,9 +105,9 @@ impl Store {
             let begun = self.watch.beginning(self.writer.begin_with_options(options)).await?;
             return Ok(self.scope(begun));
         }
-        // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like that
-        // (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if the caller
-        // goes away, and rolled back then.
+        // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like
+        // that (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if
+        // the caller goes away, and rolled back then.
         let writer = self.writer.clone();
         let watch = self.watch.clone();
         let begun = async move { watch.beginning(writer.begin_with_options(options)).await };
@@ -160,8 +161,8 @@ impl Store {
         Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 
-    /// Closes the connections. Those that a database which has fallen silent keeps are left to the system: the pool would wait for
-    /// them for as long as it does.
+    /// Closes the connections. Those that a database which has fallen silent keeps are left to the system: the pool
+    /// would wait for them for as long as it does.
     pub async fn close(self) -> Result<(), StoreError> {
         let all = async {
             self.reader.clone().close().await?;

@@ -15,13 +15,14 @@ pub const UNTRACED: &str = "signet::untraced";
 /// Header with the trace and the span that a request comes from.
 const TRACEPARENT: &str = "traceparent";
 
-/// The context of the caller's trace from the `traceparent` and `tracestate` headers; an empty one when they are missing
-/// or malformed.
+/// The context of the caller's trace from the `traceparent` and `tracestate` headers; an empty one when they are
+/// missing or malformed.
 pub fn parent_from_headers(headers: &HeaderMap) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
 }
 
-/// Lets `span` go on with the trace of a `traceparent` that was kept; without one, or if it is malformed, it begins its own.
+/// Lets `span` go on with the trace of a `traceparent` that was kept; without one, or if it is malformed, it begins its
+/// own.
 pub fn continue_from(span: &Span, traceparent: Option<&str>) {
     let Some(Ok(value)) = traceparent.map(HeaderValue::from_str) else { return };
     let headers = HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), value)]);
@@ -36,8 +37,8 @@ pub fn traceparent(span: &Span) -> Option<String> {
     headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// Names `span` as the one that a request with these headers comes from. Where no traces are collected they stay as they are, so that
-/// a trace goes through this process to the next.
+/// Names `span` as the one that a request with these headers comes from. Where no traces are collected they stay as
+/// they are, so that a trace goes through this process to the next.
 pub fn inject(span: &Span, headers: &mut HeaderMap) {
     let context = span.context();
     if context.span().span_context().is_valid() {
@@ -47,13 +48,14 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
     }
 }
 
-/// False if nobody wants spans of level `debug`, the details of a request. One look at a number: who asks it first spends nothing without
-/// a collector.
+/// False if nobody wants spans of level `debug`, the details of a request. One look at a number: who asks it first
+/// spends nothing without a collector.
 pub fn wants_details() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 
-/// Tells the trace alone something of `span`: in the log it would stand in every line. Nothing is done where no traces are collected.
+/// Tells the trace alone something of `span`: in the log it would stand in every line. Nothing is done where no traces
+/// are collected.
 pub fn in_trace(span: &Span, tell: impl FnOnce(&SpanRef<'_>)) {
     if !wants_details() {
         return;

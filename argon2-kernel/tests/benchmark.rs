@@ -46,7 +46,16 @@ fn quartiles_are_of_what_was_measured() {
 
 #[test]
 fn the_goal_itself_is_good_enough() {
-    let line = |ratio| figures::goal(ratio);
-    assert_eq!(line(2.2), "`argon2` plain ÷ ours at the default parameters: 2.20 (goal ≥ 2.2: met)");
-    assert_eq!(line(2.1), "`argon2` plain ÷ ours at the default parameters: 2.10 (goal ≥ 2.2: **not met**)");
+    let met = "`argon2` plain ÷ ours at the default parameters: 2.200 (quartiles 2.100 – 2.400, rounds: 60; \
+               goal ≥ 2.2: met)";
+    assert_eq!(figures::goal([2.1, 2.2, 2.4], 60), met);
+    assert_eq!(figures::goal([2.1, 2.1996, 2.4], 60), met, "what is printed is what decides");
+    let missed = figures::goal([2.1, 2.196, 2.4], 60);
+    assert!(missed.contains(": 2.196 (") && missed.ends_with("goal ≥ 2.2: **not met**)"), "{missed}");
+}
+
+#[test]
+fn a_few_rounds_are_a_first_look() {
+    let is_said = |rounds| figures::goal([2.3; 3], rounds).contains(&format!("rounds: {rounds}, a first look;"));
+    assert_eq!([1, 3, 19, 20, 60].map(is_said), [true, true, true, false, false]);
 }

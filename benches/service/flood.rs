@@ -8,7 +8,7 @@ use std::{thread, time::Duration};
 
 use crate::{
     caller::Caller,
-    flood::phase::{Measured, Phase},
+    flood::phase::{Capacity, FLOODER, Measured, Phase},
     orders::{Kind, Order, Pace, Stream},
     replica::Replica,
     run::{Run, in_turn},
@@ -40,8 +40,8 @@ struct Scene<'a> {
     watcher: Caller,
     flooder: Caller,
     seconds: f64,
-    /// Sign-ins a second, as this round has found.
-    capacity: f64,
+    /// As this round has found.
+    capacity: Capacity,
     measured: Vec<(Phase, Measured)>,
 }
 
@@ -65,14 +65,14 @@ impl<'a> Scene<'a> {
         let mut watcher = replica.caller(2);
         watcher.prepare(&Order::OpenSessions);
         let flooder = replica.caller(CONNECTIONS);
-        Self { replica, watcher, flooder, seconds, capacity: 0.0, measured: Vec::new() }
+        Self { replica, watcher, flooder, seconds, capacity: Capacity::default(), measured: Vec::new() }
     }
 
     fn play(&mut self, phase: Phase) {
         let watching =
             |kind, rate| Stream { kind, client: 0, pace: Pace::PerSecond(rate), deadline_seconds: WATCHER_DEADLINE };
         let mut watched = vec![watching(Kind::Check, CHECKS_PER_SECOND), watching(Kind::Refresh, REFRESHES_PER_SECOND)];
-        let pace = Pace::PerSecond(self.capacity * NEIGHBOUR);
+        let pace = Pace::PerSecond(self.capacity.per_second * NEIGHBOUR);
         watched.extend(phase.is_flood().then_some(sign_ins(0, pace)));
         // The flood first: what is watched begins beside it.
         self.flooder.call(self.seconds, self.flood(phase));
@@ -84,10 +84,10 @@ impl<'a> Scene<'a> {
         let after = self.cpu();
         self.watcher.ended();
         let (flood, watched) = (self.flooder.outcomes(), self.watcher.outcomes());
+        let cores: [f64; 5] = std::array::from_fn(|index| (after[index] - before[index]) / self.seconds);
         if phase == Phase::Full {
-            self.capacity = flood[0].per_second();
+            self.capacity = Capacity { per_second: flood[0].per_second(), callers_cpus: cores[FLOODER] };
         }
-        let cores = std::array::from_fn(|index| (after[index] - before[index]) / self.seconds);
         self.measured.push((phase, Measured { watched, flood, capacity: self.capacity, cores }));
     }
 
@@ -95,9 +95,9 @@ impl<'a> Scene<'a> {
         match phase {
             Phase::Alone => Vec::new(),
             Phase::Full => vec![full_lane(self.replica)],
-            Phase::OneClient => from_one_client(self.capacity),
+            Phase::OneClient => from_one_client(self.capacity.per_second),
             Phase::FourClients => {
-                let share = Pace::PerSecond(self.capacity * FLOOD / 4.0);
+                let share = Pace::PerSecond(self.capacity.per_second * FLOOD / 4.0);
                 (1..=4).map(|client| sign_ins(client, share)).collect()
             }
         }

@@ -45,6 +45,12 @@ pub(crate) fn quantile(figures: &[f64], share: f64) -> f64 {
     if low.total_cmp(&high).is_eq() { low } else { low.midpoint(high) }
 }
 
+/// What turns the ratio of two measurements into that of each by the part of the machine that its callers left to it:
+/// they kept so many of the CPUs busy, first those of what the ratio is over.
+pub(crate) fn of_what_is_left(callers_before: f64, callers: f64, cpus: f64) -> f64 {
+    (cpus - callers_before) / (cpus - callers)
+}
+
 /// Three digits that count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure(pub(crate) f64);

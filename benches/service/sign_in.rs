@@ -12,6 +12,7 @@ use crate::{
     proc,
     replica::Replica,
     run::{OTHERS_MAX, Run, Table},
+    service::DatabaseKind,
 };
 
 /// Sign-ins a second for each hash a second.
@@ -33,6 +34,33 @@ struct SignIns {
     stolen: f64,
     /// Whatever else ran.
     others: f64,
+}
+
+/// CPU time until now, by whom.
+struct Used {
+    hash_workers: Duration,
+    /// All of it: the hash workers and SQLite, too.
+    service: Duration,
+    sqlite: Duration,
+    client: Duration,
+    database: Duration,
+    idle: Duration,
+    stolen: Duration,
+}
+
+impl Used {
+    fn until_now(replica: &Replica<'_>, caller: &Caller) -> Self {
+        let (idle, stolen) = proc::idle_and_stolen();
+        Self {
+            hash_workers: replica.hash_cpu(),
+            service: proc::cpu(replica.pid()),
+            sqlite: replica.sqlite_cpu(),
+            client: proc::cpu(caller.pid()),
+            database: replica.service.database_cpu(),
+            idle,
+            stolen,
+        }
+    }
 }
 
 /// Rounds on one database: a sign-in's figures, each in hashes.
@@ -76,7 +104,7 @@ pub(crate) fn measure(run: &Run) {
         }
     }
     for (replica, results) in replicas.iter().zip(&results) {
-        results.print(&format!("Sign-ins on {}, {threads} hash workers", replica.service.kind));
+        results.print(replica.service.kind, threads);
     }
     let mut table = Table::new(&["Bare kernel", "Median", "Rounds"]);
     table.row(&[&"hashes a second", &Figure(hashes_a_second.median()), &hashes_a_second.spread()]);
@@ -87,29 +115,29 @@ pub(crate) fn measure(run: &Run) {
 fn sign_in(replica: &Replica<'_>, caller: &mut Caller, threads: usize, seconds: f64) -> SignIns {
     let pace = Pace::full_lane(threads);
     caller.call(seconds, vec![Stream { kind: Kind::SignIn, client: 0, pace, deadline_seconds: 20.0 }]);
-    let used = |caller: &Caller| -> [Duration; 7] {
-        let (idle, stolen) = proc::idle_and_stolen();
-        let database = replica.service.database_cpu();
-        let service = [replica.hash_cpu(), proc::cpu(replica.pid()), replica.sqlite_cpu()];
-        [service[0], service[1], proc::cpu(caller.pid()), database, idle, stolen, service[2]]
-    };
     caller.begun();
-    let before = used(caller);
+    let before = Used::until_now(replica, caller);
     caller.ended();
-    let after = used(caller);
+    let after = Used::until_now(replica, caller);
     let outcome = &caller.outcomes()[0];
     assert!(outcome.refused.is_empty(), "a sign-in was refused: {:?}", outcome.refused);
-    let each = |index: usize| after[index].saturating_sub(before[index]).as_secs_f64() / f64::from(outcome.succeeded);
+    let each = |time: fn(&Used) -> Duration| {
+        time(&after).saturating_sub(time(&before)).as_secs_f64() / f64::from(outcome.succeeded)
+    };
+    let (hash_workers, service) = (each(|used| used.hash_workers), each(|used| used.service));
+    let (client, database) = (each(|used| used.client), each(|used| used.database));
+    let (idle, stolen) = (each(|used| used.idle), each(|used| used.stolen));
+    let known = service + client + database + idle + stolen;
     SignIns {
         per_second: outcome.per_second(),
-        hash_workers: each(0),
-        rest_of_service: each(1) - each(0),
-        sqlite: each(6),
-        client: each(2),
-        database: each(3),
-        idle: each(4),
-        stolen: each(5),
-        others: (proc::cpus() / outcome.per_second() - (1..6).map(each).sum::<f64>()).max(0.0),
+        hash_workers,
+        rest_of_service: service - hash_workers,
+        sqlite: each(|used| used.sqlite),
+        client,
+        database,
+        idle,
+        stolen,
+        others: (proc::cpus() / outcome.per_second() - known).max(0.0),
     }
 }
 
@@ -146,7 +174,7 @@ impl Results {
         self.sign_ins_a_second.push(sign_ins.per_second);
     }
 
-    fn print(&self, heading: &str) {
+    fn print(&self, kind: DatabaseKind, threads: usize) {
         let mut table = Table::new(&["Figure", "Goal", "Median", "Rounds", ""]);
         let speed = self.speed.median();
         let row = |table: &mut Table, name: &str, rounds: &Rounds| {
@@ -165,7 +193,9 @@ impl Results {
         );
         row(&mut table, "CPU of a sign-in, in hashes: the hash workers", &self.hash_workers);
         row(&mut table, "… the rest of the service", &self.rest_of_service);
-        row(&mut table, "… of it: the threads of SQLite", &self.sqlite);
+        if kind == DatabaseKind::Sqlite {
+            row(&mut table, "… of it: the threads of SQLite", &self.sqlite);
+        }
         row(&mut table, "… of it: an RSA signature, by itself", &self.signature);
         row(&mut table, "… the client process", &self.client);
         row(&mut table, "… the database's processes", &self.database);
@@ -173,6 +203,6 @@ impl Results {
         row(&mut table, "… CPUs that the hypervisor took away", &self.stolen);
         row(&mut table, "… whatever else ran on the machine", &self.others);
         row(&mut table, "sign-ins a second", &self.sign_ins_a_second);
-        table.print(heading);
+        table.print(&format!("Sign-ins on {kind}, {threads} hash workers"));
     }
 }

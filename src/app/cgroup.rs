@@ -2,9 +2,11 @@
 
 use std::{fs, num::NonZeroUsize, path::Path};
 
-/// The part of the memory that the arenas may fill: the rest is for everything else, and for the peaks of dear stored hashes.
+/// The part of the memory that the arenas may fill: the rest is for everything else, and for the peaks of dear stored
+/// hashes.
 const ARENAS_SHARE: u64 = 4;
-/// What version 1 says of a group without a limit is the largest number of bytes in whole pages, which depends on the page.
+/// What version 1 says of a group without a limit is the largest number of bytes in whole pages, which depends on the
+/// page.
 const NO_LIMIT: u64 = 1 << 62;
 
 /// What a version of control groups calls its files.
@@ -47,14 +49,14 @@ pub fn arenas_max() -> Option<u64> {
     memory_max(Path::new("/")).map(|bytes| bytes / ARENAS_SHARE)
 }
 
-/// How many bytes may still be taken before something is killed for want of memory: what is left of the limits of the process's
-/// control groups, and what the machine has. None where neither is told.
+/// How many bytes may still be taken before something is killed for want of memory: what is left of the limits of the
+/// process's control groups, and what the machine has. None where neither is told.
 pub fn memory_left() -> Option<u64> {
     memory_left_of(Path::new("/"))
 }
 
-/// The memory limit of the process's control group, or of a group above it if that is less, in bytes; none outside of containers
-/// and the like. `root` is `/`, except in tests.
+/// The memory limit of the process's control group, or of a group above it if that is less, in bytes; none outside of
+/// containers and the like. `root` is `/`, except in tests.
 fn memory_max(root: &Path) -> Option<u64> {
     limits(root).iter().map(|limit| limit.bytes).min()
 }
@@ -114,6 +116,34 @@ pub(super) fn workers_that_fit(processors: NonZeroUsize, arena_kib: u32, arenas_
     NonZeroUsize::new(arenas).map_or(NonZeroUsize::MIN, |arenas| arenas.min(processors))
 }
 
+/// What all workers take together when they are busy, where less is left: the system may kill the process then.
+#[derive(Debug, Eq, PartialEq)]
+struct Shortage {
+    needed_mib: u64,
+    left_mib: u64,
+}
+
+/// Warns if the workers cannot all be busy with the memory that is left: their number may be the operator's own, whom
+/// nothing else stops. Not an error, as there may be swap, or never so many sign-ins at a time.
+pub(super) fn warn_if_short(workers: NonZeroUsize, arena_kib: u32) {
+    if let Some(Shortage { needed_mib, left_mib }) = shortage(workers, arena_kib, memory_left()) {
+        tracing::warn!(
+            workers,
+            needed_mib,
+            left_mib,
+            "the hash workers take more memory when all are busy than is left, so the system may kill the process at \
+             the first sign-ins; lower --hash-workers or --argon2-memory-kib, or raise the memory limit"
+        );
+    }
+}
+
+fn shortage(workers: NonZeroUsize, arena_kib: u32, left: Option<u64>) -> Option<Shortage> {
+    let workers = u64::try_from(workers.get()).unwrap_or(u64::MAX);
+    let needed = workers.saturating_mul(u64::from(arena_kib) * 1024);
+    let left = left.filter(|left| needed > *left)?;
+    Some(Shortage { needed_mib: needed.div_ceil(1 << 20), left_mib: left >> 20 })
+}
+
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -131,6 +161,19 @@ mod tests {
         assert_eq!(workers(Some(2048 * MIB)), 8);
         assert_eq!(workers(Some(256 * MIB)), 3, "19 MiB each, 64 MiB in all");
         assert_eq!(workers(Some(64 * MIB)), 1, "one worker there must be");
+    }
+
+    #[test]
+    fn workers_are_warned_of_whose_arenas_have_no_room_together() {
+        let short = |workers, left: Option<u64>| {
+            shortage(NonZeroUsize::new(workers).unwrap(), 19_456, left.map(|mib| mib * MIB))
+                .map(|Shortage { needed_mib, left_mib }| (needed_mib, left_mib))
+        };
+        assert_eq!(short(8, Some(151)), Some((152, 151)));
+        assert_eq!(short(8, Some(152)), None, "it is just enough");
+        assert_eq!(short(256, Some(100)), Some((4864, 100)));
+        assert_eq!(short(1, Some(0)), Some((19, 0)));
+        assert_eq!(short(256, None), None, "nobody knows");
     }
 
     /// A machine with such files.

@@ -26,7 +26,8 @@ use tower::service_fn;
 
 use super::{ListenerSettings, Stop, Versions, activity::Activity, counted::Counted, incoming::Received};
 
-/// How long a stop waits for a caller that has its answers and does not hang up: it may be frozen, or watch something for ever.
+/// How long a stop waits for a caller that has its answers and does not hang up: it may be frozen, or watch something
+/// for ever.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// What all connections of a listener share.
@@ -38,7 +39,8 @@ pub(super) struct Server {
     pub(super) stop: Stop,
 }
 
-/// What the requests of a connection share. To clone a token anew for each takes a lock that all connections have in common.
+/// What the requests of a connection share. To clone a token anew for each takes a lock that all connections have in
+/// common.
 struct Connection {
     router: Router,
     leaving: CancellationToken,
@@ -60,14 +62,15 @@ impl Server {
         let start_end = Instant::now() + self.settings.start_timeout;
         let Some(tls) = &self.tls else { return self.plain(stream, activity, start_end).await };
         let handshake = time::timeout_at(start_end, tls.accept(stream));
-        // Who breaks off a handshake, or cannot finish it, has nobody to tell; nor has anybody asked for anything at a stop.
+        // Who breaks off a handshake, or cannot finish it, has nobody to tell; nor has anybody asked for anything at a
+        // stop.
         if let Some(Ok(Ok(stream))) = self.stop.stop.run_until_cancelled(handshake).await {
             self.plain(stream, activity, start_end).await;
         }
     }
 
-    /// One that has not begun in time is dropped: hyper only begins to count when it knows which HTTP is spoken. Between two requests
-    /// of HTTP/2 it does not count at all, so age is what ends an idle one.
+    /// One that has not begun in time is dropped: hyper only begins to count when it knows which HTTP is spoken.
+    /// Between two requests of HTTP/2 it does not count at all, so age is what ends an idle one.
     async fn plain(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -114,7 +117,8 @@ async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Resu
     // The handler may have left the body somewhere.
     drop(unanswered.lock().unwrap_or_else(PoisonError::into_inner).take());
     if has_connection_header && connection.leaving.is_cancelled() {
-        // Callers come back over a new connection, elsewhere, instead of meeting the end of this one with a request in hand.
+        // Callers come back over a new connection, elsewhere, instead of meeting the end of this one with a request in
+        // hand.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| {

@@ -87,8 +87,8 @@ pub(super) fn columns_of<M: Joined>(query: &mut SelectStatement) {
     query.columns(M::COLUMNS.iter().map(|column| (M::Entity::default(), *column)));
 }
 
-/// Selects what is known of a user: a row for each of their identifiers, and one if they have none. To be called when the query has the
-/// table `users`.
+/// Selects what is known of a user: a row for each of their identifiers, and one if they have none. To be called when
+/// the query has the table `users`.
 pub(super) fn whole_user(query: &mut SelectStatement) {
     columns_of::<user::Model>(query);
     // Not the hash, which only a sign-in needs.

@@ -76,7 +76,8 @@ pub(super) fn page_of(
     paged(live, session::Column::Id, page)
 }
 
-/// So many sessions that were over in any case by then. Of one that was ended the last possible end is when that was done.
+/// So many sessions that were over in any case by then. Of one that was ended the last possible end is when that was
+/// done.
 pub(super) fn ended(by: Timestamp, limit: u64) -> Select<session::Entity> {
     session::Entity::find()
         .select_only()
@@ -180,8 +181,8 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         row.map(|row| session::Model::from_query_result(&row, "")?.try_into()).transpose()
     }
 
-    /// Writes what a refresh has changed, unless another one or an end came between: `from` is the generation it was decided on.
-    /// False if so, and nothing is written then.
+    /// Writes what a refresh has changed, unless another one or an end came between: `from` is the generation it was
+    /// decided on. False if so, and nothing is written then.
     pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
         static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
@@ -198,8 +199,8 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(self.0.execute_raw(update).await?.rows_affected() == 1)
     }
 
-    /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The caller holds
-    /// the row.
+    /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The
+    /// caller holds the row.
     pub async fn joined(&self, session: &Session) -> Result<bool, StoreError> {
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
         let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
@@ -234,8 +235,8 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         Ok(Listed::from_rows(sessions, page, |session: &Session| session.id.into()))
     }
 
-    /// Writes the ends and the claims of a session that was read before, and when it was used; false if it can no longer be used.
-    /// One statement that asks for a live session: what was ended meanwhile stays ended.
+    /// Writes the ends and the claims of a session that was read before, and when it was used; false if it can no
+    /// longer be used. One statement that asks for a live session: what was ended meanwhile stays ended.
     pub async fn extend(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
         static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, expires_at } = session.state else { return Ok(false) };
@@ -286,10 +287,11 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
         self.end(which, now).await
     }
 
-    /// Ends sessions that have not been ended before; also those that have expired, because clocks may differ. Says which of
-    /// them had not. One statement: a user may have more sessions than a statement may have parameters.
+    /// Ends sessions that have not been ended before; also those that have expired, because clocks may differ. Says
+    /// which of them had not. One statement: a user may have more sessions than a statement may have parameters.
     async fn end(&self, which: Condition, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
-        // The sweep goes by the absolute end. Whether a session was live follows from the idle end alone, which is never later.
+        // The sweep goes by the absolute end. Whether a session was live follows from the idle end alone, which is
+        // never later.
         let expires_at =
             Expr::case(session::Column::ExpiresAt.gt(now), now).finally(session::Column::ExpiresAt.into_expr());
         let mut update = Query::update();

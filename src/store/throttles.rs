@@ -1,4 +1,5 @@
-//! Table `throttles`: rows are read under a lock and written back; what they mean is `domain::throttle`'s business alone.
+//! Table `throttles`: rows are read under a lock and written back; what they mean is `domain::throttle`'s business
+//! alone.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -104,8 +105,8 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         Ok(row.map(|row| throttle_from(&row)).unwrap_or_default())
     }
 
-    /// Reads buckets and locks them until the unit of work ends, also those that have no row yet. Always in the same order,
-    /// whatever the order they are named in, so that no two units of work wait for each other.
+    /// Reads buckets and locks them until the unit of work ends, also those that have no row yet. Always in the same
+    /// order, whatever the order they are named in, so that no two units of work wait for each other.
     pub async fn lock(
         &self,
         project_id: ProjectId,
@@ -113,7 +114,8 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         now: Timestamp,
     ) -> Result<Vec<(Bucket, Throttle)>, StoreError> {
         static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
-        // Not a statement each: they would be most of what a sign-in asks. The rows of one are locked in the order it names them.
+        // Not a statement each: they would be most of what a sign-in asks. The rows of one are locked in the order it
+        // names them.
         buckets.sort_by_cached_key(|bucket| (bucket.kind(), hash(&bucket.subject)));
         let empty: Vec<_> = buckets.iter().map(|bucket| row(project_id, bucket, &Throttle::default(), now)).collect();
         if empty.is_empty() {
@@ -135,8 +137,8 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         locked.ok_or_else(|| StoreError::corrupt("throttles", "a row that was written did not come back"))
     }
 
-    /// Gives buckets back that are locked and were not changed: those with nothing to remember have no row. One statement, whatever
-    /// they remember, or the time it takes would tell.
+    /// Gives buckets back that are locked and were not changed: those with nothing to remember have no row. One
+    /// statement, whatever they remember, or the time it takes would tell.
     pub async fn release(&self, project_id: ProjectId, buckets: &[(Bucket, Throttle)]) -> Result<(), StoreError> {
         let empty = Condition::all()
             .add(throttle::Column::Failures.eq(0))
@@ -146,8 +148,9 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         Ok(())
     }
 
-    /// Writes buckets back that are locked. Those with nothing left to remember have no row. One statement where all have something to
-    /// remember, as after a failure, or none has; only a success may leave both kinds, and make it two.
+    /// Writes buckets back that are locked. Those with nothing left to remember have no row. One statement where all
+    /// have something to remember, as after a failure, or none has; only a success may leave both kinds, and make it
+    /// two.
     pub async fn save(
         &self,
         project_id: ProjectId,

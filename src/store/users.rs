@@ -127,8 +127,8 @@ impl<C: ConnectionTrait> Users<'_, C> {
         user_of(&self.0.query_all_raw(query).await?, 0)
     }
 
-    /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on it,
-    /// starts here, so that no session is opened beside a `disable` or a new password.
+    /// Reads a user and holds the row until the unit of work ends: whatever changes a user's standing, or depends on
+    /// it, starts here, so that no session is opened beside a `disable` or a new password.
     pub async fn lock(&self, project_id: ProjectId, id: UserId) -> Result<Option<User>, StoreError> {
         static QUERY: KeptStatement = KeptStatement::new();
         // Without a limit, of which an id needs none: SQLite plans a statement anew for each limit that it is given.

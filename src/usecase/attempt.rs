@@ -40,8 +40,9 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An attempt that is being checked. It holds a place in its counters until it is settled.
 ///
-/// If its call goes away first, the place is given back behind its back: with a failure if the secret was looked at and was not
-/// seen to be right, without one otherwise. Where that fails too, or the process dies, the lease ends the reservation.
+/// If its call goes away first, the place is given back behind its back: with a failure if the secret was looked at and
+/// was not seen to be right, without one otherwise. Where that fails too, or the process dies, the lease ends the
+/// reservation.
 pub(super) struct Attempt {
     /// None once it is settled.
     place: Option<Place>,
@@ -62,11 +63,11 @@ struct Place {
     reserved_at: Timestamp,
 }
 
-/// Reserves a place for an attempt, and waits for one while the results of others decide. None if it is slowed down: then it
-/// must not be checked, but be answered in the same way, after the same work.
+/// Reserves a place for an attempt, and waits for one while the results of others decide. None if it is slowed down:
+/// then it must not be checked, but be answered in the same way, after the same work.
 ///
-/// Whoever waits is not coming to the lane meanwhile: many who wait for one user would keep everybody else of their client from it.
-/// After that, the database is asked again only for whoever still has a chance there.
+/// Whoever waits is not coming to the lane meanwhile: many who wait for one user would keep everybody else of their
+/// client from it. After that, the database is asked again only for whoever still has a chance there.
 pub(super) async fn reserve(
     services: &Services,
     call: &Call,
@@ -151,8 +152,9 @@ impl Attempt {
         self.is_right = true;
     }
 
-    /// Settles the attempt within a unit of work; gives the events of the delays that begin with it. If the unit of work does
-    /// not come to its end, the lease ends the reservation as a failure: whether it was committed may not be known.
+    /// Settles the attempt within a unit of work; gives the events of the delays that begin with it. If the unit of
+    /// work does not come to its end, the lease ends the reservation as a failure: whether it was committed may not be
+    /// known.
     pub(super) async fn settle(mut self, tx: &Tx, outcome: Outcome, now: Timestamp) -> Result<Vec<Event>, StoreError> {
         match self.place.take() {
             Some(place) => place.settle(tx, outcome, now).await,

@@ -1,7 +1,7 @@
 //! Who is counted, and the counters themselves, which stay locked while a unit of work decides over them.
 //!
-//! A secret that is compared within a unit of work (a code) is admitted and counted here; one that takes long to check is an
-//! `Attempt`, which holds a place in its counters meanwhile.
+//! A secret that is compared within a unit of work (a code) is admitted and counted here; one that takes long to check
+//! is an `Attempt`, which holds a place in its counters meanwhile.
 
 use std::net::IpAddr;
 
@@ -22,8 +22,8 @@ use crate::{
     store::{StoreError, Tx},
 };
 
-/// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none. The target
-/// comes with the version of their credential, 0 if there is none.
+/// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none.
+/// The target comes with the version of their credential, 0 if there is none.
 pub(super) async fn claimant(
     services: &Services,
     caller: &ClientCaller,
@@ -61,8 +61,8 @@ fn claimant_on(device: Option<DeviceId>, caller: &ClientCaller, target: Target, 
     Claimant { target, device, ip_address, reported_address: context.ip_address }
 }
 
-/// The address that is counted. Whoever runs an application without a secret can make it report any address: they would evade
-/// the budget of their own, and use up that of others.
+/// The address that is counted. Whoever runs an application without a secret can make it report any address: they would
+/// evade the budget of their own, and use up that of others.
 pub(super) fn believed_address(caller: &ClientCaller, reported: Option<IpAddr>) -> Option<IpAddr> {
     reported.filter(|_| caller.client.client_type == ClientType::Confidential)
 }
@@ -76,8 +76,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Locks the counters of an attempt. Users are locked before counters, and counters of mails before those of guesses, so
-    /// that no two units of work wait for each other.
+    /// Locks the counters of an attempt. Users are locked before counters, and counters of mails before those of
+    /// guesses, so that no two units of work wait for each other.
     pub(super) async fn lock(
         limits: &Limits,
         tx: &Tx,
@@ -138,7 +138,8 @@ impl Counters {
         self.rows.iter().filter(move |(bucket, throttle)| waits(bucket, throttle)).map(|(bucket, _)| bucket)
     }
 
-    /// Counts a failure, or a mail, and writes it down, in one statement; gives the events of the delays that begin with it.
+    /// Counts a failure, or a mail, and writes it down, in one statement; gives the events of the delays that begin
+    /// with it.
     pub(super) async fn fail(mut self, tx: &Tx, now: Timestamp) -> Result<Vec<Event>, StoreError> {
         for (bucket, throttle) in &mut self.rows {
             throttle.fail(now, &self.limits.policy(bucket));
@@ -215,9 +216,9 @@ pub(super) async fn count_mail(
     Ok(None)
 }
 
-/// Forgets the failures at a user's password: there is a new one. The user's row is held, and their own counters alone are locked, so
-/// counters of mails may follow: whoever else locks counters of both kinds in one unit of work holds a user's row first, and an attempt
-/// that holds these waits for no others but of guesses.
+/// Forgets the failures at a user's password: there is a new one. The user's row is held, and their own counters alone
+/// are locked, so counters of mails may follow: whoever else locks counters of both kinds in one unit of work holds a
+/// user's row first, and an attempt that holds these waits for no others but of guesses.
 pub(super) async fn forgive_passwords(
     tx: &Tx,
     project_id: ProjectId,
@@ -233,8 +234,8 @@ pub(super) async fn forgive_passwords(
     tx.throttles().save(project_id, &rows, now).await
 }
 
-/// True if nothing by that claimant would be checked now, for the failures of themselves: an address is shared, and says nothing
-/// about the user.
+/// True if nothing by that claimant would be checked now, for the failures of themselves: an address is shared, and
+/// says nothing about the user.
 pub(super) async fn is_slowed_down(
     services: &Services,
     tx: &Tx,

@@ -16,8 +16,9 @@ use crate::{
     support::{ADA, Caller, Engine, GRACE, PASSWORD, RoundTrips, TestApp},
 };
 
-/// Call, round trips that it waits for, and why they are no fewer. On PostgreSQL each connection that is given back is asked twice
-/// more whether it is well, without a caller who waits for that: after each reading outside of a unit of work, and after each unit.
+/// Call, round trips that it waits for, and why they are no fewer. On PostgreSQL each connection that is given back is
+/// asked twice more whether it is well, without a caller who waits for that: after each reading outside of a unit of
+/// work, and after each unit.
 const TABLE: &[(&str, usize, &str)] = &[
     (
         "AuthenticatePassword",

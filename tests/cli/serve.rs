@@ -53,6 +53,37 @@ fn serve_says_when_it_is_ready_and_ends_with_0_when_told_to_stop() {
 }
 
 #[test]
+fn serve_warns_of_hash_workers_that_the_memory_cannot_hold() {
+    // 64 GiB.
+    const MOST: [&str; 2] = ["--hash-workers=256", "--argon2-memory-kib=262144"];
+    const SAID: &str = "lower --hash-workers or --argon2-memory-kib";
+    let directory = tempfile::tempdir().unwrap();
+    prepare(directory.path());
+    let mut command = serve(directory.path(), MASTER_KEY);
+    command.args(MOST);
+    let running = Running::start(command);
+    running.log_line("\"message\":\"ready\"");
+    let said = running.terminate().stderr;
+    let warnings: Vec<Value> =
+        said.lines().filter(|line| line.contains(SAID)).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let warning = match &warnings[..] {
+        [] if memory_mib() >= 65_536 => return,
+        [warning] => warning,
+        _ => panic!("warned once: {said}"),
+    };
+    let told = |name: &str| warning[name].as_u64().unwrap();
+    assert_eq!((warning["level"].as_str(), told("workers"), told("needed_mib")), (Some("WARN"), 256, 65_536));
+    assert!(told("left_mib") < 65_536, "{warning}");
+}
+
+/// What the machine has.
+fn memory_mib() -> u64 {
+    let told = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = told.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[test]
 fn serve_refuses_the_master_key_of_another_database() {
     let directory = tempfile::tempdir().unwrap();
     let project = prepare(directory.path());

@@ -5,6 +5,7 @@ mod arrows;
 mod compatibility;
 mod errors;
 mod events;
+mod figures;
 mod limits;
 mod proto;
 mod references;

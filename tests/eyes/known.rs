@@ -1,4 +1,5 @@
-//! Everything that can be on the page of numbers: names, labels, and the values of labels that dashboard and alerts may name.
+//! Everything that can be on the page of numbers: names, labels, and the values of labels that dashboard and alerts may
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

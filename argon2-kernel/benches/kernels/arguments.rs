@@ -21,11 +21,12 @@ Examples:
   cargo bench -p signet-argon2-kernel -- 200      # steadier figures
   cargo bench -p signet-argon2-kernel -- 3        # a first look
 
-There is a table for each set, ready for docs/performance.md: CPU time of a hash, as a multiple of that of the first
-line, which is the path that Signet takes here; ratio and ms are medians over the rounds. All contenders must give the
-same tag, or the run fails. Below the table of the default parameters stands what the kernel is held to: how many times
-as long the crate `argon2` takes, used as its documentation shows. Nothing else should run on the machine: the further
-the quartiles are apart, the less the figures say.";
+There is a table for each set: CPU time of a hash, as a multiple of that of the first line, which is the path that
+Signet takes here; ratio and ms are medians over the rounds. The table in docs/performance.md has a column for each set,
+which is the column of ratios here. All contenders must give the same tag, or the run fails. Below the table of the
+default parameters stands what the kernel is held to: how many times as long the crate `argon2` takes, used as its
+documentation shows. Nothing else should run on the machine: the further the quartiles are apart, the less the figures
+say.";
 
 const ROUNDS_DEFAULT: NonZeroUsize = NonZeroUsize::new(60).expect("it is not zero");
 

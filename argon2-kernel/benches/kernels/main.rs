@@ -56,14 +56,15 @@ fn compare(rounds: NonZeroUsize) {
         let mut plain = None;
         for (contender, own) in contenders.iter().zip(&times) {
             let ratios = own.iter().zip(&times[0]).map(|(own, first)| own.as_secs_f64() / first.as_secs_f64());
-            let [low, middle, high] = quartiles(ratios.collect());
+            let ratios = quartiles(ratios.collect());
+            let [low, middle, high] = ratios;
             let [_, milliseconds, _] = quartiles(own.iter().map(|time| time.as_secs_f64() * 1e3).collect());
             println!("| {} | {middle:.2} | {low:.2} – {high:.2} | {milliseconds:.2} |", contender.name);
-            plain = plain.or((contender.name == ARGON2_PLAIN).then_some(middle));
+            plain = plain.or((contender.name == ARGON2_PLAIN).then_some(ratios));
         }
         println!();
-        if let Some(ratio) = plain.filter(|_| cost == DEFAULT) {
-            println!("{}\n", goal(ratio));
+        if let Some(ratios) = plain.filter(|_| cost == DEFAULT) {
+            println!("{}\n", goal(ratios, rounds.get()));
         }
     }
 }

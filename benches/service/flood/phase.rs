@@ -1,7 +1,7 @@
 //! What happens beside what is watched, and what was found.
 
 use crate::{
-    numbers::quantile,
+    numbers::{of_what_is_left, quantile},
     orders::{Outcome, Refused},
     proc,
 };
@@ -33,8 +33,17 @@ impl Phase {
     }
 }
 
-/// The place of the flooding process in [`Measured::cores`].
-const FLOODER: usize = 2;
+/// The place of the flooding process in [`Measured::cores`], or of the one that calls for the capacity.
+pub(super) const FLOODER: usize = 2;
+
+/// What a round has found without a flood.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Capacity {
+    /// Sign-ins a second.
+    pub(super) per_second: f64,
+    /// CPUs that were busy with the process that called for them.
+    pub(super) callers_cpus: f64,
+}
 
 /// What was found in one round of a phase.
 pub(super) struct Measured {
@@ -42,8 +51,8 @@ pub(super) struct Measured {
     pub(super) watched: Vec<Outcome>,
     /// Sign-ins of each client that floods.
     pub(super) flood: Vec<Outcome>,
-    /// Sign-ins a second, found in this round without a flood.
-    pub(super) capacity: f64,
+    /// Found in this round.
+    pub(super) capacity: Capacity,
     /// CPUs that were busy with the hashes, the rest of the service, the flooding process, the watching one, and the
     /// database.
     pub(super) cores: [f64; 5],
@@ -58,13 +67,13 @@ impl Measured {
     /// Sign-ins a second that succeeded, over the capacity.
     pub(super) fn goodput(&self) -> f64 {
         let neighbour = self.watched.get(2).map_or(0.0, Outcome::per_second);
-        (self.flood.iter().map(Outcome::per_second).sum::<f64>() + neighbour) / self.capacity
+        (self.flood.iter().map(Outcome::per_second).sum::<f64>() + neighbour) / self.capacity.per_second
     }
 
-    /// The same over the capacity of what the flooding process leaves of the machine: it runs on the same CPUs, which
-    /// is no fault of the service.
+    /// The same as if the flooding process had a machine of its own: it runs on the same CPUs, which is no fault of the
+    /// service. Nor had the capacity the whole machine: who called for it is taken out as well.
     pub(super) fn goodput_beside_the_flooder(&self) -> f64 {
-        self.goodput() / (1.0 - self.cores[FLOODER] / proc::cpus())
+        self.goodput() * of_what_is_left(self.capacity.callers_cpus, self.cores[FLOODER], proc::cpus())
     }
 
     /// What part of the neighbour's sign-ins succeeded.
@@ -75,7 +84,8 @@ impl Measured {
 
     /// Sign-ins that were asked for, over the capacity.
     pub(super) fn offered(&self) -> f64 {
-        self.flood.iter().map(|outcome| f64::from(outcome.offered) / outcome.seconds).sum::<f64>() / self.capacity
+        self.flood.iter().map(|outcome| f64::from(outcome.offered) / outcome.seconds).sum::<f64>()
+            / self.capacity.per_second
     }
 
     /// The clients that flood: the least that one of them got, over what one would get if all got the same.

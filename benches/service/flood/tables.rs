@@ -65,7 +65,13 @@ fn goals(scene: &Scene<'_>) -> Table {
         let is_met = met(goodput.median() >= GOODPUT_GOAL);
         table.row(&[&name, &format!("≥ {GOODPUT_GOAL}"), &Figure(goodput.median()), &goodput.spread(), &is_met]);
         let rest = scene.rounds(phase, Measured::goodput_beside_the_flooder);
-        table.row(&[&"… ÷ what is left of the machine", &"", &Figure(rest.median()), &rest.spread(), &""]);
+        table.row(&[
+            &"… as if the flooding process had a machine of its own",
+            &"",
+            &Figure(rest.median()),
+            &rest.spread(),
+            &"",
+        ]);
     }
     table
 }
@@ -85,7 +91,7 @@ fn phases(scene: &Scene<'_>) -> Table {
         row(&format!("`{what}` p50, ms"), always, &|measured| measured.quantile_ms(stream, 0.5));
         row(&format!("`{what}` p99, ms"), always, &|measured| measured.quantile_ms(stream, 0.99));
     }
-    row("capacity, sign-ins a second", |phase| phase == Phase::Full, &|measured| measured.capacity);
+    row("capacity, sign-ins a second", |phase| phase == Phase::Full, &|measured| measured.capacity.per_second);
     row("sign-ins asked for ÷ capacity", Phase::is_flood, &Measured::offered);
     row("the client that takes no part: what part of its sign-ins succeeds", Phase::is_flood, &|measured| {
         measured.neighbours_successes()

@@ -1,10 +1,10 @@
-//! How much memory may be taken for a measurement. A benchmark is run in the pod of a service that works: it must not be what the system
-//! kills that pod for.
+//! How much memory may be taken for a measurement. A benchmark is run in the pod of a service that works: it must not
+//! be what the system kills that pod for.
 
 use crate::crypto::argon2_kernel::{Argon2Cost, MEMORY_KIB_MAX};
 
-/// The part of what is left that the workers may take. The other half is for whatever runs beside them: the workers of a service that
-/// begins to hash, most of all.
+/// The part of what is left that the workers may take. The other half is for whatever runs beside them: the workers of
+/// a service that begins to hash, most of all.
 const SHARE: u64 = 2;
 
 /// What there is for all workers of the benchmark.
