@@ -55,9 +55,6 @@ use crate::{
     usecase::{Services, gates::Gates, key_ring::KeyRing},
 };
 
-/// Hashes that are prepared at once for each worker: the next ones are there when it is done.
-const PREPARING_A_WORKER: NonZeroUsize = NonZeroUsize::new(2).unwrap();
-
 /// What the service takes from its surroundings, beside its settings.
 #[derive(Clone, Default)]
 pub struct Surroundings {
@@ -116,8 +113,8 @@ impl App {
         let base = await_database::within(config.database_start.timeout, connect).await?;
         let listeners = Listeners::bind(&config.listen).await?;
         let public_url = config.listen.public_url(listeners.addresses().rest);
-        let lane = lane_beside(&config.database, &config.passwords);
-        let services = Arc::new(parts.services(base, &lane, limits::limits(config), public_url.as_str())?);
+        let services =
+            Arc::new(parts.services(base, &config.passwords, limits::limits(config), public_url.as_str())?);
 
         let settings = ApiSettings {
             deadline_max: config.grpc.deadline,
@@ -229,7 +226,7 @@ pub async fn services(
     let parts = Parts { clock: Clock::System, random: Random::System, metrics: Metrics::new() };
     let base = parts.connect(database, keys).await?;
     // Only tokens name an issuer, and commands mint none. Nor do they check secrets or send codes.
-    parts.services(base, &lane_beside(database, passwords), Limits::default(), "")
+    parts.services(base, passwords, Limits::default(), "")
 }
 
 /// A database that fits, and the key to what is encrypted in it.
@@ -259,12 +256,12 @@ impl Parts {
     fn services(
         self,
         base: Base,
-        lane: &LaneSettings,
+        passwords: &PasswordConfig,
         limits: Limits,
         public_url: &str,
     ) -> Result<Services, BuildError> {
         let master_key = Arc::new(base.master_key);
-        let lane = HashLane::start(lane, self.random.clone(), self.metrics);
+        let lane = HashLane::start(&lane_settings(passwords), self.random.clone(), self.metrics);
         Ok(Services {
             store: base.store,
             lane: lane.map_err(BuildError::Threads)?,
@@ -302,15 +299,7 @@ pub fn lane_settings(config: &PasswordConfig) -> LaneSettings {
         cgroup::workers_that_fit(processors, cost.memory_kib, arenas_max())
     });
     let queue_length_max = usize::try_from(config.queue).unwrap_or(usize::MAX);
-    let preparing_max = workers.saturating_mul(PREPARING_A_WORKER);
-    LaneSettings { workers, niceness: config.niceness, queue_length_max, preparing_max, cost }
-}
-
-/// The same where hashes are prepared in the database: half of its connections at most are for that.
-fn lane_beside(database: &DatabaseConfig, config: &PasswordConfig) -> LaneSettings {
-    let settings = lane_settings(config);
-    let half = usize::try_from(database.connections / 2).ok().and_then(NonZeroUsize::new);
-    LaneSettings { preparing_max: settings.preparing_max.min(half.unwrap_or(NonZeroUsize::MIN)), ..settings }
+    LaneSettings { workers, niceness: config.niceness, queue_length_max, cost }
 }
 
 /// How many connections there may be at the same time, in all.

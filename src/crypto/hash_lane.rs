@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use self::{
@@ -54,8 +54,6 @@ pub struct LaneSettings {
     pub niceness: u8,
     /// Callers that may wait.
     pub queue_length_max: usize,
-    /// Jobs that are prepared at once, see [`Coming::prepare`].
-    pub preparing_max: NonZeroUsize,
     /// Cost of new hashes, and of the work done for unknown users.
     pub cost: Argon2Cost,
 }
@@ -108,8 +106,6 @@ pub struct HashLane {
     random: Random,
     /// Of hashes that are thrown away. Made when it is first needed: the start does not wait for randomness.
     dummy_salt: OnceLock<[u8; SALT_BYTES]>,
-    /// A place for each job that may be prepared.
-    preparing: Semaphore,
 }
 
 impl HashLane {
@@ -121,8 +117,7 @@ impl HashLane {
         for number in 0..settings.workers.get() {
             worker::spawn(number, Arc::clone(&shared), settings)?;
         }
-        let preparing = Semaphore::new(settings.preparing_max.get());
-        Ok(Self { shared, cost: settings.cost, random, dummy_salt: OnceLock::new(), preparing })
+        Ok(Self { shared, cost: settings.cost, random, dummy_salt: OnceLock::new() })
     }
 
     /// Hashes a new password.

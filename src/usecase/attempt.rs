@@ -87,7 +87,6 @@ pub(super) async fn reserve(
         let mut pause = PAUSE_MIN;
         loop {
             coming.resume()?;
-            coming.prepare().await?;
             let tx = services.store.begin().await?;
             let now = services.clock.now();
             let counters = Counters::lock(&services.limits, &tx, project_id, claimant, guarded, now).await?;

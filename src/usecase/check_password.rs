@@ -80,8 +80,7 @@ pub(super) async fn check_password(
 ) -> Result<RightPassword, Error> {
     // Before anything is known of whoever is named, so that the answer is the same for everybody. Beside a flood the database would
     // else be the queue: each refused sign-in was looked up, counted and withdrawn first.
-    let mut coming = services.lane.expect(call.ticket())?;
-    coming.prepare().await?;
+    let coming = services.lane.expect(call.ticket())?;
     let candidate = look_up(services, caller, &claim).await?;
     let (attempt, verdict) = check(services, call, caller, (&candidate, &claim), coming).await?;
     if let Some(cause) = refusal(&candidate, attempt.as_ref(), &verdict) {

@@ -253,8 +253,7 @@ async fn services_of(
     (connections_max, master_key): (u32, MasterKey),
 ) -> Arc<Services> {
     let settings = DatabaseSettings { url: url.into(), connections_max, acquire_timeout: Duration::from_secs(20) };
-    let (workers, preparing_max) = (NonZeroUsize::MIN, NonZeroUsize::MIN);
-    let lane = LaneSettings { workers, niceness: 10, queue_length_max: 64, preparing_max, cost };
+    let lane = LaneSettings { workers: NonZeroUsize::MIN, niceness: 10, queue_length_max: 64, cost };
     let master_key = Arc::new(master_key);
     let services = Services {
         store: Store::connect(&settings).await.unwrap(),

@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn every_worker_hashes_and_every_hash_is_timed() {
-        let workers = NonZeroUsize::new(3).unwrap();
-        let lane = LaneSettings { workers, niceness: 0, queue_length_max: 1, preparing_max: workers, cost: CHEAP };
+        let lane =
+            LaneSettings { workers: NonZeroUsize::new(3).unwrap(), niceness: 0, queue_length_max: 1, cost: CHEAP };
         let mut bench = Bench::new(&lane).unwrap();
         bench.warm_up(CHEAP.memory_kib).unwrap();
         let mut measured = Measured::default();

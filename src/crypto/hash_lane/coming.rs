@@ -1,7 +1,5 @@
 //! Jobs on their way to the lane: what has to be read and written before a hash is not done for one that has no chance.
 
-use tokio::sync::SemaphorePermit;
-
 use super::{
     HashLane, LaneError, Ticket,
     admission::{Shared, State},
@@ -13,8 +11,6 @@ pub struct Coming<'a> {
     lane: &'a HashLane,
     ticket: Ticket,
     counts: bool,
-    /// While it is prepared.
-    place: Option<SemaphorePermit<'a>>,
 }
 
 impl HashLane {
@@ -24,7 +20,7 @@ impl HashLane {
     ///
     /// The lane still has the last word when the job arrives.
     pub fn expect(&self, ticket: Ticket) -> Result<Coming<'_>, LaneError> {
-        let mut coming = Coming { lane: self, ticket, counts: false, place: None };
+        let mut coming = Coming { lane: self, ticket, counts: false };
         coming.resume()?;
         Ok(coming)
     }
@@ -38,19 +34,8 @@ impl HashLane {
 }
 
 impl Coming<'_> {
-    /// Waits until few enough others prepare theirs. Of a crowd that comes at once all have a chance that the queue has room for, but if
-    /// all asked the database at once, whoever only has a token checked would wait behind them. To be called before the database is asked;
-    /// the place is kept until the job arrives, is paused or is dropped.
-    pub async fn prepare(&mut self) -> Result<(), LaneError> {
-        if self.place.is_none() {
-            self.place = Some(self.lane.preparing.acquire().await.map_err(|_| LaneError::Stopped)?);
-        }
-        Ok(())
-    }
-
     /// The job waits for something that may take long, and is in nobody's way meanwhile.
     pub fn pause(&mut self) {
-        self.place = None;
         if std::mem::take(&mut self.counts) {
             self.lane.shared.expect_no_more(self.ticket, self.lane.cost.work_kib());
         }

@@ -22,7 +22,7 @@ const B: Uuid = Uuid::from_u128(2);
 const WORK: u64 = CHEAP.work_kib();
 
 const fn settings(workers: NonZeroUsize, queue_length_max: usize, cost: Argon2Cost) -> LaneSettings {
-    LaneSettings { workers, niceness: 10, queue_length_max, preparing_max: workers, cost }
+    LaneSettings { workers, niceness: 10, queue_length_max, cost }
 }
 
 /// A lane whose workers have warmed up, and that takes a job to last no time.

@@ -1,7 +1,5 @@
 //! Jobs on their way.
 
-use futures_util::FutureExt as _;
-
 use super::*;
 
 #[tokio::test]
@@ -77,24 +75,6 @@ async fn what_is_coming_counts_as_if_it_waited() {
     // Who is there already is before all of them.
     lane.shared.admit(within(A, Duration::from_secs(21)), WORK, Box::new(|_| ())).unwrap();
     gate.open();
-}
-
-#[tokio::test]
-async fn so_many_jobs_are_prepared_at_once() {
-    let lane = lane(1, 8).await;
-    let [mut first, mut second, mut third] = [(); 3].map(|()| lane.expect(ticket(A)).unwrap());
-    first.prepare().await.unwrap();
-    first.prepare().await.unwrap();
-    assert!(second.prepare().now_or_never().is_none(), "there is one place, and it is taken");
-    first.pause();
-    second.prepare().await.unwrap();
-    assert!(third.prepare().now_or_never().is_none());
-    // On its way no more.
-    second.arrive();
-    third.prepare().await.unwrap();
-    drop(third);
-    first.resume().unwrap();
-    first.prepare().await.unwrap();
 }
 
 /// As `one_bad_moment_does_not_close_the_lane_for_ever`: nobody gets further than to here meanwhile.
