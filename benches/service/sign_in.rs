@@ -151,7 +151,7 @@ fn signature() -> f64 {
     for number in 0..SIGNATURES {
         key.sign(&number.to_be_bytes()).unwrap();
     }
-    (proc::cpu_of_this_thread() - before).as_secs_f64() / f64::from(SIGNATURES)
+    proc::cpu_of_this_thread().saturating_sub(before).as_secs_f64() / f64::from(SIGNATURES)
 }
 
 impl Results {
