@@ -183,6 +183,24 @@ async fn a_flood_that_is_refused_does_not_fill_the_log() {
     assert_eq!(levels.collect::<Vec<_>>(), [(Level::DEBUG, true), (Level::INFO, false)], "{lines:?}");
 }
 
+/// Of these nobody tells the log in sum.
+#[tokio::test]
+async fn what_others_than_the_lane_refuse_has_a_line_each() {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    hold_all_places(&app).await;
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(Registry::default().with(lines.clone()));
+    let mut request = Request::new(with_password(email(ADA), PASSWORD));
+    // Some of it is kept for the hash.
+    request.set_timeout(Duration::from_millis(700));
+    let refused = app.back_end().auth.authenticate_password(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "OVERLOADED");
+    assert_eq!(refusals(&app), 0, "the lane has room");
+    let lines = lines.0.lock().unwrap().clone();
+    let levels = lines.iter().map(|(level, said)| (*level, said.contains("OVERLOADED")));
+    assert_eq!(levels.collect::<Vec<_>>(), [(Level::INFO, true)], "{lines:?}");
+}
+
 async fn try_in_a_hurry(caller: &Caller) -> Status {
     caller.auth.clone().authenticate_password(in_a_hurry(with_password(email(ADA), PASSWORD))).await.unwrap_err()
 }
