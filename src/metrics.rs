@@ -197,7 +197,7 @@ impl Metrics {
         self.0.lane_running.add(delta);
     }
 
-    /// A hash was refused: the lane is full, or would be too late, or there is no memory for it.
+    /// A call for a hash was refused: the lane is full, or would be too late, or there is no memory for it.
     pub fn lane_refused(&self, cause: &'static str) {
         self.0.lane_refused.get_or_create(&Cause { cause }).inc();
     }

@@ -16,8 +16,9 @@ Examples:
   signet explain 01J9ZQ4Y7N2B8K3W5T6R0V1X2C
   signet explain 01J9ZQ4Y7N2B8K3W5T6R0V1X2C --json | jq -r .cause
 
-The id stands in the `x-request-id` of every answer, in the `google.rpc.RequestInfo` of every error, and in the log. Callers may \
-choose their ids, so several requests may share one: everything is shown. Exit code 0 if something is recorded, 1 if nothing is.
+The id stands in the `x-request-id` of every answer, in the `google.rpc.RequestInfo` of every error, and in the log. \
+Callers may choose their ids, so several requests may share one: everything is shown. Exit code 0 if something is \
+recorded, 1 if nothing is.
 
 Delays are reckoned with the limits given here: give the same as to `signet serve`.";
 
@@ -52,12 +53,12 @@ fn nothing(request_id: &str) -> anyhow::Error {
     // What was typed goes to the terminal.
     let id: String = request_id.chars().filter(|c| !c.is_control()).collect();
     anyhow::anyhow!(
-        "nothing is recorded under the request id `{id}`. The audit trail has no event for calls that only read; for callers \
-         whose credentials are wrong, or who may not make the call; for fields that are malformed; for tokens, session ids and \
-         reset tokens that are not good, and codes for names that nobody has, or strangers could fill it; for what was too much, \
-         too late, or met a database that did not answer; and for what is older than --event-retention. The log has a line \
-         `call finished` for each call that was refused (for want of time or room, `OVERLOADED`, at level debug only): \
-         look for `request_id={id}`, or with --log-format json for \
-         `\"request_id\":\"{id}\"`; its `outcome` is the reason of docs/errors.md"
+        "nothing is recorded under the request id `{id}`. The audit trail has no event for calls that only read; for \
+         callers whose credentials are wrong, or who may not make the call; for fields that are malformed; for tokens, \
+         session ids and reset tokens that are not good, and codes for names that nobody has, or strangers could fill \
+         it; for what was too much, too late, or met a database that did not answer; and for what is older than \
+         --event-retention. The log has a line `call finished` for each call that was refused: look for \
+         `request_id={id}`, or with --log-format json for `\"request_id\":\"{id}\"`; its `outcome` is the reason of \
+         docs/errors.md. Of a password that was refused with `OVERLOADED` the log has such a line at level debug only"
     )
 }

@@ -99,7 +99,7 @@ enum Turn<'a> {
     Refused(LaneError),
 }
 
-/// The lane. Dropping it refuses what waits and ends its threads.
+/// The lane. Dropping it refuses what waits, ends its threads, and tells the log of the last refusals.
 pub struct HashLane {
     shared: Arc<Shared>,
     cost: Argon2Cost,
@@ -112,8 +112,12 @@ impl HashLane {
     /// Starts the threads. One of them first computes a small hash, so that the lane knows how fast hashes are here;
     /// until then it goes by a guess. Fails if there can be no threads, or no hash of that cost.
     pub fn start(settings: &LaneSettings, random: Random, metrics: Metrics) -> io::Result<Self> {
+        Self::start_shared(Shared::new(settings, metrics), settings, random)
+    }
+
+    fn start_shared(shared: Shared, settings: &LaneSettings, random: Random) -> io::Result<Self> {
         settings.cost.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let shared = Arc::new(Shared::new(settings, metrics));
+        let shared = Arc::new(shared);
         for number in 0..settings.workers.get() {
             worker::spawn(number, Arc::clone(&shared), settings)?;
         }
@@ -253,8 +257,14 @@ struct Salts {
 
 impl Drop for HashLane {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        let mut state = self.shared.lock();
+        state.closed = true;
+        let untold = state.refusals.take();
+        drop(state);
         self.shared.wake.notify_all();
+        if let Some(sum) = untold {
+            worker::survives(|| (self.shared.tell)(sum));
+        }
     }
 }
 

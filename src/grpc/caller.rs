@@ -2,9 +2,13 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
+use secrecy::ExposeSecret as _;
 
 use crate::{
-    crypto::secret_token::{PlainSecret, SecretKind},
+    crypto::{
+        jwt,
+        secret_token::{PlainSecret, SecretKind},
+    },
     domain::{
         caller::Caller,
         client::{ClientType, TokenProfile},
@@ -20,8 +24,8 @@ use crate::{
 
 /// Longest id and secret that are looked at, encoded, in bytes.
 const BASIC_BYTES_MAX: usize = 1024;
-/// Longest token of a client that is looked at, in bytes. With an issuer and an audience of 512 bytes each and an RSA signature
-/// one comes to less than 3 KiB; an audience that JSON has to escape makes it longer.
+/// Longest token of a client that is looked at, in bytes. With an issuer and an audience of 512 bytes each and an RSA
+/// signature one comes to less than 3 KiB; an audience that JSON has to escape makes it longer.
 const TOKEN_BYTES_MAX: usize = 4096;
 
 /// Finds out who is calling an RPC that is open to `kind`, and refuses those it is not open to.
@@ -34,12 +38,14 @@ pub(super) async fn caller_for(services: &Services, kind: CallerKind, headers: &
     if is_open_to(kind, &caller) { Ok(caller) } else { Err(Error::CallerNotPermitted) }
 }
 
-/// The client that the caller says it is, by its id and secret; none of whoever says it in another way, or is no client.
-/// Nothing of it was verified.
+/// The client that the caller says it is, by an id with a secret or by a token; none of whoever says it in another way,
+/// or is no client. Nothing of it was verified.
 pub(super) fn claimed_client(headers: &HeaderMap) -> Option<ClientId> {
     match credentials(headers)? {
         CallerCredentials::Secret { client_id, .. } => ClientId::parse(&client_id).ok(),
-        _ => None,
+        CallerCredentials::Token(token) => jwt::named_client(token.expose_secret()),
+        // These name none: only the database knows whose they are.
+        CallerCredentials::SecretAlone(_) | CallerCredentials::Project { .. } => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Errors as a `google.rpc.Status`: one function turns each into a reason of the API with its details.
 
-use std::time::Duration;
+use std::{error::Error as _, sync::Arc, time::Duration};
 
+use axum::response::Response;
 use prost::Message;
 use prost_types::Any;
 use tonic::Status;
@@ -34,6 +35,7 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         Error::CodeAttemptsExhausted { retry_after: Some(retry_after) }
         | Error::CodeSentRecently { retry_after }
         | Error::IdempotentCallRunning { retry_after }
+        | Error::LaneOverloaded { retry_after }
         | Error::Overloaded { retry_after } => details.push(retry(*retry_after)),
         Error::Stopping | Error::Unavailable(_) => details.push(retry(RETRY_UNAVAILABLE)),
         Error::EmailVerificationRequired(pending) => {
@@ -47,7 +49,24 @@ pub(super) fn status(error: &Error, request_id: &str) -> Status {
         _ => {}
     }
     details.push(any("google.rpc.RequestInfo", &RequestInfo { request_id: request_id.into(), ..Default::default() }));
-    build(reason, &violations, details)
+    let mut status = build(reason, &violations, details);
+    if matches!(error, Error::LaneOverloaded { .. }) {
+        status.set_source(Arc::new(RefusedByLane));
+    }
+    status
+}
+
+/// What stands behind an answer of the hash lane. It stays in the process.
+#[derive(Debug, thiserror::Error)]
+#[error("the hash lane refused a password")]
+struct RefusedByLane;
+
+/// True if the hash lane refused the call, which tells the log of that itself. The answer is the same as for others who
+/// come at a bad time.
+pub(super) fn is_refused_by_lane(response: &Response) -> bool {
+    // Where tonic keeps the status of an answer that has no other part.
+    let source = response.extensions().get::<Status>().and_then(|status| status.source());
+    source.is_some_and(<dyn std::error::Error>::is::<RefusedByLane>)
 }
 
 /// The fields an error is about.
@@ -107,7 +126,7 @@ fn reason(error: &Error) -> ErrorReason {
         Error::InvalidCredentials => ErrorReason::InvalidCredentials,
         Error::InvalidFields(_) => ErrorReason::InvalidField,
         Error::NotSupported(_) => ErrorReason::NotSupported,
-        Error::Overloaded { .. } => ErrorReason::Overloaded,
+        Error::LaneOverloaded { .. } | Error::Overloaded { .. } => ErrorReason::Overloaded,
         Error::PasswordRejected { .. } => ErrorReason::PasswordRejected,
         Error::PendingAuthenticationInvalid => ErrorReason::PendingAuthenticationInvalid,
         Error::PasswordResetInvalid => ErrorReason::PasswordResetInvalid,

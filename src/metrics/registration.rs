@@ -61,7 +61,8 @@ impl Inner {
         registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
         registry.register(
             "lane_refused",
-            "Password hashes refused, by cause: no room in the queue, not to be done in the caller's time, or no memory",
+            "Calls for a password hash that were refused, also before it is known who calls, by cause: no room in the \
+             queue, not to be done in the caller's time, or no memory",
             self.lane_refused.clone(),
         );
         registry.register("lane_running", "Password hashes being computed", self.lane_running.clone());

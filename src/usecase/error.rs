@@ -98,6 +98,12 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The same, as the hash lane says it, which tells the log of it itself.
+    #[error("too many passwords")]
+    LaneOverloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The password breaks rules of the policy.
     #[error("the password is too weak")]
     PasswordRejected {
@@ -191,7 +197,8 @@ impl Error {
         Self::InvalidFields(vec![Violation::new(field, description)])
     }
 
-    /// The same about a message that is itself a field of the request: what it complains about is named with `prefix` in front.
+    /// The same about a message that is itself a field of the request: what it complains about is named with `prefix`
+    /// in front.
     #[must_use]
     pub fn within(self, prefix: &str) -> Self {
         match self {
@@ -232,7 +239,7 @@ impl From<StoreError> for Error {
 impl From<LaneError> for Error {
     fn from(error: LaneError) -> Self {
         match error {
-            LaneError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            LaneError::Overloaded { retry_after } => Self::LaneOverloaded { retry_after },
             LaneError::Cost(_) | LaneError::Stopped => Self::Internal(Box::new(error)),
         }
     }

@@ -25,6 +25,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    client_token::client_token,
     guessing::{WRONG, hold_all_places, until},
     password_reset::start_by_code,
     refresh::{first_token, refresh},
@@ -117,6 +118,7 @@ async fn a_stranger_who_names_a_client_learns_nothing_but_that_it_has_no_chance(
     let Some(app) = TestApp::start_with(engine, DEAR).await else { return };
     let (id, _) = credentials(&app.fixture.confidential);
     let (_, secret_of_another) = credentials(&app.fixture.stranger);
+    let token = client_token(&app.back_end(), "").await;
     let (before, hashes) = (app.contents().await, app.hashes());
     let stranger = app.caller(Some(&basic(&id, &secret_of_another)));
     let call = || in_a_hurry(with_password(email(ADA), PASSWORD));
@@ -130,6 +132,12 @@ async fn a_stranger_who_names_a_client_learns_nothing_but_that_it_has_no_chance(
 
     check_refused(&trips, &[CALLER], app.back_end().auth.authenticate_password(call())).await;
     check_refused(&trips, &[], stranger.auth.clone().authenticate_password(call())).await;
+    // A token names a client as well, whoever made it.
+    let (claims, _) = token.rsplit_once('.').unwrap();
+    for token in [token.clone(), format!("{claims}.AAAA")] {
+        let named = app.caller(Some(&format!("Bearer {token}")));
+        check_refused(&trips, &[], named.auth.clone().authenticate_password(call())).await;
+    }
     // Who names no client has to be found out, and so does who comes with a key that an answer may be kept under.
     let alone = app.caller(Some(&format!("Bearer {}", credentials(&app.fixture.confidential).1.expose_secret())));
     check_refused(&trips, &[CALLER], alone.auth.clone().authenticate_password(call())).await;
@@ -173,6 +181,24 @@ async fn a_flood_that_is_refused_does_not_fill_the_log() {
     let lines = lines.0.lock().unwrap().clone();
     let levels = lines.iter().map(|(level, said)| (*level, said.contains("OVERLOADED")));
     assert_eq!(levels.collect::<Vec<_>>(), [(Level::DEBUG, true), (Level::INFO, false)], "{lines:?}");
+}
+
+/// Of these nobody tells the log in sum.
+#[tokio::test]
+async fn what_others_than_the_lane_refuse_has_a_line_each() {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    hold_all_places(&app).await;
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(Registry::default().with(lines.clone()));
+    let mut request = Request::new(with_password(email(ADA), PASSWORD));
+    // Some of it is kept for the hash.
+    request.set_timeout(Duration::from_millis(700));
+    let refused = app.back_end().auth.authenticate_password(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "OVERLOADED");
+    assert_eq!(refusals(&app), 0, "the lane has room");
+    let lines = lines.0.lock().unwrap().clone();
+    let levels = lines.iter().map(|(level, said)| (*level, said.contains("OVERLOADED")));
+    assert_eq!(levels.collect::<Vec<_>>(), [(Level::INFO, true)], "{lines:?}");
 }
 
 async fn try_in_a_hurry(caller: &Caller) -> Status {

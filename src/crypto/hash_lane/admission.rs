@@ -8,9 +8,9 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    LaneError, LaneSettings, Ticket, Turn,
+    ARENA_KEPT, LaneError, LaneSettings, Ticket, Turn,
     fair_queue::{FairQueue, Load},
-    refusals::Refusals,
+    refusals::{Cause, Refusal, Refusals, Sum},
 };
 use crate::{crypto::argon2_kernel::HashError, metrics::Metrics};
 
@@ -24,6 +24,8 @@ const SECONDS_A_KIB: f64 = 1e-6;
 const WEIGHT: f64 = 0.1;
 
 pub(super) type Work = Box<dyn FnOnce(Turn<'_>) + Send>;
+/// Tells the log of refusals.
+pub(super) type Tell = Box<dyn Fn(Sum) + Send + Sync>;
 
 pub(super) struct Job {
     pub(super) id: u64,
@@ -56,6 +58,9 @@ pub(super) struct Shared {
     pub(super) workers: usize,
     pub(super) queue_length_max: usize,
     pub(super) metrics: Metrics,
+    /// How long a worker without work keeps its arena.
+    pub(super) arena_kept: Duration,
+    pub(super) tell: Tell,
 }
 
 impl Shared {
@@ -72,7 +77,15 @@ impl Shared {
         };
         let (workers, queue_length_max) = (settings.workers.get(), settings.queue_length_max);
         metrics.lane_started(workers, queue_length_max);
-        Self { state: Mutex::new(state), wake: Condvar::new(), workers, queue_length_max, metrics }
+        Self {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            workers,
+            queue_length_max,
+            metrics,
+            arena_kept: ARENA_KEPT,
+            tell: Box::new(Sum::tell),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -89,12 +102,13 @@ impl Shared {
     /// Puts a job into the queue, or says at once that it has no chance.
     pub(super) fn admit(&self, ticket: Ticket, work_kib: u64, work: Work) -> Result<u64, LaneError> {
         let mut state = self.lock();
-        let ahead = state.queue.ahead_of(ticket.client);
-        let now = self.check_time(&mut state, ahead, ticket)?;
+        state.check_open()?;
+        let now = state.check_time(state.queue.ahead_of(ticket.client), ticket, self.workers);
+        let now = now.map_err(|refusal| self.turn_away(&mut state, ticket, refusal))?;
         let mut evicted = None;
         if state.queue.len() >= self.queue_length_max {
             let retry_after = state.retry_after(self.workers);
-            let refused = self.refused(&mut state, "queue_full", retry_after);
+            let refused = self.refused(&mut state, Refusal { cause: Cause::QueueFull, retry_after });
             let Some(job) = state.queue.make_room_for(ticket.client) else { return Err(refused) };
             evicted = Some((job, refused));
         }
@@ -111,34 +125,26 @@ impl Shared {
         Ok(id)
     }
 
-    /// Refuses a job that would not be done in time behind so many others; gives the time if it would.
-    pub(super) fn check_time(&self, state: &mut State, ahead: Load, ticket: Ticket) -> Result<Instant, LaneError> {
-        if state.closed {
-            return Err(LaneError::Stopped);
-        }
-        let now = Instant::now();
-        let wait = state.expected_wait(ahead, self.workers);
-        let own = state.own_time();
-        if now + wait + own <= ticket.deadline {
-            return Ok(now);
-        }
-        if state.is_idle() && now < ticket.deadline {
+    /// Refuses a job that comes; gives what its caller is told.
+    pub(super) fn turn_away(&self, state: &mut State, ticket: Ticket, refusal: Refusal) -> LaneError {
+        let is_late = refusal.cause != Cause::QueueFull;
+        if is_late && state.is_idle() && Instant::now() < ticket.deadline {
             // The average moves only with jobs. One bad moment of the machine could make it longer than any deadline,
             // and with everybody refused it would stay so.
             state.measure = true;
             self.wake.notify_one();
         }
-        Err(self.refused(state, "deadline", wait.max(own).max(RETRY_AFTER_MIN)))
+        self.refused(state, refusal)
     }
 
     /// Counts a refusal; gives what whoever is refused is told.
-    pub(super) fn refused(&self, state: &mut State, cause: &'static str, retry_after: Duration) -> LaneError {
-        self.metrics.lane_refused(cause);
-        if state.refusals.add(retry_after) {
+    pub(super) fn refused(&self, state: &mut State, refusal: Refusal) -> LaneError {
+        self.metrics.lane_refused(refusal.cause.name());
+        if state.refusals.add(refusal) {
             // A worker that sleeps as if for ever shall tell of it when that is due.
             self.wake.notify_one();
         }
-        LaneError::Overloaded { retry_after }
+        LaneError::Overloaded { retry_after: refusal.retry_after }
     }
 
     /// What a caller is told whose hash was not computed.
@@ -178,6 +184,21 @@ impl State {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds_a_kib = taken.as_secs_f64() / work_kib as f64;
         self.seconds_a_kib += (seconds_a_kib - self.seconds_a_kib) * WEIGHT;
+    }
+
+    pub(super) const fn check_open(&self) -> Result<(), LaneError> {
+        if self.closed { Err(LaneError::Stopped) } else { Ok(()) }
+    }
+
+    /// Finds a job that would not be done in time behind so many others; gives the time if it would.
+    pub(super) fn check_time(&self, ahead: Load, ticket: Ticket, workers: usize) -> Result<Instant, Refusal> {
+        let now = Instant::now();
+        let (wait, own) = (self.expected_wait(ahead, workers), self.own_time());
+        if now + wait + own <= ticket.deadline {
+            return Ok(now);
+        }
+        let cause = if now + own > ticket.deadline { Cause::Hopeless } else { Cause::Deadline };
+        Err(Refusal { cause, retry_after: wait.max(own).max(RETRY_AFTER_MIN) })
     }
 
     /// True if the job would be done too late if it began now.
@@ -229,7 +250,7 @@ impl Place<'_> {
         let late = state.queue.find(self.client, |job| job.id == self.id).is_some_and(|job| state.is_late(job));
         let Some(job) = late.then(|| self.take(&mut state)).flatten() else { return };
         let retry_after = state.retry_after(self.shared.workers);
-        let refused = self.shared.refused(&mut state, "deadline", retry_after);
+        let refused = self.shared.refused(&mut state, Refusal { cause: Cause::Deadline, retry_after });
         drop(state);
         (job.work)(Turn::Refused(refused));
     }

@@ -3,6 +3,7 @@
 use super::{
     HashLane, LaneError, Ticket,
     admission::{Shared, State},
+    refusals::{Cause, Refusal},
 };
 
 /// A job on its way. It counts behind what waits of its client, until it arrives, is paused or is dropped.
@@ -25,9 +26,14 @@ impl HashLane {
         Ok(coming)
     }
 
-    /// Refuses what [`Self::expect`] would refuse now, and lets nothing come: for callers who say that they are a client,
-    /// and of whom it is not known yet whether they are. A lane without work refuses nobody here, as whoever is refused
-    /// then makes it measure anew how fast hashes are, which is work.
+    /// Refuses what [`Self::expect`] would refuse now, and lets nothing come: for callers who say that they are a
+    /// client, and of whom it is not known yet whether they are. A lane without work refuses nobody here, as whoever is
+    /// refused then makes it measure anew how fast hashes are, which is work.
+    ///
+    /// The time to come back is that of the whole lane, so that it tells a stranger nothing of the client that was
+    /// named. Yes or no remains visible, and with deadlines of several lengths one can find out about how long that
+    /// client would wait. To hide it, everybody would have to be known first, which is what a flood makes too dear; it
+    /// is about load, and about no user.
     pub fn peek(&self, ticket: Ticket) -> Result<(), LaneError> {
         self.shared.peek(ticket)
     }
@@ -65,29 +71,34 @@ impl Drop for Coming<'_> {
 impl Shared {
     fn expect(&self, ticket: Ticket, work_kib: u64) -> Result<(), LaneError> {
         let mut state = self.lock();
-        self.check_coming(&mut state, ticket)?;
+        state.check_open()?;
+        self.check_coming(&state, ticket).map_err(|refusal| self.turn_away(&mut state, ticket, refusal))?;
         state.queue.expect(ticket.client, work_kib);
         Ok(())
     }
 
     fn peek(&self, ticket: Ticket) -> Result<(), LaneError> {
         let mut state = self.lock();
+        state.check_open()?;
         // Whoever is refused by a lane that measures already makes it do nothing more.
         let would_measure = state.is_idle() && !state.measure;
-        if would_measure { Ok(()) } else { self.check_coming(&mut state, ticket) }
+        if would_measure {
+            return Ok(());
+        }
+        let Err(Refusal { cause, .. }) = self.check_coming(&state, ticket) else { return Ok(()) };
+        let retry_after = state.retry_after(self.workers);
+        Err(self.refused(&mut state, Refusal { cause, retry_after }))
     }
 
-    /// Refuses a job that has no chance behind all that wait and are coming.
-    fn check_coming(&self, state: &mut State, ticket: Ticket) -> Result<(), LaneError> {
-        let ahead = state.queue.ahead_of_coming(ticket.client);
-        self.check_time(state, ahead, ticket)?;
+    /// Finds a job that has no chance behind all that wait and are coming.
+    fn check_coming(&self, state: &State, ticket: Ticket) -> Result<(), Refusal> {
+        state.check_time(state.queue.ahead_of_coming(ticket.client), ticket, self.workers)?;
         // Those for whom a worker is free will not wait.
         let length_max = self.queue_length_max + self.workers.saturating_sub(state.running.items);
         if state.queue.has_room_for_coming(ticket.client, length_max) {
             return Ok(());
         }
-        let retry_after = state.retry_after(self.workers);
-        Err(self.refused(state, "queue_full", retry_after))
+        Err(Refusal { cause: Cause::QueueFull, retry_after: state.retry_after(self.workers) })
     }
 
     fn expect_no_more(&self, ticket: Ticket, work_kib: u64) {

@@ -2,6 +2,7 @@
 
 mod coming;
 mod passwords;
+mod refusals;
 
 use std::{
     fs,
@@ -28,8 +29,13 @@ const fn settings(workers: NonZeroUsize, queue_length_max: usize, cost: Argon2Co
 /// A lane whose workers have warmed up, and that takes a job to last no time.
 async fn lane(workers: usize, queue_length_max: usize) -> HashLane {
     let settings = settings(NonZeroUsize::new(workers).unwrap(), queue_length_max, CHEAP);
-    let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
-    let gates: Vec<_> = (0..workers).map(|_| Gate::close(&lane)).collect();
+    warmed_up(Shared::new(&settings, Metrics::new()), &settings).await
+}
+
+/// The same, of something made before.
+async fn warmed_up(shared: Shared, settings: &LaneSettings) -> HashLane {
+    let lane = HashLane::start_shared(shared, settings, Random::seeded(1)).unwrap();
+    let gates: Vec<_> = (0..lane.shared.workers).map(|_| Gate::close(&lane)).collect();
     for gate in gates {
         gate.open();
     }
@@ -127,25 +133,6 @@ async fn a_full_queue_refuses_and_says_when_there_is_room() {
     assert_eq!(retry_after(&lane.run(ticket(A), WORK, |_| ()).await), Duration::from_secs(6));
     assert_eq!(lane.shared.lock().queue.len(), 2);
     gate.open();
-}
-
-/// By a worker, in no request and not under the lock; also when nothing comes after them.
-#[tokio::test]
-async fn the_log_is_told_of_all_refusals() {
-    let lane = lane(1, 1).await;
-    let (gate, (notes, _notes)) = (Gate::close(&lane), channel());
-    note(&lane, A, "waits", &notes);
-    for _ in 0..3 {
-        retry_after(&lane.peek(ticket(A)));
-    }
-    assert!(lane.shared.lock().refusals.due_in(Instant::now()).is_some_and(|wait| wait.is_zero()));
-    gate.open();
-    let untold = || lane.shared.lock().refusals.due_in(Instant::now());
-    until(|| untold().is_none()).await;
-    assume(&lane, 3600.0);
-    retry_after(&lane.expect(within(A, Duration::ZERO)));
-    assert!(untold().is_some_and(|wait| wait > Duration::from_secs(5)), "not so soon again");
-    until(|| untold().is_none()).await;
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use std::{
 };
 
 use super::{
-    ARENA_KEPT, LaneError, LaneSettings, PasswordHash, Shared, Turn,
+    LaneError, LaneSettings, PasswordHash, Shared, Turn,
     admission::{Job, State},
-    refusals::Sum,
+    refusals::{Cause, Refusal, Sum},
 };
 use crate::{
     crypto::argon2_kernel::{Argon2Cost, Argon2Kernel},
@@ -51,23 +51,32 @@ pub fn lower_priority(niceness: u8) {
 }
 
 fn run(shared: &Shared, kernel: &mut Argon2Kernel, cost: Argon2Cost) {
-    while let Some(task) = next_task(shared, kernel) {
+    // Since it last computed. Who is only refused, or told of, does not make a worker keep its arena.
+    let mut idle_since = Instant::now();
+    while let Some(task) = next_task(shared, kernel, idle_since) {
         match task {
-            Task::Job(job) => work(shared, kernel, job),
+            Task::Job(job) => {
+                work(shared, kernel, job);
+                idle_since = Instant::now();
+            }
             Task::Refuse(job, error) => {
                 survives(|| (job.work)(Turn::Refused(error)));
             }
-            Task::Tell(refused) => refused.tell(),
+            Task::Tell(sum) => {
+                survives(|| (shared.tell)(sum));
+            }
             Task::Measure => {
                 measure(shared, kernel, cost);
                 shared.lock().running.items -= 1;
+                idle_since = Instant::now();
             }
         }
     }
 }
 
-/// Runs what callers handed over. False if it panicked, which ends no worker.
-fn survives(job: impl FnOnce()) -> bool {
+/// Runs what is not the lane's: what callers handed over, and what takes lines of the log. False if it panicked, which
+/// ends no worker.
+pub(super) fn survives(job: impl FnOnce()) -> bool {
     let outcome = catch_unwind(AssertUnwindSafe(job));
     outcome.inspect_err(|_| tracing::error!("a job of the hash lane panicked")).is_ok()
 }
@@ -125,25 +134,31 @@ enum Task {
     Measure,
 }
 
-/// The next job, to be done or, if it cannot finish in time, refused, or the measurement that was asked for; none once
-/// the lane is closed and everybody knows. While there is none, the arena is wiped, and after a while released.
-fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
-    let idle_since = Instant::now();
+/// The next job, to be done or, if it cannot finish in time, refused, or the measurement that was asked for, or what
+/// the log is to be told; none once the lane is closed and everybody knows. While there is no job, the arena is wiped,
+/// and after a while released.
+fn next_task(shared: &Shared, kernel: &mut Argon2Kernel, idle_since: Instant) -> Option<Task> {
     let mut state = shared.lock();
     loop {
         if state.closed {
-            let refuse = state.queue.pop(|_| false).map(|job| Task::Refuse(job, LaneError::Stopped));
-            return refuse.or_else(|| state.refusals.take().map(Task::Tell));
+            return state.queue.pop(|_| false).map(|job| Task::Refuse(job, LaneError::Stopped));
         }
-        if let Some(refused) = state.refusals.take_due(Instant::now()) {
-            return Some(Task::Tell(refused));
+        if state.queue.len() == 0 && !kernel.is_wiped() {
+            // Before anything else. Whoever comes meanwhile is taken by another worker, or by this one a moment later.
+            drop(state);
+            kernel.wipe();
+            state = shared.lock();
+            continue;
+        }
+        if let Some(sum) = state.refusals.take_due(Instant::now()) {
+            return Some(Task::Tell(sum));
         }
         let earliest_end = Instant::now() + state.own_time();
         if let Some(job) = state.queue.pop(|job| earliest_end <= job.deadline) {
             shared.show_queue(&state);
             if earliest_end > job.deadline {
                 let retry_after = state.retry_after(shared.workers);
-                let refused = shared.refused(&mut state, "deadline", retry_after);
+                let refused = shared.refused(&mut state, Refusal { cause: Cause::Deadline, retry_after });
                 return Some(Task::Refuse(job, refused));
             }
             state.running.items += 1;
@@ -154,20 +169,58 @@ fn next_task(shared: &Shared, kernel: &mut Argon2Kernel) -> Option<Task> {
             state.running.items += 1;
             return Some(Task::Measure);
         }
-        let kept_for = ARENA_KEPT.saturating_sub(idle_since.elapsed());
-        if !kernel.is_wiped() || (kept_for.is_zero() && !kernel.is_released()) {
-            // Whoever comes meanwhile is taken by another worker, or by this one a moment later.
+        let kept_for = shared.arena_kept.saturating_sub(idle_since.elapsed());
+        if kept_for.is_zero() && !kernel.is_released() {
             drop(state);
-            if kernel.is_wiped() {
-                kernel.release();
-            } else {
-                kernel.wipe();
-            }
+            kernel.release();
             state = shared.lock();
-        } else {
-            let released_in = (!kernel.is_released()).then_some(kept_for);
-            let told_in = state.refusals.due_in(Instant::now());
-            state = wait(shared, state, [released_in, told_in].into_iter().flatten().min());
+            continue;
         }
+        let released_in = (!kernel.is_released()).then_some(kept_for);
+        let told_in = state.refusals.due_in(Instant::now());
+        state = wait(shared, state, [released_in, told_in].into_iter().flatten().min());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{crypto::hash_lane::Ticket, metrics::Metrics};
+
+    const COST: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+    /// A lane without threads that has refused somebody, and the kernel of a worker that has just computed a hash.
+    fn busy_before() -> (Shared, Argon2Kernel) {
+        let settings = LaneSettings { workers: NonZeroUsize::MIN, niceness: 0, queue_length_max: 8, cost: COST };
+        let (shared, mut kernel) = (Shared::new(&settings, Metrics::new()), Argon2Kernel::keeping(&COST));
+        measure(&shared, &mut kernel, COST);
+        assert!(!kernel.is_wiped());
+        shared.refused(&mut shared.lock(), Refusal { cause: Cause::QueueFull, retry_after: Duration::ZERO });
+        (shared, kernel)
+    }
+
+    #[test]
+    fn a_worker_that_finds_the_queue_empty_wipes_its_arena_before_it_does_anything_else() {
+        let (shared, mut kernel) = busy_before();
+        assert!(matches!(next_task(&shared, &mut kernel, Instant::now()), Some(Task::Tell(_))));
+        assert!(kernel.is_wiped());
+        measure(&shared, &mut kernel, COST);
+        shared.lock().measure = true;
+        assert!(matches!(next_task(&shared, &mut kernel, Instant::now()), Some(Task::Measure)));
+        assert!(kernel.is_wiped());
+    }
+
+    #[test]
+    fn between_two_jobs_the_log_is_told_and_nothing_is_wiped() {
+        let (shared, mut kernel) = busy_before();
+        let ticket = Ticket { client: Uuid::nil(), deadline: Instant::now() + Duration::from_mins(10) };
+        shared.admit(ticket, COST.work_kib(), Box::new(|_| ())).unwrap();
+        assert!(matches!(next_task(&shared, &mut kernel, Instant::now()), Some(Task::Tell(_))));
+        assert!(matches!(next_task(&shared, &mut kernel, Instant::now()), Some(Task::Job(_))));
+        assert!(!kernel.is_wiped());
     }
 }

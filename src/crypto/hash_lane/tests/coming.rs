@@ -87,24 +87,30 @@ async fn a_lane_that_lets_nobody_come_finds_out_whether_it_may() {
 }
 
 #[tokio::test]
-async fn a_peek_says_what_would_be_said_to_whoever_comes_and_lets_nothing_come() {
-    let lane = lane(1, 3).await;
+async fn a_peek_refuses_whom_the_lane_would_not_let_come_and_tells_nothing_of_the_client() {
+    let lane = lane(1, 5).await;
     assume(&lane, 10.0);
     let gate = Gate::close(&lane);
-    let (mut coming, mut refused, mut asked) = (Vec::new(), 0, 0);
-    for comes in [A, B, A, A, B, B] {
+    let (mut coming, mut refused, mut hidden, mut asked) = (Vec::new(), 0, 0, 0);
+    for comes in [A, A, A, B, A, B, B] {
         for (client, seconds) in [A, B].into_iter().flat_map(|client| [5, 15, 25, 35, 600].map(|time| (client, time))) {
             let ticket = within(client, Duration::from_secs(seconds));
             let before = lane.shared.lock().queue.all();
-            let peeked = lane.peek(ticket).err();
+            let peeked = lane.peek(ticket);
             assert_eq!(lane.shared.lock().queue.all(), before, "it counts nobody");
-            assert_eq!(peeked, lane.expect(ticket).err());
+            let expected = lane.expect(ticket).map(drop);
+            assert_eq!(peeked.is_err(), expected.is_err());
             asked += 1;
-            refused += usize::from(peeked.is_some());
+            if peeked.is_err() {
+                refused += 1;
+                assert_eq!(retry_after(&peeked), lane.shared.lock().retry_after(1), "of all, whoever is named");
+                hidden += usize::from(peeked != expected);
+            }
         }
         coming.extend(lane.expect(ticket(comes)));
     }
     assert!((1..asked).contains(&refused), "{refused} of {asked} were refused");
+    assert!(hidden > 0, "whoever is known is told the wait of its client");
     gate.open();
 }
 
