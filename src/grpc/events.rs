@@ -5,19 +5,20 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::{Stream, stream};
 use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use super::{
     caller::caller_for,
     convert::{event_message, id, page},
     respond::{answer, open},
-    status::status,
+    status::{bare, status},
 };
 use crate::{
     domain::id::ProjectId,
     proto::{
-        CallerKind, ListEventsRequest, ListEventsResponse, WatchEventsRequest, WatchEventsResponse,
+        CallerKind, ErrorReason, ListEventsRequest, ListEventsResponse, WatchEventsRequest, WatchEventsResponse,
         event_service_server::EventService,
     },
     usecase::{
@@ -87,12 +88,20 @@ impl Watched {
         self.recheck_at = Instant::now() + self.watch.recheck_interval();
         Box::pin(stream::unfold(Some(self), |watched| async {
             let mut watched = watched?;
-            match watched.next().await {
-                Ok(message) => Some((Ok(message), Some(watched))),
-                Err(error) => {
-                    let Call { request_id, .. } = &watched.call;
+            let request_id = watched.call.request_id.clone();
+            // In a task of its own: whoever asks for a message and then for no more must not keep the connection to the
+            // database that it is read over.
+            let next = async move { (watched.next().await, watched) };
+            let next = AbortOnDropHandle::new(tokio::spawn(next.in_current_span()));
+            match next.await {
+                Ok((Ok(message), watched)) => Some((Ok(message), Some(watched))),
+                Ok((Err(error), _)) => {
                     tracing::info!(request_id, reason = %error, "a stream of events ended");
-                    Some((Err(status(&error, request_id)), None))
+                    Some((Err(status(&error, &request_id)), None))
+                }
+                Err(error) => {
+                    tracing::error!(request_id, %error, "a stream of events broke off");
+                    Some((Err(bare(ErrorReason::Internal, &request_id)), None))
                 }
             }
         }))

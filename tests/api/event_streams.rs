@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use rstest::rstest;
 use sea_orm::ConnectionTrait as _;
 use signet::{
@@ -9,9 +10,12 @@ use signet::{
     grpc::{Api, ApiSettings},
     metrics::Metrics,
     proto::{DeleteClientRequest, ListClientsRequest, WatchEventsRequest, WatchEventsResponse},
-    usecase::sweep::sweep,
+    usecase::{sweep::sweep, watch_events::Pace},
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tonic::{Code, Status, Streaming};
 use tonic_types::pb::RetryInfo;
 
@@ -196,6 +200,18 @@ async fn a_stream_ends_when_events_behind_it_are_gone_or_the_database_is(
     app.services.store.clone().close().await.unwrap();
     let ended = end(&mut stream).await;
     assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unavailable, "UNAVAILABLE"));
+}
+
+#[tokio::test]
+async fn a_watcher_who_asks_for_no_more_keeps_no_connection() {
+    let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
+    let mut stream = watch_new(&app.back_end()).await;
+    next(&mut stream).await.unwrap();
+    // Until it is due to look again, which it then begins to.
+    sleep(Pace::default().poll).await;
+    let _ = stream.message().now_or_never();
+    let close = app.services.store.clone().close();
+    timeout(PATIENCE, close).await.expect("all connections come back").unwrap();
 }
 
 /// A quiet project in a busy installation: its watcher's place stays young.
