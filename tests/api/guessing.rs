@@ -4,7 +4,7 @@ use chrono::Duration;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, Statement};
 use signet::{
-    crypto::argon2_kernel::{Argon2Cost, ITERATIONS_MAX, MEMORY_KIB_MAX},
+    crypto::argon2_kernel::{Argon2Cost, ITERATIONS_MAX},
     domain::{
         bucket::{Bucket, Claimant, Guarded, Subject, Target},
         client::ClientType,
@@ -287,8 +287,8 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
 async fn of_calls_that_go_away_those_count_whose_password_was_looked_at(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
-    // The dearest hash that there may be: both calls have gone away before the first is done.
-    let cost = Argon2Cost { memory_kib: MEMORY_KIB_MAX, iterations: ITERATIONS_MAX, parallelism: 1 };
+    // So dear that both calls have gone away before the first is done, and not so dear that the second would be late.
+    let cost = Argon2Cost { memory_kib: 128 * 1024, iterations: ITERATIONS_MAX, parallelism: 1 };
     let Some(app) = TestApp::start_with(engine, cost).await else { return };
     let held = async || {
         let held = counted(&app, Guarded::AuthenticatePassword).await.reservations;
