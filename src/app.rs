@@ -52,7 +52,7 @@ use crate::{
     random::Random,
     rest,
     store::{DatabaseSettings, Store},
-    usecase::{Services, gates::Gates, key_ring::KeyRing},
+    usecase::{Services, gates::Gates, key_ring::KeyRing, shared_reads::SharedReads},
 };
 
 /// What the service takes from its surroundings, beside its settings.
@@ -264,6 +264,7 @@ impl Parts {
         let lane = HashLane::start(&lane_settings(passwords), self.random.clone(), self.metrics);
         Ok(Services {
             store: base.store,
+            callers: SharedReads::default(),
             lane: lane.map_err(BuildError::Threads)?,
             key_ring: KeyRing::new(Arc::clone(&master_key)),
             master_key,

@@ -44,6 +44,7 @@ pub mod send_email_verification;
 pub mod sessions;
 pub mod set_password;
 pub mod set_user_status;
+pub mod shared_reads;
 pub mod sign_in;
 pub mod sign_in_settings;
 pub mod sign_out;
@@ -63,6 +64,7 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::sync::Notify;
 
+use self::{authenticate_caller::Wanted, shared_reads::SharedReads};
 pub use self::{
     complete_sign_in::SignedIn,
     error::{Error, PendingSignIn},
@@ -89,6 +91,8 @@ use crate::{
 pub struct Services {
     /// The database.
     pub store: Store,
+    /// Looks for who calls.
+    pub callers: SharedReads<Wanted>,
     /// Where passwords are hashed.
     pub lane: HashLane,
     /// Keys that are ready for use.

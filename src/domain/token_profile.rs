@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 
 /// What the tokens of a client's sign-ins look like: `standard` is RFC 9068 and OIDC, the others are what the official client
 /// libraries of that vendor verify.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TokenProfile {
     /// Descope.
     Descope,

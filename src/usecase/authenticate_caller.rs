@@ -2,17 +2,19 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, Services, token_forms};
+use super::{Error, Services, shared_reads::Question, token_forms};
 use crate::{
     crypto::{
         jwt,
-        secret_token::{PlainSecret, SecretKind},
+        secret_token::{PlainSecret, SecretHash, SecretKind},
     },
     domain::{
         caller::{Caller, ClientCaller, ClientProof},
-        client::{ClientType, TokenProfile},
+        client::{Client, ClientType, TokenProfile},
         id::{ClientId, ProjectId},
+        project::Project,
     },
+    store::{Store, StoreError},
 };
 
 /// What a caller presents.
@@ -39,6 +41,33 @@ pub enum CallerCredentials {
     },
     /// An access token of a client (RFC 6750, section 2.1).
     Token(SecretString),
+}
+
+/// Which client is looked for, as nearly every call begins.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Wanted {
+    /// The one whose secret has that hash.
+    Secret(SecretHash),
+    /// The one of that id.
+    Id(ClientId),
+    /// The oldest public one of a project whose tokens have that profile.
+    OldestPublic(ProjectId, TokenProfile),
+}
+
+impl Question for Wanted {
+    type Error = StoreError;
+    type Found = Option<(Client, Project)>;
+    type Source = Store;
+
+    async fn read(&self, store: &Store) -> Result<Self::Found, StoreError> {
+        let view = store.view();
+        let clients = view.clients();
+        match self {
+            Self::Secret(hash) => clients.caller_with_secret(hash).await,
+            Self::Id(id) => clients.caller_named(*id).await,
+            Self::OldestPublic(project_id, profile) => clients.oldest_public(*project_id, *profile).await,
+        }
+    }
 }
 
 /// Checks a caller's credentials.
@@ -76,7 +105,7 @@ async fn by_project(
     secret: &str,
 ) -> Result<Caller, Error> {
     if secret.is_empty() {
-        let client = services.store.view().clients().oldest_public(project_id, profile).await?;
+        let client = find(services, Wanted::OldestPublic(project_id, profile)).await?;
         let (client, project) = client.ok_or(Error::CallerUnauthenticated)?;
         return Ok(Caller::Client(Box::new(ClientCaller { client, project, proof: ClientProof::Nothing })));
     }
@@ -88,10 +117,14 @@ async fn by_project(
     }
 }
 
+async fn find(services: &Services, wanted: Wanted) -> Result<Option<(Client, Project)>, Error> {
+    Ok(services.callers.read(&services.store, wanted).await?)
+}
+
 /// The client whose secret that is.
 async fn owner_of(services: &Services, secret: &str) -> Result<ClientCaller, Error> {
     let secret = PlainSecret::parse(SecretKind::ClientSecret, secret).ok_or(Error::CallerUnauthenticated)?;
-    let owner = services.store.view().clients().caller_with_secret(&secret.hash()).await?;
+    let owner = find(services, Wanted::Secret(secret.hash())).await?;
     let owner = owner.filter(|(client, _)| client.client_type == ClientType::Confidential);
     let (client, project) = owner.ok_or(Error::CallerUnauthenticated)?;
     Ok(ClientCaller { client, project, proof: ClientProof::Secret })
@@ -122,7 +155,7 @@ async fn named(
     client_type: ClientType,
     proof: ClientProof,
 ) -> Result<ClientCaller, Error> {
-    let found = services.store.view().clients().caller_named(id).await?;
+    let found = find(services, Wanted::Id(id)).await?;
     let found = found.filter(|(client, _)| client.client_type == client_type);
     let (client, project) = found.ok_or(Error::CallerUnauthenticated)?;
     Ok(ClientCaller { client, project, proof })
@@ -131,7 +164,7 @@ async fn named(
 /// The client that a user's access token names, which is believed just enough to fetch its project and keys.
 pub(super) async fn named_by_user_token(services: &Services, token: &SecretString) -> Result<ClientCaller, Error> {
     let id = jwt::named_client(token.expose_secret()).ok_or(Error::TokenInvalid)?;
-    let found = services.store.view().clients().caller_named(id).await?;
+    let found = find(services, Wanted::Id(id)).await?;
     let (client, project) = found.ok_or(Error::TokenInvalid)?;
     Ok(ClientCaller { client, project, proof: ClientProof::Nothing })
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// Call, round trips that it waits for, and why they are no fewer. On PostgreSQL each connection that is given back is
 /// asked twice more whether it is well, without a caller who waits for that: after each reading outside of a unit of
-/// work, and after each unit.
+/// work, and after each unit. Of calls of one client at a time, several share the look-up of their caller.
 const TABLE: &[(&str, usize, &str)] = &[
     (
         "AuthenticatePassword",

@@ -32,6 +32,7 @@ use signet::{
         Call, Services,
         gates::Gates,
         key_ring::KeyRing,
+        shared_reads::SharedReads,
         watch_events::{Pace, Watches},
     },
 };
@@ -257,6 +258,7 @@ async fn services_of(
     let master_key = Arc::new(master_key);
     let services = Services {
         store: Store::connect(&settings).await.unwrap(),
+        callers: SharedReads::default(),
         lane: HashLane::start(&lane, Random::System, metrics.clone()).unwrap(),
         key_ring: KeyRing::new(Arc::clone(&master_key)),
         master_key,
