@@ -187,7 +187,7 @@ impl Metrics {
         self.0.lane_info.get_or_create(&Kernel { kernel }).set(1);
     }
 
-    /// So many hashes wait for a worker now.
+    /// So many hashes wait for a worker now, or are on their way to it.
     pub fn lane_queued(&self, hashes: usize) {
         self.0.lane_queued.set(number(hashes));
     }
@@ -202,7 +202,7 @@ impl Metrics {
         self.0.lane_refused.get_or_create(&Cause { cause }).inc();
     }
 
-    /// A hash waited so long for its worker.
+    /// A hash waited so long for its worker, and before that for its turn to be prepared.
     pub fn lane_waited(&self, seconds: f64) {
         self.0.lane_wait.observe(seconds);
     }

@@ -3,8 +3,8 @@
 //!
 //! A few threads of lowered priority own one arena each. The queue before them is bounded, fair between clients, and
 //! knows each caller's deadline: what cannot finish in time is refused at once, also when that shows only while it
-//! waits. A caller that goes away frees its place. Whoever has to prepare a hash asks first whether it has a chance
-//! ([`HashLane::expect`]).
+//! waits. A caller that goes away frees its place. Whoever has to prepare a hash waits for its turn first, unless
+//! it has no chance ([`HashLane::expect`]).
 //!
 //! **What hashes leave behind.** Between two hashes of a full queue an arena is not wiped: the next hash writes over
 //! it. A worker that finds the queue empty wipes its arena before it does anything else, so the arenas of a lane that
@@ -34,7 +34,10 @@ use self::{
     admission::{Place, Shared},
     lane_trace::LaneTrace,
 };
-pub use self::{coming::Coming, worker::lower_priority};
+pub use self::{
+    coming::{Arrival, Coming},
+    worker::lower_priority,
+};
 use super::{
     argon2_kernel::{Argon2Cost, Argon2Kernel, CostError, HashError},
     password_hash::{PasswordHash, SALT_BYTES},
@@ -52,7 +55,7 @@ pub struct LaneSettings {
     pub workers: NonZeroUsize,
     /// How much more readily everything else runs than they (`nice`), 0 to 19.
     pub niceness: u8,
-    /// Callers that may wait.
+    /// Callers that may wait, or prepare.
     pub queue_length_max: usize,
     /// Cost of new hashes, and of the work done for unknown users.
     pub cost: Argon2Cost,
@@ -125,10 +128,10 @@ impl HashLane {
     }
 
     /// Hashes a new password.
-    pub async fn hash(&self, ticket: Ticket, password: Password) -> Result<PasswordHash, LaneError> {
+    pub async fn hash(&self, arrival: impl Into<Arrival<'_>>, password: Password) -> Result<PasswordHash, LaneError> {
         let (cost, salt) = (self.cost, self.random.bytes());
         let work = cost.work_kib();
-        let hash = self.run(ticket, work, move |kernel| PasswordHash::compute(kernel, cost, &password, &salt)).await?;
+        let hash = self.run(arrival, work, move |kernel| PasswordHash::compute(kernel, cost, &password, &salt)).await?;
         hash.map_err(|error| self.shared.failed(error))
     }
 
@@ -139,19 +142,19 @@ impl HashLane {
     /// it must not be allowed where the caller is not to learn that the password is right.
     pub async fn verify(
         &self,
-        ticket: Ticket,
+        arrival: impl Into<Arrival<'_>>,
         password: Password,
         stored: Option<PasswordHash>,
         may_upgrade: bool,
     ) -> Result<Verdict, LaneError> {
-        self.verify_noting(ticket, password, stored, may_upgrade, || ()).await
+        self.verify_noting(arrival, password, stored, may_upgrade, || ()).await
     }
 
     /// The same, and calls `looked_at` just before the password is looked at: whoever goes away, or finds no memory for
     /// its hash, cannot tell otherwise whether it was.
     pub async fn verify_noting(
         &self,
-        ticket: Ticket,
+        arrival: impl Into<Arrival<'_>>,
         password: Password,
         stored: Option<PasswordHash>,
         may_upgrade: bool,
@@ -169,7 +172,7 @@ impl HashLane {
             looked_at();
             compare(kernel, cost, &password, stored.as_ref(), &salts)
         };
-        self.run(ticket, work_kib, work).await?.map_err(|error| self.shared.failed(error))
+        self.run(arrival, work_kib, work).await?.map_err(|error| self.shared.failed(error))
     }
 
     /// Does `work`, which is that of hashes of `work_kib` in all (see [`Argon2Cost::work_kib`]) and costs its client as
@@ -177,15 +180,17 @@ impl HashLane {
     /// nothing of a stored hash.
     async fn run<T: Send + 'static>(
         &self,
-        ticket: Ticket,
+        arrival: impl Into<Arrival<'_>>,
         work_kib: u64,
         work: impl FnOnce(&mut Argon2Kernel) -> T + Send + 'static,
     ) -> Result<T, LaneError> {
         let (sender, receiver) = oneshot::channel();
         let metrics = self.shared.metrics.clone();
         let trace = LaneTrace::begin();
+        let arrival = arrival.into();
+        let client = arrival.ticket.client;
         let id = self.shared.admit(
-            ticket,
+            arrival,
             work_kib,
             Box::new(move |turn| {
                 let result = match turn {
@@ -207,7 +212,7 @@ impl HashLane {
                 drop(sender.send(result));
             }),
         )?;
-        let place = Place { shared: &self.shared, client: ticket.client, id };
+        let place = Place { shared: &self.shared, client, id };
         tokio::pin!(receiver);
         while let Some(latest_start) = place.latest_start() {
             match tokio::time::timeout_at(latest_start.into(), &mut receiver).await {

@@ -57,8 +57,16 @@ impl Inner {
         seconds(registry, "hash_duration", help, self.hash_duration.clone());
         let help = "1: how password hashes are computed, the code that this processor runs fastest or the argon2 crate";
         registry.register("lane_info", help, self.lane_info.clone());
-        registry.register("lane_queue_max", "Most password hashes that may wait", self.lane_queue_max.clone());
-        registry.register("lane_queued", "Password hashes that wait for a worker", self.lane_queued.clone());
+        registry.register(
+            "lane_queue_max",
+            "Most password hashes that may wait or be prepared",
+            self.lane_queue_max.clone(),
+        );
+        registry.register(
+            "lane_queued",
+            "Password hashes that wait for a worker, or are being prepared, or wait for that",
+            self.lane_queued.clone(),
+        );
         registry.register(
             "lane_refused",
             "Calls for a password hash that were refused, also before it is known who calls, by cause: no room in the \
@@ -66,7 +74,12 @@ impl Inner {
             self.lane_refused.clone(),
         );
         registry.register("lane_running", "Password hashes being computed", self.lane_running.clone());
-        seconds(registry, "lane_wait", "Time a password hash waits for a worker", self.lane_wait.clone());
+        seconds(
+            registry,
+            "lane_wait",
+            "Time a password hash waits for a worker, and before that for its turn to be prepared",
+            self.lane_wait.clone(),
+        );
         registry.register("lane_workers", "Threads that compute password hashes", self.lane_workers.clone());
     }
 

@@ -37,7 +37,7 @@ pub async fn change_password(services: &Services, call: &Call, request: Password
     let caller = call.client()?;
     let (project_id, now) = (caller.project_id(), services.clock.now());
     let (grant, _) = read_refresh_token(services, caller, &request.refresh_token, now).await?;
-    let coming = services.lane.expect(call.ticket())?;
+    let coming = services.lane.expect(call.ticket()).await?;
 
     // Before anything is hashed: only whoever holds a good token may cause that work.
     let view = services.store.view();
@@ -50,7 +50,7 @@ pub async fn change_password(services: &Services, call: &Call, request: Password
     }
     let identifiers: Vec<_> = user.identifiers.into_iter().map(|known| known.identifier).collect();
     check_policy(caller.project.settings.password_policy, "new_password", &request.new_password, &identifiers)?;
-    let hash = services.lane.hash(coming.arrive(), request.new_password).await?;
+    let hash = services.lane.hash(coming, request.new_password).await?;
 
     let tx = services.store.begin().await?;
     // Everything again: much can happen while a password waits to be hashed.

@@ -78,9 +78,9 @@ pub(super) async fn check_password(
     caller: &ClientCaller,
     claim: Claim<'_>,
 ) -> Result<RightPassword, Error> {
-    // Before anything is known of whoever is named, so that the answer is the same for everybody. Beside a flood the database would
-    // else be the queue: each refused sign-in was looked up, counted and withdrawn first.
-    let coming = services.lane.expect(call.ticket())?;
+    // Before anything is known of whoever is named, so that the answer is the same for everybody. Beside a flood the
+    // database would else be the queue: each refused sign-in was looked up, counted and withdrawn first.
+    let coming = services.lane.expect(call.ticket()).await?;
     let candidate = look_up(services, caller, &claim).await?;
     let (attempt, verdict) = check(services, call, caller, (&candidate, &claim), coming).await?;
     if let Some(cause) = refusal(&candidate, attempt.as_ref(), &verdict) {
@@ -154,7 +154,7 @@ async fn check(
         }
     };
     let password = claim.password.clone();
-    let verdict = services.lane.verify_noting(coming.arrive(), password, stored, may_upgrade, note).await?;
+    let verdict = services.lane.verify_noting(coming, password, stored, may_upgrade, note).await?;
     Ok((attempt, verdict))
 }
 

@@ -102,12 +102,12 @@ pub async fn complete_password_reset(
     let keys = services.key_ring.keys(&services.store, project.id, services.clock.now()).await?;
     let step = Step { services, call, caller, keys, end_user: request.end_user, token };
 
-    let coming = services.lane.expect(call.ticket())?;
+    let coming = services.lane.expect(call.ticket()).await?;
     // Before anything is hashed: only whoever holds a good secret may cause that work.
     let user = step.check(request.code.as_ref()).await?;
     let identifiers: Vec<_> = user.identifiers.into_iter().map(|known| known.identifier).collect();
     check_policy(project.settings.password_policy, "new_password", &request.new_password, &identifiers)?;
-    let hash = services.lane.hash(coming.arrive(), request.new_password).await?;
+    let hash = services.lane.hash(coming, request.new_password).await?;
 
     let now = services.clock.now();
     let tx = services.store.begin().await?;

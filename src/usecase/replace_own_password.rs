@@ -63,12 +63,12 @@ pub async fn replace_own_password(
     attempt.settle(&tx, Outcome::Succeeded, now).await?;
     tx.commit().await?;
 
-    let coming = services.lane.expect(call.ticket())?;
+    let coming = services.lane.expect(call.ticket()).await?;
     let user = services.store.view().users().find(project_id, credential.user_id).await?;
     let identifiers = user.ok_or(Error::InvalidCredentials)?.identifiers;
     let identifiers: Vec<_> = identifiers.into_iter().map(|known| known.identifier).collect();
     check_policy(project.settings.password_policy, "new_password", &request.new_password, &identifiers)?;
-    let hash = services.lane.hash(coming.arrive(), request.new_password).await?;
+    let hash = services.lane.hash(coming, request.new_password).await?;
 
     let now = services.clock.now();
     let keys = services.key_ring.keys(&services.store, project_id, now).await?;

@@ -59,13 +59,13 @@ impl From<Password> for NewPassword {
 pub async fn set_password(services: &Services, call: &Call, id: UserId, new: NewPassword) -> Result<User, Error> {
     let project = call.project()?;
     let project_id = project.id;
-    let coming = services.lane.expect(call.ticket())?;
+    let coming = services.lane.expect(call.ticket()).await?;
     let user = services.store.view().users().find(project_id, id).await?.ok_or(Error::UserNotFound)?;
     // It is the look under the lock that counts; this one saves a hash.
     new.expectation.check(&user)?;
     let identifiers: Vec<_> = user.identifiers.into_iter().map(|known| known.identifier).collect();
     check_policy(project.settings.password_policy, "password", &new.password, &identifiers)?;
-    let hash = services.lane.hash(coming.arrive(), new.password).await?;
+    let hash = services.lane.hash(coming, new.password).await?;
 
     let now = services.clock.now();
     let tx = services.store.begin().await?;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     ARENA_KEPT, LaneError, LaneSettings, Ticket, Turn,
+    coming::{Arrival, Waiter},
     fair_queue::{FairQueue, Load},
     refusals::{Cause, Refusal, Refusals, Sum},
 };
@@ -30,20 +31,25 @@ pub(super) type Tell = Box<dyn Fn(Sum) + Send + Sync>;
 pub(super) struct Job {
     pub(super) id: u64,
     pub(super) deadline: Instant,
-    pub(super) queued_at: Instant,
+    /// When it came, less the time in which it was being prepared.
+    pub(super) waits_since: Instant,
     /// How much is to be computed: memory times passes.
     pub(super) work_kib: u64,
     pub(super) work: Work,
 }
 
 pub(super) struct State {
-    pub(super) queue: FairQueue<Job>,
+    pub(super) queue: FairQueue<Job, Waiter>,
+    /// How many a worker may have to take before a job that is only now being prepared.
+    pub(super) preparing_max: usize,
+    /// Not before then they become more again.
+    pub(super) more_turns_at: Instant,
     next_id: u64,
     /// Jobs that workers are at, and their work.
     pub(super) running: Load,
     /// The work of a hash of today's cost. Every job is taken to last as long when it is judged whether it will be
     /// late: by the cost of a stored hash, a refusal would tell that there is such a user.
-    today_kib: u64,
+    pub(super) today_kib: u64,
     /// Moving average of the time that a KiB of a pass takes. Hashes of any cost go by it.
     pub(super) seconds_a_kib: f64,
     /// A worker shall find out anew how fast hashes are.
@@ -67,6 +73,8 @@ impl Shared {
     pub(super) fn new(settings: &LaneSettings, metrics: Metrics) -> Self {
         let state = State {
             queue: FairQueue::new(),
+            preparing_max: State::preparing_min(settings.workers.get()),
+            more_turns_at: Instant::now(),
             next_id: 0,
             running: Load::default(),
             today_kib: settings.cost.work_kib(),
@@ -100,29 +108,49 @@ impl Shared {
     }
 
     /// Puts a job into the queue, or says at once that it has no chance.
-    pub(super) fn admit(&self, ticket: Ticket, work_kib: u64, work: Work) -> Result<u64, LaneError> {
+    pub(super) fn admit<'a>(
+        &self,
+        arrival: impl Into<Arrival<'a>>,
+        work_kib: u64,
+        work: Work,
+    ) -> Result<u64, LaneError> {
+        let mut arrival = arrival.into();
+        let ticket = arrival.ticket;
         let mut state = self.lock();
         state.check_open()?;
-        let now = state.check_time(state.queue.ahead_of(ticket.client), ticket, self.workers);
-        let now = now.map_err(|refusal| self.turn_away(&mut state, ticket, refusal))?;
-        let mut evicted = None;
-        if state.queue.len() >= self.queue_length_max {
-            let retry_after = state.retry_after(self.workers);
-            let refused = self.refused(&mut state, Refusal { cause: Cause::QueueFull, retry_after });
-            let Some(job) = state.queue.make_room_for(ticket.client) else { return Err(refused) };
-            evicted = Some((job, refused));
+        arrival.is_here(&mut state);
+        let let_in = self.let_in(&mut state, ticket);
+        if let_in.is_err() {
+            self.give_turns(&mut state);
         }
+        // A refused job is dropped after the lock, as what it captured is not ours.
+        let (now, evicted) = let_in?;
         let id = state.next_id;
         state.next_id += 1;
-        let job = Job { id, deadline: ticket.deadline, queued_at: now, work_kib, work };
+        let waits_since = now.checked_sub(arrival.waited()).unwrap_or(now);
+        let job = Job { id, deadline: ticket.deadline, waits_since, work_kib, work };
         state.queue.push(ticket.client, work_kib, job);
-        self.show_queue(&state);
+        self.give_fewer_turns(&mut state);
+        self.give_turns(&mut state);
         drop(state);
         if let Some((job, refused)) = evicted {
             (job.work)(Turn::Refused(refused));
         }
         self.wake.notify_one();
         Ok(id)
+    }
+
+    /// Makes room for a job that has a chance; gives the time, and the job that has to go for it.
+    fn let_in(&self, state: &mut State, ticket: Ticket) -> Result<(Instant, Option<(Job, LaneError)>), LaneError> {
+        let now = state.check_time(state.queue.ahead_of(ticket.client), ticket, Duration::ZERO, self.workers);
+        let now = now.map_err(|refusal| self.turn_away(state, ticket, refusal))?;
+        if state.queue.len() < self.queue_length_max {
+            return Ok((now, None));
+        }
+        let retry_after = state.retry_after(self.workers);
+        let refused = self.refused(state, Refusal { cause: Cause::QueueFull, retry_after });
+        let Some(job) = state.queue.make_room_for(ticket.client) else { return Err(refused) };
+        Ok((now, Some((job, refused))))
     }
 
     /// Refuses a job that comes; gives what its caller is told.
@@ -162,7 +190,7 @@ impl Shared {
     }
 
     pub(super) fn show_queue(&self, state: &State) {
-        self.metrics.lane_queued(state.queue.len());
+        self.metrics.lane_queued(state.queue.all().items);
     }
 }
 
@@ -190,11 +218,18 @@ impl State {
         if self.closed { Err(LaneError::Stopped) } else { Ok(()) }
     }
 
-    /// Finds a job that would not be done in time behind so many others; gives the time if it would.
-    pub(super) fn check_time(&self, ahead: Load, ticket: Ticket, workers: usize) -> Result<Instant, Refusal> {
+    /// Finds a job that would not be done in time behind so many others, with that time to spare; gives the time if it
+    /// would.
+    pub(super) fn check_time(
+        &self,
+        ahead: Load,
+        ticket: Ticket,
+        spare: Duration,
+        workers: usize,
+    ) -> Result<Instant, Refusal> {
         let now = Instant::now();
         let (wait, own) = (self.expected_wait(ahead, workers), self.own_time());
-        if now + wait + own <= ticket.deadline {
+        if now + wait + spare + own <= ticket.deadline {
             return Ok(now);
         }
         let cause = if now + own > ticket.deadline { Cause::Hopeless } else { Cause::Deadline };
@@ -206,8 +241,9 @@ impl State {
         Instant::now() + self.own_time() > job.deadline
     }
 
-    pub(super) const fn is_idle(&self) -> bool {
-        self.queue.len() == 0 && self.running.items == 0
+    /// True if there is no work, and none on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.all().items == 0 && self.running.items == 0
     }
 
     /// When there is room for another one behind all that wait or are coming.
@@ -257,7 +293,7 @@ impl Place<'_> {
 
     fn take(&self, state: &mut State) -> Option<Job> {
         let job = state.queue.remove(self.client, |job| job.id == self.id);
-        self.shared.show_queue(state);
+        self.shared.give_turns(state);
         job
     }
 }

@@ -5,6 +5,20 @@ use tracing::{Span, field::Empty, span::EnteredSpan};
 
 use crate::trace_context::wants_details;
 
+/// The wait of a job for its turn to be prepared; it ends when the span is dropped.
+pub(super) fn turn() -> Span {
+    if !wants_details() || Span::current().is_none() {
+        return Span::none();
+    }
+    tracing::debug_span!("hash_lane.turn", otel.status_code = Empty, error.r#type = Empty)
+}
+
+/// A wait was in vain.
+pub(super) fn refused(wait: &Span) {
+    wait.record("otel.status_code", "ERROR");
+    wait.record("error.type", "overloaded");
+}
+
 pub(super) struct LaneTrace {
     request: Span,
     /// Ends when it is dropped: also with the job of a caller who went away.
@@ -33,7 +47,6 @@ impl LaneTrace {
 
     /// The wait was in vain.
     pub(super) fn refused(self) {
-        self.wait.record("otel.status_code", "ERROR");
-        self.wait.record("error.type", "overloaded");
+        refused(&self.wait);
     }
 }

@@ -71,6 +71,11 @@ fn within(client: Uuid, time: Duration) -> Ticket {
     Ticket { client, deadline: Instant::now() + time }
 }
 
+/// A job on its way, whether or not it is its turn.
+fn line_up(lane: &HashLane, ticket: Ticket) -> Result<Coming<'_>, LaneError> {
+    lane.line_up(ticket).map(|(coming, _)| coming)
+}
+
 /// A job that keeps a worker busy until it is told to end.
 struct Gate(Sender<()>);
 

@@ -83,7 +83,7 @@ pub(super) fn survives(job: impl FnOnce()) -> bool {
 
 fn work(shared: &Shared, kernel: &mut Argon2Kernel, job: Job) {
     let (started, work_kib, before_kib) = (Instant::now(), job.work_kib, kernel.computed_kib());
-    shared.metrics.lane_waited((started - job.queued_at).as_secs_f64());
+    shared.metrics.lane_waited((started - job.waits_since).as_secs_f64());
     shared.metrics.lane_running_add(1);
     let is_whole = survives(|| (job.work)(Turn::Kernel(kernel)));
     shared.metrics.lane_running_add(-1);
@@ -155,7 +155,7 @@ fn next_task(shared: &Shared, kernel: &mut Argon2Kernel, idle_since: Instant) ->
         }
         let earliest_end = Instant::now() + state.own_time();
         if let Some(job) = state.queue.pop(|job| earliest_end <= job.deadline) {
-            shared.show_queue(&state);
+            shared.give_turns(&mut state);
             if earliest_end > job.deadline {
                 let retry_after = state.retry_after(shared.workers);
                 let refused = shared.refused(&mut state, Refusal { cause: Cause::Deadline, retry_after });
@@ -178,7 +178,8 @@ fn next_task(shared: &Shared, kernel: &mut Argon2Kernel, idle_since: Instant) ->
         }
         let released_in = (!kernel.is_released()).then_some(kept_for);
         let told_in = state.refusals.due_in(Instant::now());
-        state = wait(shared, state, [released_in, told_in].into_iter().flatten().min());
+        let starves_in = shared.give_more_turns(&mut state);
+        state = wait(shared, state, [released_in, told_in, starves_in].into_iter().flatten().min());
     }
 }
 

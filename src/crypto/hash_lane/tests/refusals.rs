@@ -44,7 +44,7 @@ async fn the_log_is_told_of_all_refusals() {
     }
     retry_after(&lane.run(ticket(A), WORK, |_| ()).await);
     assume(&lane, 10.0);
-    retry_after(&lane.expect(within(B, Duration::from_secs(15))));
+    retry_after(&line_up(&lane, within(B, Duration::from_secs(15))));
     retry_after(&lane.run(within(B, Duration::from_secs(15)), WORK, |_| ()).await);
     assume(&lane, 0.0);
     assert!(sums.try_recv().is_err(), "the worker is busy, and nobody else tells");
@@ -52,9 +52,9 @@ async fn the_log_is_told_of_all_refusals() {
     assert_eq!(next(&sums), Sum { queue_full: 4, deadline: 2, retry_after: Duration::from_secs(20) });
     idle(&lane).await;
     // Many more, of which none leaves the worker anything to do. All are told, in however many lines.
-    let coming = [lane.expect(ticket(A)).unwrap(), lane.expect(ticket(A)).unwrap()];
+    let coming = [line_up(&lane, ticket(A)).unwrap(), line_up(&lane, ticket(A)).unwrap()];
     for _ in 0..50 {
-        assert_eq!(retry_after(&lane.expect(ticket(A))), RETRY_AFTER_MIN);
+        assert_eq!(retry_after(&line_up(&lane, ticket(A))), RETRY_AFTER_MIN);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let mut told = 0;
@@ -92,7 +92,7 @@ async fn who_left_no_time_for_any_hash_is_counted_and_not_told_of() {
     let gate = Gate::close(&lane);
     assume(&lane, 3600.0);
     retry_after(&lane.peek(hopeless()));
-    retry_after(&lane.expect(hopeless()));
+    retry_after(&line_up(&lane, hopeless()));
     retry_after(&lane.run(hopeless(), WORK, |_| ()).await);
     assert_eq!(lane.shared.lock().refusals.due_in(Instant::now()), None);
     assert!(lane.shared.metrics.encode().contains("signet_lane_refused_total{cause=\"deadline\"} 3"));
@@ -105,12 +105,12 @@ async fn who_left_no_time_for_any_hash_is_counted_and_not_told_of() {
 #[tokio::test]
 async fn a_lane_that_closes_tells_of_what_it_has_not_told_yet() {
     let (lane, sums) = telling(1, Duration::from_hours(1)).await;
-    let coming = [lane.expect(ticket(A)).unwrap(), lane.expect(ticket(A)).unwrap()];
-    retry_after(&lane.expect(ticket(A)));
+    let coming = [line_up(&lane, ticket(A)).unwrap(), line_up(&lane, ticket(A)).unwrap()];
+    retry_after(&line_up(&lane, ticket(A)));
     let sum = |queue_full| Sum { queue_full, deadline: 0, retry_after: RETRY_AFTER_MIN };
     assert_eq!(next(&sums), sum(1), "the first at once");
-    retry_after(&lane.expect(ticket(A)));
-    retry_after(&lane.expect(ticket(A)));
+    retry_after(&line_up(&lane, ticket(A)));
+    retry_after(&line_up(&lane, ticket(A)));
     drop(coming);
     drop(lane);
     assert_eq!(sums.try_recv(), Ok(sum(2)));
@@ -128,8 +128,8 @@ async fn a_worker_survives_what_takes_its_lines() {
         std::panic::resume_unwind(Box::new("a bug"))
     });
     let lane = warmed_up(shared, &settings).await;
-    let coming = [lane.expect(ticket(A)).unwrap(), lane.expect(ticket(A)).unwrap()];
-    retry_after(&lane.expect(ticket(A)));
+    let coming = [line_up(&lane, ticket(A)).unwrap(), line_up(&lane, ticket(A)).unwrap()];
+    retry_after(&line_up(&lane, ticket(A)));
     drop(coming);
     until(|| told.load(Ordering::Acquire)).await;
     // It would wait for ever for a worker that is gone.
@@ -143,10 +143,10 @@ async fn a_trickle_of_refusals_does_not_make_a_worker_keep_its_arena() {
     let (lane, sums) = telling(1, Duration::from_millis(1)).await;
     lane.hash(ticket(A), Password::parse("a horse, a lamp").unwrap()).await.unwrap();
     idle(&lane).await;
-    let coming = [lane.expect(ticket(A)).unwrap(), lane.expect(ticket(A)).unwrap()];
+    let coming = [line_up(&lane, ticket(A)).unwrap(), line_up(&lane, ticket(A)).unwrap()];
     let begun = Instant::now();
     while begun.elapsed() < 4 * lane.shared.arena_kept {
-        retry_after(&lane.expect(ticket(A)));
+        retry_after(&line_up(&lane, ticket(A)));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(coming);
