@@ -4,7 +4,7 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sea_orm::{
@@ -24,6 +24,8 @@ use crate::metrics::Metrics;
 
 /// How long SQLite waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two tries to open a file that somebody else is changing to a write-ahead log.
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// How long a connection to PostgreSQL has to answer when it is given back. One whose other end is gone without a word would keep its
 /// place in the pool until the system gives it up, a quarter of an hour later.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,9 +86,8 @@ impl DatabaseSettings {
 impl Store {
     /// Connects.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
-        let reader = Database::connect(settings.options(settings.connections_max, false)).await?;
-        let writer =
-            if settings.is_sqlite() { Database::connect(settings.options(1, false)).await? } else { reader.clone() };
+        let reader = open(settings.options(settings.connections_max, false)).await?;
+        let writer = if settings.is_sqlite() { open(settings.options(1, false)).await? } else { reader.clone() };
         let connections_max = settings.connections_max + u32::from(settings.is_sqlite());
         let watch = Watch::new(reader.get_database_backend(), Metrics::new());
         Ok(Self { writer, reader, connections_max, watch })
@@ -106,10 +107,24 @@ impl Store {
         let mut options = settings.options(1, true);
         // However long it takes: the pool would replace a connection of some age.
         options.max_lifetime(None).idle_timeout(None);
-        let connection = Database::connect(options).await?;
+        let connection = open(options).await?;
         let applied = migrate_on(&connection, settings.is_sqlite()).await;
         connection.close().await?;
         applied
+    }
+}
+
+/// Connects. The change of a new file to a write-ahead log is the one lock for which SQLite does not wait: of several who open such a
+/// file at a time all but one are told that it is locked. So the others ask again, for as long as they would wait for any other lock.
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+    let began = Instant::now();
+    loop {
+        match Database::connect(options.clone()).await.map_err(StoreError::from) {
+            Err(error) if error.is_locked_file() && began.elapsed() < SQLITE_BUSY_TIMEOUT => {
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

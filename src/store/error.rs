@@ -44,6 +44,12 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// True if somebody else has a lock on the file of SQLite (`SQLITE_BUSY`).
+    pub(super) fn is_locked_file(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        sqlx_error(error).is_some_and(|cause| cause_in_sqlite(cause) == Some(5))
+    }
 }
 
 impl From<DbErr> for StoreError {
@@ -85,10 +91,11 @@ fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
 
 /// SQLite opens no file: it is not there, or no file descriptors are left (`SQLITE_CANTOPEN`).
 fn cannot_open(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| sqlite_code(&code) == Some(14))
+    cause_in_sqlite(error) == Some(14)
+}
+
+fn cause_in_sqlite(error: &sqlx::Error) -> Option<u32> {
+    sqlite_code(&error.as_database_error()?.code()?)
 }
 
 /// The code of SQLite without what extends it; those of PostgreSQL are longer.

@@ -62,6 +62,21 @@ async fn of_several_who_migrate_at_once_one_does(#[values(Engine::Sqlite, Engine
     assert_works(&Store::connect(&settings(database.url())).await.unwrap()).await;
 }
 
+/// A new file becomes one with a write-ahead log when nobody else uses it; for those who do SQLite itself does not wait.
+#[tokio::test]
+async fn a_new_file_that_somebody_uses_is_waited_for() {
+    let Some(database) = empty_database(Engine::Sqlite).await else { return };
+    let other = Database::connect(database.url()).await.unwrap();
+    let using = other.begin().await.unwrap();
+    using.execute_unprepared("CREATE TABLE other (id INTEGER)").await.unwrap();
+    let url = database.url().to_owned();
+    let migrating = tokio::spawn(async move { Store::migrate(&settings(&url)).await });
+    sleep(Duration::from_millis(300)).await;
+    assert!(!migrating.is_finished(), "waits");
+    using.commit().await.unwrap();
+    assert_eq!(migrating.await.unwrap().unwrap(), names());
+}
+
 async fn assert_works(store: &Store) {
     let project = project();
     let tx = store.begin().await.unwrap();
