@@ -8,6 +8,9 @@ use crate::block::Block;
 
 /// Bytes of a huge page on the processors that have them (`x86_64`, and aarch64 with pages of 4 KiB).
 const HUGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// What memory is asked for by the multiple: the largest of the small pages that any of our systems has. What does not
+/// fill a huge page is on these, of which a processor remembers as many as there can be.
+const SMALL_PAGE_BYTES: usize = 64 * 1024;
 
 /// The system has no memory for the hash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -76,7 +79,7 @@ impl Drop for Arena {
     }
 }
 
-/// A private mapping of whole huge pages. It is unmapped when it is dropped.
+/// A private mapping that begins with a huge page. It is unmapped when it is dropped.
 struct Mapping {
     start: NonNull<Block>,
     bytes: usize,
@@ -88,10 +91,10 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     fn new(blocks: usize) -> Result<Self, OutOfMemory> {
         let wanted =
-            blocks.checked_mul(size_of::<Block>()).and_then(|bytes| bytes.checked_next_multiple_of(HUGE_PAGE_BYTES));
+            blocks.checked_mul(size_of::<Block>()).and_then(|bytes| bytes.checked_next_multiple_of(SMALL_PAGE_BYTES));
         let failed = OutOfMemory { bytes: wanted.unwrap_or(usize::MAX) };
         let bytes = wanted.ok_or(failed)?;
-        // One huge page more than needed, so that one begins inside; the ends are given back.
+        // A huge page more than needed, so that one begins inside; the ends are given back.
         let mapped_bytes = bytes.checked_add(HUGE_PAGE_BYTES).ok_or(failed)?;
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: without an address and MAP_FIXED the system chooses one where nothing else is.
@@ -163,11 +166,11 @@ mod tests {
         let first = arena.blocks(100).unwrap().as_ptr();
         assert_eq!(arena.blocks(50).unwrap().as_ptr(), first);
         assert_eq!(first.align_offset(HUGE_PAGE_BYTES), 0);
-        assert_eq!(arena.capacity(), 2048);
+        assert_eq!(arena.capacity(), 128);
         arena.wipe();
-        arena.reserve(2048).unwrap();
+        arena.reserve(128).unwrap();
         assert!(arena.is_wiped(), "nothing was written");
-        assert_eq!(arena.blocks(2049).unwrap().len(), 2049);
+        assert_eq!(arena.blocks(129).unwrap().len(), 129);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use signet_argon2_kernel::{Input, Kernel, Parameters, Path, Variant, Version};
 use crate::paths::{derive, oracle};
 
 const KIB: usize = 1024;
-/// Memory is asked for in huge pages.
-const PAGE_KIB: usize = 2048;
+/// The multiple that memory is asked for by.
+const PAGE_KIB: usize = 64;
 
 fn input(memory_kib: u32, passes: u32, lanes: u32) -> Input<'static> {
     Input {
@@ -66,7 +66,7 @@ fn costs_in_any_order() {
 fn memory_is_taken_by_the_first_hash_and_kept() {
     let mut kernel = Kernel::new(Path::fastest());
     assert_eq!(kernel.memory_bytes(), 0);
-    for (memory_kib, kept_kib) in [(8, PAGE_KIB), (2048, PAGE_KIB), (2052, 2 * PAGE_KIB), (8, 2 * PAGE_KIB)] {
+    for (memory_kib, kept_kib) in [(8, PAGE_KIB), (64, PAGE_KIB), (68, 2 * PAGE_KIB), (8, 2 * PAGE_KIB)] {
         derive(&mut kernel, &input(memory_kib, 1, 1), 32);
         assert_eq!(kernel.memory_bytes(), kept_kib * KIB, "after {memory_kib} KiB");
         kernel.wipe();
