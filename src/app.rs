@@ -121,7 +121,7 @@ impl App {
             message_bytes_max: usize::try_from(config.grpc.message_bytes).unwrap_or(usize::MAX),
             reflection: config.grpc.reflection,
         };
-        let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await?;
+        let api = Api::new(Arc::clone(&services), metrics.clone(), &settings).await;
         let chain = config.grpc.tls()?.map(|pem| pem.cert);
         if let Some(expiry) = chain.and_then(|pem| certificate::expiry(&pem)) {
             metrics.certificate_expiry(expiry);

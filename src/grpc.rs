@@ -8,6 +8,7 @@ mod events;
 mod idempotency;
 pub mod layers;
 mod projects;
+mod reflection;
 mod respond;
 mod rpc_span;
 mod server;
@@ -25,7 +26,7 @@ pub use self::server::{ServeError, serve};
 use crate::{
     metrics::Metrics,
     proto::{
-        DESCRIPTORS, auth_service_server::AuthServiceServer, event_service_server::EventServiceServer,
+        auth_service_server::AuthServiceServer, event_service_server::EventServiceServer,
         project_service_server::ProjectServiceServer, session_service_server::SessionServiceServer,
         user_service_server::UserServiceServer,
     },
@@ -59,11 +60,7 @@ pub struct Api {
 
 impl Api {
     /// Puts services and layers together.
-    pub async fn new(
-        services: Arc<Services>,
-        metrics: Metrics,
-        settings: &ApiSettings,
-    ) -> Result<Self, tonic_reflection::server::Error> {
+    pub async fn new(services: Arc<Services>, metrics: Metrics, settings: &ApiSettings) -> Self {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<AuthServiceServer<auth::AuthApi>>().await;
         health.set_serving::<UserServiceServer<users::UserApi>>().await;
@@ -87,17 +84,10 @@ impl Api {
                 ProjectServiceServer::new(projects::ProjectApi(services.clone())).max_decoding_message_size(bytes),
             );
         if settings.reflection {
-            let reflection = || {
-                tonic_reflection::server::Builder::configure()
-                    .register_encoded_file_descriptor_set(DESCRIPTORS)
-                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            };
-            routes.add_service(reflection().build_v1()?.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX));
-            // The client library of Python, among others, knows no other version yet.
-            routes.add_service(reflection().build_v1alpha()?.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX));
+            reflection::add_to(&mut routes);
         }
         let routes = layers::apply(routes.routes(), services, metrics, settings);
-        Ok(Self { routes, health, stop })
+        Self { routes, health, stop }
     }
 
     /// Tells every health check that no more calls are taken, and ends the streams of events.

@@ -41,9 +41,6 @@ pub enum BuildError {
         /// Names of the missing migrations.
         pending: Vec<String>,
     },
-    /// The descriptors of the API are broken.
-    #[error("the reflection service cannot be built")]
-    Reflection(#[from] tonic_reflection::server::Error),
     /// Threads cannot be started.
     #[error("cannot start the threads that hash passwords")]
     Threads(#[source] io::Error),

@@ -266,7 +266,7 @@ async fn a_stream_outlives_the_deadline_of_calls() {
     let Some(app) = TestApp::start(Engine::Sqlite).await else { return };
     let settings =
         ApiSettings { deadline_max: Duration::from_millis(500), message_bytes_max: 65536, reflection: false };
-    let api = Api::new(Arc::clone(&app.services), Metrics::new(), &settings).await.unwrap();
+    let api = Api::new(Arc::clone(&app.services), Metrics::new(), &settings).await;
     let caller = Caller::new(api.routes.clone(), Some(&app.fixture.confidential));
     let mut stream = watch_new(&caller).await;
     // Beats come every 200 ms.

@@ -102,7 +102,7 @@ impl TestApp {
         let clock = ManualClock::starting_at(start());
         let mut services = services(database.url(), cost, &metrics, &clock).await;
         Arc::get_mut(&mut services).expect("nobody else has them yet").limits = limits;
-        let api = Api::new(Arc::clone(&services), metrics.clone(), &SETTINGS).await.unwrap();
+        let api = Api::new(Arc::clone(&services), metrics.clone(), &SETTINGS).await;
         let mailbox = Mailbox::default();
         let mail = OutboxWorker {
             store: services.store.clone(),
@@ -131,7 +131,7 @@ impl TestApp {
     pub(crate) async fn replica_with(&self, connections_max: u32) -> Routes {
         let metrics = Metrics::new();
         let services = services_with(self.database.url(), CHEAP, &metrics, &self.clock, connections_max).await;
-        answers::checked(Api::new(services, metrics, &SETTINGS).await.unwrap().routes)
+        answers::checked(Api::new(services, metrics, &SETTINGS).await.routes)
     }
 
     /// Another replica that has these master keys: the first seals, the second only opens.
@@ -142,7 +142,7 @@ impl TestApp {
             keys = keys.with_previous(&key(previous)).unwrap();
         }
         let services = services_of(self.database.url(), CHEAP, &Metrics::new(), &self.clock, (CONNECTIONS, keys)).await;
-        let api = Api::new(Arc::clone(&services), Metrics::new(), &SETTINGS).await.unwrap();
+        let api = Api::new(Arc::clone(&services), Metrics::new(), &SETTINGS).await;
         (services, answers::checked(api.routes))
     }
 
