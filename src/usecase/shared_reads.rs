@@ -298,6 +298,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_read_for_others_that_hangs_is_given_up() {
+        let mut library = Library::closed();
+        library.ask(PAGE).await;
+        library.ask(PAGE).await;
+        library.book.ends.add_permits(1);
+        library.until_began(2).await;
+        // Whom it was for reads by itself.
+        library.until_began(3).await;
+        until(|| lock(&library.reads.0).is_empty()).await;
+        library.ask(PAGE).await;
+        assert_eq!(library.began(), 4, "whoever comes then finds nothing in its way");
+        assert_eq!(library.open().await, [Ok(1), Ok(3), Ok(4)]);
+    }
+
+    #[tokio::test]
     async fn a_read_that_hangs_holds_nobody_up() {
         let mut library = Library::closed();
         library.ask(PAGE).await;

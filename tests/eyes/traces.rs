@@ -120,6 +120,29 @@ fn check_mail(spans: &[Span]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn beside_a_crowd_a_trace_tells_of_the_wait_for_a_turn() {
+    const TRACE: &str = "8bf92f3577b34da6a3ce929d0e0e4736";
+    const CROWD: usize = 8;
+    let Some(collector) = Collector::start() else { return };
+    let installation = Installation::on(Engine::Sqlite).await.unwrap();
+    // Two prepare at a time.
+    let one_worker = ("SIGNET_HASH_WORKERS", "1".to_owned());
+    let service = installation.serve(&[collector.settings(), vec![one_worker]].concat());
+    std::thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| installation.sign_in(&service.rest, VERIFIED, PASSWORD, &traceparent(TRACE, true)));
+        }
+    });
+    let is_whole = |spans: &[Span]| spans.iter().filter(|span| span.name == SIGN_IN).count() == CROWD;
+    let spans = collector.spans_of(TRACE, is_whole);
+    let turns: Vec<_> = spans.iter().filter(|span| span.name == "hash_lane.turn").collect();
+    assert!(!turns.is_empty(), "{spans:#?}");
+    for turn in turns {
+        assert!(spans.iter().any(|span| span.name == SIGN_IN && span.id == turn.parent), "{turn:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_hands_the_trace_on_and_a_caller_who_does_not_collect_makes_nobody_collect() {
     let (trace, quiet) = ("5bf92f3577b34da6a3ce929d0e0e4736", "6bf92f3577b34da6a3ce929d0e0e4736");
     let Some(collector) = Collector::start() else { return };

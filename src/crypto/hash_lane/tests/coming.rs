@@ -200,6 +200,25 @@ async fn whoever_waits_for_a_turn_is_refused_once_it_would_be_too_late() {
 }
 
 #[tokio::test]
+async fn whoever_comes_again_needs_no_time_for_another_turn() {
+    let lane = lane(1, 64).await;
+    // Less time than whoever waits for a turn has to have, and enough for the hash.
+    let short = || within(A, Duration::from_millis(90));
+    until(|| {
+        let mut paused = line_up(&lane, short()).unwrap();
+        paused.pause();
+        // From now on everybody would have to wait.
+        lane.shared.lock().preparing_max = 0;
+        retry_after(&line_up(&lane, short()));
+        let resumed = paused.resume();
+        lane.shared.lock().preparing_max = 2;
+        // On a machine that stood still meanwhile its time is over.
+        resumed.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn of_a_client_that_floods_the_last_one_makes_room() {
     let lane = lane(1, 4).await;
     let gate = Gate::close(&lane);
@@ -240,6 +259,21 @@ async fn more_prepare_if_a_worker_has_nothing_to_do() {
     let [third, fourth] = [(); 2].map(|()| lane.expect(ticket(A)));
     let _also = [third.await.unwrap(), fourth.await.unwrap()];
     assert_eq!(lane.shared.lock().preparing_max, 4);
+}
+
+#[tokio::test]
+async fn no_more_prepare_than_may_wait() {
+    let lane = lane(1, 3).await;
+    let mut coming = Vec::new();
+    for _ in 0..3 {
+        coming.push(lane.expect(ticket(A)).await.unwrap());
+    }
+    let mut fourth = Box::pin(lane.expect(ticket(A)));
+    let in_vain = tokio::time::timeout(Duration::from_millis(100), &mut fourth).await;
+    assert!(in_vain.is_err(), "however long the worker starves");
+    assert_eq!(lane.shared.lock().preparing_max, 3);
+    drop(coming);
+    drop(fourth.await.unwrap());
 }
 
 #[tokio::test]
