@@ -87,10 +87,8 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, s
     let shared = Arc::new(Shared { services, metrics, deadline_max, message_bytes_max });
     let layered = layer_fn(move |route: Route| {
         let shared = Arc::clone(&shared);
-        service_fn(move |request| {
-            let passed = pass(Arc::clone(&shared), route.clone(), request);
-            async { Ok::<_, Infallible>(passed.await) }
-        })
+        // Not within an `async` block, which would have room for the call twice.
+        service_fn(move |request| pass(Arc::clone(&shared), route.clone(), request).map(Ok::<_, Infallible>))
     });
     Routes::from(routes.into_axum_router().layer(layered)).prepare()
 }
@@ -101,16 +99,16 @@ async fn pass(shared: Arc<Shared>, mut route: Route, request: Request) -> Respon
     let head = &Head::of(&shared, &request);
     // Each layer would else have room for it more than once.
     let request = Box::new(request);
-    let next = async move |request: Box<Request>| route.call(*request).await.unwrap_or_else(|never| match never {});
-    let next = async move |request: Box<Request>| unreadable(head, request, next).await;
-    let next = async move |request: Box<Request>| idempotency(head, request, next).await;
-    let next = async move |request: Box<Request>| origin(head, request, next).await;
-    let next = async move |request: Box<Request>| authenticate(head, request, next).await;
-    let next = async move |request: Box<Request>| overload(head, request, next).await;
-    let next = async move |request: Box<Request>| deadline(head, request, next).await;
-    let next = async move |request: Box<Request>| catch_panic(request, next).await;
-    let next = async move |request: Box<Request>| known(head, request, next).await;
-    let next = async move |request: Box<Request>| observe(head, request, next).await;
+    let next = move |request: Box<Request>| route.call(*request).map(|Ok(response)| response);
+    let next = move |request: Box<Request>| unreadable(head, request, next);
+    let next = move |request: Box<Request>| idempotency(head, request, next);
+    let next = move |request: Box<Request>| origin(head, request, next);
+    let next = move |request: Box<Request>| authenticate(head, request, next);
+    let next = move |request: Box<Request>| overload(head, request, next);
+    let next = move |request: Box<Request>| deadline(head, request, next);
+    let next = move |request: Box<Request>| catch_panic(request, next);
+    let next = move |request: Box<Request>| known(head, request, next);
+    let next = move |request: Box<Request>| observe(head, request, next);
     name(head, request, next).await
 }
 
@@ -213,7 +211,8 @@ async fn authenticate(
         // Health or reflection: anything else has been refused.
         return next(request).await;
     };
-    match caller_for(&head.shared.services, rpc.caller, request.headers()).await {
+    // On the heap, as it is over before the call may have to wait.
+    match Box::pin(caller_for(&head.shared.services, rpc.caller, request.headers())).await {
         Ok(caller) => {
             let call = Call { caller, request_id: head.request_id.clone(), deadline: head.deadline };
             request.extensions_mut().insert(call);

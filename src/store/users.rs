@@ -197,7 +197,8 @@ impl<C: ConnectionTrait> Users<'_, C> {
             updated_at: Set(user.updated_at),
             ..Default::default()
         };
-        user::Entity::update(row).exec(self.0).await?;
+        // It has room for several users; whoever waits for a hash before it would hold that, too.
+        Box::pin(user::Entity::update(row).exec(self.0)).await?;
         Ok(())
     }
 

@@ -81,6 +81,17 @@ pub(super) async fn check_password(
     // Before anything is known of whoever is named, so that the answer is the same for everybody. Beside a flood the
     // database would else be the queue: each refused sign-in was looked up, counted and withdrawn first.
     let coming = services.lane.expect(call.ticket()).await?;
+    // On the heap, and not before its turn: in a flood hundreds wait for theirs.
+    Box::pin(check_in_turn(services, call, caller, claim, coming)).await
+}
+
+async fn check_in_turn(
+    services: &Services,
+    call: &Call,
+    caller: &ClientCaller,
+    claim: Claim<'_>,
+    coming: Coming<'_>,
+) -> Result<RightPassword, Error> {
     let candidate = look_up(services, caller, &claim).await?;
     let (attempt, verdict) = check(services, call, caller, (&candidate, &claim), coming).await?;
     if let Some(cause) = refusal(&candidate, attempt.as_ref(), &verdict) {

@@ -74,7 +74,7 @@ pub(super) async fn finish(
     now: Timestamp,
 ) -> Result<Step, Error> {
     if let Some(email) = email_to_verify(caller, &first.user) {
-        let pending = email_verification(services, call, caller, tx, first, &email, now).await?;
+        let pending = Box::pin(email_verification(services, call, caller, tx, first, &email, now)).await?;
         return Ok(Step::Missing(Error::EmailVerificationRequired(Box::new(pending))));
     }
     let completion = Completion {
@@ -86,7 +86,7 @@ pub(super) async fn finish(
         client_context: first.client_context,
         device: first.claimant.device,
     };
-    let signed_in = complete_sign_in(services, call, caller, tx, completion, now).await?;
+    let signed_in = Box::pin(complete_sign_in(services, call, caller, tx, completion, now)).await?;
     Ok(Step::Done(Box::new(signed_in)))
 }
 

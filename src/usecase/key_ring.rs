@@ -98,7 +98,9 @@ impl KeyRing {
         now: Timestamp,
         asked_at: Option<Timestamp>,
     ) -> Result<Arc<ProjectKeys>, Error> {
-        let stored = store.view().signing_keys().living(project_id, now).await?;
+        // Rarely needed, and by nearly every call: each would else have room for it.
+        let living = async { store.view().signing_keys().living(project_id, now).await };
+        let stored = Box::pin(living).await?;
         // Anybody may ask for the keys of a project that does not exist: that must not push out those that do.
         let exists = !stored.is_empty();
         let keys = Arc::new(ProjectKeys::open(&self.master_key, stored));

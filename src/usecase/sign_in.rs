@@ -57,7 +57,7 @@ struct Proved<'a> {
 }
 
 /// Signs a user in, or says what is missing. No connection is held while the password is hashed.
-pub async fn sign_in(services: &Services, call: &Call, mut request: PasswordSignIn) -> Result<SignedIn, Error> {
+pub async fn sign_in(services: &Services, call: &Call, request: PasswordSignIn) -> Result<SignedIn, Error> {
     let caller = call.client()?;
     check_wishes(caller, &request.wishes, request.joins.as_ref()).map_err(|error| match request.guarded {
         Guarded::SignIn => error.within(OPTIONS),
@@ -71,6 +71,18 @@ pub async fn sign_in(services: &Services, call: &Call, mut request: PasswordSign
         may_upgrade: true,
     };
     let right = check_password(services, call, caller, claim).await?;
+    // On the heap, and not before the password is right: in a flood hundreds wait to be checked.
+    Box::pin(go_on(services, call, caller, request, right)).await
+}
+
+/// Everything after a right password, in one transaction.
+async fn go_on(
+    services: &Services,
+    call: &Call,
+    caller: &ClientCaller,
+    mut request: PasswordSignIn,
+    right: RightPassword,
+) -> Result<SignedIn, Error> {
     let now = services.clock.now();
     // Before the transaction, which holds a connection: to wait for a second one while holding the first is how pools lock up.
     let keys = services.key_ring.keys(&services.store, caller.project_id(), now).await?;
@@ -80,7 +92,7 @@ pub async fn sign_in(services: &Services, call: &Call, mut request: PasswordSign
     };
     let tx = services.store.begin().await?;
     let proved = Proved { keys, right: &right, named, request };
-    let step = match proved.go_on(services, call, caller, &tx, now).await {
+    let step = match proved.next_step(services, call, caller, &tx, now).await {
         Err(Error::InvalidCredentials) => {
             drop(tx);
             let failed = event_of(EventKind::PasswordFailed, caller.project_id(), &right.claimant);
@@ -115,7 +127,7 @@ pub(super) fn check_wishes(
 impl Proved<'_> {
     /// Goes through what stands between a right password and a session, in this order: a password that has to be changed, the session
     /// to join, an email address that is not verified.
-    async fn go_on(
+    async fn next_step(
         self,
         services: &Services,
         call: &Call,
