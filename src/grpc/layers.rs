@@ -88,17 +88,16 @@ pub(super) fn apply(routes: Routes, services: Arc<Services>, metrics: Metrics, s
     let layered = layer_fn(move |route: Route| {
         let shared = Arc::clone(&shared);
         // Not within an `async` block, which would have room for the call twice.
-        service_fn(move |request| pass(Arc::clone(&shared), route.clone(), request).map(Ok::<_, Infallible>))
+        service_fn(move |request| pass(Arc::clone(&shared), route.clone(), Box::new(request)).map(Ok::<_, Infallible>))
     });
     Routes::from(routes.into_axum_router().layer(layered)).prepare()
 }
 
 /// Takes a call through the layers: [`ORDER`] from its end, as each is given what comes after it. All of them are one
-/// future: as layers of tower, each would be boxed anew for each call.
-async fn pass(shared: Arc<Shared>, mut route: Route, request: Request) -> Response {
+/// future: as layers of tower, each would be boxed anew for each call. The request is on the heap, or each layer would have
+/// room for it more than once.
+async fn pass(shared: Arc<Shared>, mut route: Route, request: Box<Request>) -> Response {
     let head = &Head::of(&shared, &request);
-    // Each layer would else have room for it more than once.
-    let request = Box::new(request);
     let next = move |request: Box<Request>| route.call(*request).map(|Ok(response)| response);
     let next = move |request: Box<Request>| unreadable(head, request, next);
     let next = move |request: Box<Request>| idempotency(head, request, next);
