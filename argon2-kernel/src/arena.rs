@@ -9,7 +9,7 @@ use crate::block::Block;
 /// Bytes of a huge page on the processors that have them (`x86_64`, and aarch64 with pages of 4 KiB).
 const HUGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// What memory is asked for by the multiple: the largest of the small pages that any of our systems has. What does not
-/// fill a huge page is on these, of which a processor remembers as many as there can be.
+/// fill a huge page is on small ones, at most 511 of 4 KiB; no difference was measured.
 const SMALL_PAGE_BYTES: usize = 64 * 1024;
 
 /// The system has no memory for the hash.
@@ -79,7 +79,7 @@ impl Drop for Arena {
     }
 }
 
-/// A private mapping that begins with a huge page. It is unmapped when it is dropped.
+/// A private mapping that begins where a huge page can. It is unmapped when it is dropped.
 struct Mapping {
     start: NonNull<Block>,
     bytes: usize,

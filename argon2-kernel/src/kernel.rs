@@ -42,7 +42,7 @@ impl Kernel {
         self.path
     }
 
-    /// Fills `tag` (4 bytes or more) with the hash. It takes as much memory as the parameters say, rounded up to 2 MiB,
+    /// Fills `tag` (4 bytes or more) with the hash. It takes as much memory as the parameters say, rounded up to 64 KiB,
     /// and keeps it.
     ///
     /// # Errors

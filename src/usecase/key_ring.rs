@@ -98,7 +98,7 @@ impl KeyRing {
         now: Timestamp,
         asked_at: Option<Timestamp>,
     ) -> Result<Arc<ProjectKeys>, Error> {
-        // Rarely needed, and by nearly every call: each would else have room for it.
+        // Nearly every call may need it, and few do: each would else have room for it.
         let living = async { store.view().signing_keys().living(project_id, now).await };
         let stored = Box::pin(living).await?;
         // Anybody may ask for the keys of a project that does not exist: that must not push out those that do.

@@ -36,7 +36,8 @@ async fn health_and_reflection_are_open() {
     assert!(RawCall::to("/grpc.health.v1.Health/Check").send(&app.routes()).await.is_ok());
     for version in ["v1", "v1alpha"] {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
-        assert!(!RawCall::to(&path).send(&app.routes()).await.status.message().contains("no such RPC"));
+        let code = RawCall::to(&path).send(&app.routes()).await.status.code();
+        assert!(![Code::Internal, Code::Unimplemented].contains(&code), "{version}: {code:?}");
     }
 }
 

@@ -205,7 +205,7 @@ async fn whoever_comes_again_needs_no_time_for_another_turn() {
     // Less time than whoever waits for a turn has to have, and enough for the hash.
     let short = || within(A, Duration::from_millis(90));
     until(|| {
-        let mut paused = line_up(&lane, short()).unwrap();
+        let Ok(mut paused) = line_up(&lane, short()) else { return false };
         paused.pause();
         // From now on everybody would have to wait.
         lane.shared.lock().preparing_max = 0;
