@@ -281,6 +281,8 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap();
 }
 
+const CALLER_LEFT: &str = "password.failed (caller_left)";
+
 /// The first is being hashed and counts, the second waits for the lane and does not.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,23 +292,32 @@ async fn of_calls_that_go_away_those_count_whose_password_was_looked_at(
     // So dear that both calls have gone away before the first is done, and not so dear that the second would be late.
     let cost = Argon2Cost { memory_kib: 128 * 1024, iterations: ITERATIONS_MAX, parallelism: 1 };
     let Some(app) = TestApp::start_with(engine, cost).await else { return };
-    let held = async || {
-        let held = counted(&app, Guarded::AuthenticatePassword).await.reservations;
-        held.map_or(0, |held| held.count)
-    };
+    let counted = async || counted(&app, Guarded::AuthenticatePassword).await;
+    let held = async || counted().await.reservations.map_or(0, |held| held.count);
+    let said = async || (counted().await.failures.map_or(0, |known| known.count), said(&app, CALLER_LEFT).await);
+    let running = |jobs: u32| app.metrics.encode().contains(&format!("signet_lane_running {jobs}\n"));
     let start = || {
         let caller = app.back_end();
         tokio::spawn(async move { try_password(&caller, email(ADA), WRONG).await })
     };
-    let first = start();
-    until("it is hashed", async || app.metrics.encode().contains("signet_lane_running 1")).await;
-    let second = start();
-    until("both are reserved", async || held().await == 2).await;
-    first.abort();
-    second.abort();
-    until("both are settled", async || held().await == 0).await;
-    assert_eq!(counted(&app, Guarded::AuthenticatePassword).await.failures.unwrap().count, 1);
-    assert_eq!(said(&app, "password.failed (caller_left)").await, 1);
+    // On a busy machine the first may be done before the second has come; then once more.
+    for _ in 0..4 {
+        until("nothing is hashed", async || running(0)).await;
+        let (failures, left) = said().await;
+        let first = start();
+        until("it is hashed", async || running(1)).await;
+        let second = start();
+        until("both are reserved", async || held().await == 2 || first.is_finished()).await;
+        let is_in_time = !first.is_finished();
+        first.abort();
+        second.abort();
+        until("both are settled", async || held().await == 0).await;
+        if is_in_time {
+            assert_eq!(said().await, (failures + 1, left + 1));
+            return;
+        }
+    }
+    panic!("the machine is too busy");
 }
 
 /// Waits for something that comes by itself.
