@@ -26,9 +26,6 @@ use crate::metrics::Metrics;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two tries to open a file that somebody else is changing to a write-ahead log.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
-/// Pages that a connection to SQLite keeps, in KiB; the system keeps the file for all of them. SQLite's own default is four times that,
-/// and there are some connections.
-const SQLITE_CACHE_KIB: u32 = 512;
 /// How long a connection to PostgreSQL has to answer when it is given back. One whose other end is gone without a word would keep its
 /// place in the pool until the system gives it up, a quarter of an hour later.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,8 +78,6 @@ impl DatabaseSettings {
                     // A commit that was answered survives a power cut.
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(SQLITE_BUSY_TIMEOUT)
-                    // Below zero it is in KiB, not in pages.
-                    .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
             });
         options
     }
@@ -209,7 +204,6 @@ mod tests {
             assert_eq!(pragma(connection, "foreign_keys").await, "1");
             assert_eq!(pragma(connection, "journal_mode").await, "wal");
             assert_eq!(pragma(connection, "synchronous").await, "2", "FULL");
-            assert_eq!(pragma(connection, "cache_size").await, "-512");
             assert_eq!(pragma(connection, "busy_timeout").await, SQLITE_BUSY_TIMEOUT.as_millis().to_string());
         }
     }
