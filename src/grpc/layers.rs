@@ -250,3 +250,18 @@ async fn unreadable(
         _ => response,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<F>(_: impl FnOnce(Arc<Shared>, Route, Box<Request>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Hundreds of these wait in a flood.
+    #[test]
+    fn the_way_through_the_layers_is_small() {
+        assert!(bytes(pass) < 2048, "{} bytes", bytes(pass));
+    }
+}

@@ -27,3 +27,21 @@ pub(super) fn answer<T>(
 ) -> impl Future<Output = Result<Response<T>, Status>> {
     operation.map_ok(Response::new).map_err(|error| status(&error, &call.request_id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_room_for_its_operation_once() {
+        let call = Call { caller: Caller::Anonymous, request_id: String::new(), deadline: Instant::now() };
+        let large = [0_u8; 4096];
+        let operation = async move {
+            tokio::task::yield_now().await;
+            Ok(large.len())
+        };
+        let bytes = size_of_val(&operation);
+        let answer = answer(&call, operation);
+        assert!((4096..bytes + 256).contains(&size_of_val(&answer)), "{} bytes", size_of_val(&answer));
+    }
+}

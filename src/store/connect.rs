@@ -114,8 +114,9 @@ impl Store {
     }
 }
 
-/// Connects. The change of a new file to a write-ahead log is the one lock of this for which SQLite does not wait: of several who
-/// open such a file at a time all but one may be told that it is locked. So the others ask again, for as long as they would wait for any other lock.
+/// Connects. The change of a new file to a write-ahead log is the one lock of this for which SQLite does not wait: of
+/// several who open such a file at a time all but one may be told that it is locked. So the others ask again, for as
+/// long as they would wait for any other lock.
 async fn open(options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
     let began = Instant::now();
     loop {

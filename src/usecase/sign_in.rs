@@ -168,3 +168,18 @@ impl Proved<'_> {
         finish(services, call, caller, tx, first, now).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<'a, F>(_: impl FnOnce(&'a Services, &'a Call, PasswordSignIn) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Hundreds of these wait in a flood.
+    #[test]
+    fn what_waits_for_its_turn_is_small() {
+        assert!(bytes(sign_in) < 2048, "{} bytes", bytes(sign_in));
+    }
+}
