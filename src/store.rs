@@ -25,13 +25,15 @@ mod sealed_values;
 mod sessions;
 mod signing_keys;
 mod throttles;
+mod trouble;
 mod users;
 mod watched;
 
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait as _,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
+    TransactionTrait as _,
 };
 use tokio::time::timeout;
 use tracing::Instrument as _;
@@ -73,6 +75,8 @@ pub struct Store {
     reader: DatabaseConnection,
     /// Connections at most, of both.
     connections_max: u32,
+    /// How long a `BEGIN` may take, with the wait for a connection.
+    begin_timeout: Duration,
     watch: Watch,
 }
 
@@ -94,7 +98,7 @@ impl Store {
     pub fn counting_into(self, metrics: &Metrics) -> Self {
         metrics.pool_started(self.connections_max);
         metrics.events_started(events::watched_for_bursts());
-        let watch = Watch::new(self.reader.get_database_backend(), metrics.clone());
+        let watch = self.watch.counting_into(metrics);
         Self { watch, ..self }
     }
 
@@ -107,12 +111,13 @@ impl Store {
         }
         // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like
         // that (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if
-        // the caller goes away, and rolled back then.
+        // the caller goes away, and rolled back then. One that is not answered at all is left: `Trouble` sees to that.
         let writer = self.writer.clone();
         let watch = self.watch.clone();
         let begun = async move { watch.beginning(writer.begin_with_options(options)).await };
-        match tokio::spawn(begun.in_current_span()).await {
-            Ok(connection) => Ok(self.scope(connection?)),
+        match tokio::spawn(timeout(self.begin_timeout, begun).in_current_span()).await {
+            Ok(Ok(connection)) => Ok(self.scope(connection?)),
+            Ok(Err(_)) => Err(StoreError::Unavailable(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))),
             Err(stopped) => Err(StoreError::Unavailable(DbErr::Custom(stopped.to_string()))),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 
-use super::{DatabaseSettings, Store, StoreError};
+use super::{DatabaseSettings, Store, StoreError, trouble::Trouble};
 
 /// Files of backups that were killed before their own had lost its name; more of them are somebody's to look at.
 const PASSING_MAX: u32 = 100;
@@ -73,7 +73,7 @@ impl Store {
 }
 
 async fn open(settings: &DatabaseSettings) -> Result<DatabaseConnection, BackupError> {
-    let source = Database::connect(settings.options(1, false)).await;
+    let source = Database::connect(settings.options(1, false, &Trouble::default())).await;
     source.map_err(|error| BackupError::Connect(error.into()))
 }
 

@@ -11,24 +11,22 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend,
     IntoDatabaseExecutor as IntoSchemaManagerConnection, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait as _,
-    sqlx::{
-        self, Connection as _, PgConnection,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-    },
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_migrations::{Migrator, MigratorTrait as _};
 
-use super::{Store, StoreError, watched::Watch};
+use super::{
+    Store, StoreError,
+    trouble::{RELEASE_TIMEOUT, Trouble},
+    watched::Watch,
+};
 use crate::metrics::Metrics;
 
 /// How long SQLite waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two tries to open a file that somebody else is changing to a write-ahead log.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
-/// How long a connection to PostgreSQL has to answer when it is given back. One whose other end is gone without a word would keep its
-/// place in the pool until the system gives it up, a quarter of an hour later.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Key of the advisory lock under which PostgreSQL migrates: `signet` in ASCII.
 const MIGRATION_LOCK: i64 = 0x7369_676e_6574;
 /// Time between two looks whether somebody else still migrates.
@@ -58,7 +56,8 @@ impl DatabaseSettings {
 
     /// `create`: whether a SQLite file that is not there is made. Only migrating does: a misspelt path must not look like an
     /// empty database.
-    pub(super) fn options(&self, connections_max: u32, create: bool) -> ConnectOptions {
+    pub(super) fn options(&self, connections_max: u32, create: bool, trouble: &Trouble) -> ConnectOptions {
+        let trouble = trouble.clone();
         let mut options = ConnectOptions::new(self.url.expose_secret());
         options
             .max_connections(connections_max)
@@ -67,8 +66,12 @@ impl DatabaseSettings {
             .test_before_acquire(false)
             .sqlx_logging(false)
             .set_application_name("signet")
-            .map_sqlx_postgres_pool_opts(|pool| {
-                pool.after_release(|connection, _| Box::pin(async move { answers(connection).await.map(|()| true) }))
+            .map_sqlx_postgres_pool_opts(move |pool| {
+                let trouble = trouble.clone();
+                pool.after_release(move |connection, _| {
+                    let trouble = trouble.clone();
+                    Box::pin(async move { trouble.check(connection).await.map(|()| true) })
+                })
             })
             .map_sqlx_sqlite_opts(move |options| {
                 options
@@ -86,11 +89,14 @@ impl DatabaseSettings {
 impl Store {
     /// Connects.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
-        let reader = open(settings.options(settings.connections_max, false)).await?;
-        let writer = if settings.is_sqlite() { open(settings.options(1, false)).await? } else { reader.clone() };
+        let trouble = Trouble::default();
+        let options = |connections_max| settings.options(connections_max, false, &trouble);
+        let reader = open(options(settings.connections_max)).await?;
+        let writer = if settings.is_sqlite() { open(options(1)).await? } else { reader.clone() };
         let connections_max = settings.connections_max + u32::from(settings.is_sqlite());
-        let watch = Watch::new(reader.get_database_backend(), Metrics::new());
-        Ok(Self { writer, reader, connections_max, watch })
+        let begin_timeout = settings.acquire_timeout + RELEASE_TIMEOUT;
+        let watch = Watch::new(reader.get_database_backend(), Metrics::new(), trouble);
+        Ok(Self { writer, reader, connections_max, begin_timeout, watch })
     }
 
     /// Names of the migrations that have not been applied.
@@ -104,7 +110,7 @@ impl Store {
             settings.sqlite_file().into_iter().for_each(|file| create_for_owner(&file));
         }
         // One connection, because the lock belongs to it.
-        let mut options = settings.options(1, true);
+        let mut options = settings.options(1, true, &Trouble::default());
         // However long it takes: the pool would replace a connection of some age.
         options.max_lifetime(None).idle_timeout(None);
         let connection = open(options).await?;
@@ -127,12 +133,6 @@ async fn open(options: ConnectOptions) -> Result<DatabaseConnection, StoreError>
             opened => return opened,
         }
     }
-}
-
-/// An error closes the connection. The pool itself asks it, too, and waits for as long as it takes.
-async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-    tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))
 }
 
 /// Only its owner may read a database: SQLite would make it for everybody, but takes over an empty file, whose mode its own files

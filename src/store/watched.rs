@@ -8,7 +8,11 @@ use std::{fmt, time::Instant};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, prelude::async_trait};
 use tracing::{Instrument as _, Span, field::Empty};
 
-use super::{error::failure_of, events::Recorded};
+use super::{
+    error::failure_of,
+    events::Recorded,
+    trouble::{Asked, Trouble},
+};
 use crate::{
     metrics::{DatabaseOperation, Metrics},
     trace_context::wants_details,
@@ -19,6 +23,7 @@ use crate::{
 pub(super) struct Watch {
     metrics: Metrics,
     system: &'static str,
+    trouble: Trouble,
 }
 
 /// A connection, and what watches it.
@@ -28,9 +33,14 @@ pub struct Watched<C> {
 }
 
 impl Watch {
-    pub(super) fn new(backend: DbBackend, metrics: Metrics) -> Self {
+    pub(super) fn new(backend: DbBackend, metrics: Metrics, trouble: Trouble) -> Self {
         let system = if backend == DbBackend::Postgres { "postgresql" } else { "sqlite" };
-        Self { metrics, system }
+        Self { metrics, system, trouble }
+    }
+
+    /// The same, counting into these numbers.
+    pub(super) fn counting_into(&self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self.clone() }
     }
 
     pub(super) fn over<C>(&self, connection: C) -> Watched<C> {
@@ -40,7 +50,7 @@ impl Watch {
     /// Watches the beginning of a unit of work, which waits for a connection.
     pub(super) async fn beginning<T>(&self, beginning: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let started = Instant::now();
-        let begun = self.within(&self.span("BEGIN", ""), beginning).await;
+        let begun = self.within(Asked::Begin, &self.span("BEGIN", ""), beginning).await;
         self.metrics.database_waited(started.elapsed().as_secs_f64());
         begun
     }
@@ -48,7 +58,7 @@ impl Watch {
     /// Watches its end.
     pub(super) async fn ending(&self, ending: impl Future<Output = Result<(), DbErr>>) -> Result<(), DbErr> {
         let started = Instant::now();
-        let ended = self.within(&self.span("COMMIT", ""), ending).await;
+        let ended = self.within(Asked::Statement, &self.span("COMMIT", ""), ending).await;
         self.metrics.database_finished(DatabaseOperation::Commit, started.elapsed().as_secs_f64());
         ended
     }
@@ -66,13 +76,18 @@ impl Watch {
 
     async fn statement<T>(&self, span: Span, running: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let started = Instant::now();
-        let done = self.within(&span, running).await;
+        let done = self.within(Asked::Statement, &span, running).await;
         self.metrics.database_finished(DatabaseOperation::Statement, started.elapsed().as_secs_f64());
         done
     }
 
-    async fn within<T>(&self, span: &Span, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let done = work.instrument(span.clone()).await;
+    async fn within<T>(
+        &self,
+        asked: Asked,
+        span: &Span,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let done = self.trouble.noting(asked, work.instrument(span.clone())).await;
         if let Some(failure) = done.as_ref().err().and_then(failure_of) {
             self.metrics.database_failed(failure);
             span.record("otel.status_code", "ERROR");

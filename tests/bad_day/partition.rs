@@ -1,13 +1,19 @@
 //! The way to PostgreSQL is cut without a word: nothing arrives any more, and nobody is told. So it looks when a machine or a network dies
 //! and another one takes over.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use secrecy::SecretString;
+use signet::store::{DatabaseSettings, Store};
 use signet_test_support::Engine;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UnixStream},
     sync::watch,
+    time::timeout,
 };
 use tonic::Code;
 use url::Url;
@@ -61,6 +67,31 @@ async fn a_database_that_falls_silent_is_taken_up_again_by_new_connections() {
     assert_eq!(replica.running.terminate().code, 0, "nothing waits for those that are silent");
 }
 
+/// A unit of work that begins on a connection which has fallen silent is brought to its end behind the back of whoever
+/// goes away, but not for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_of_work_that_begins_in_silence_keeps_no_place() {
+    let Some(service) = Service::on(Engine::Postgres).await else { return };
+    let (url, cuts) = network(service.url()).await;
+    let url = SecretString::from(url.to_string());
+    let settings = DatabaseSettings { url, connections_max: 1, acquire_timeout: Duration::from_secs(1) };
+    let store = Store::connect(&settings).await.unwrap();
+    store.begin().await.unwrap().commit().await.unwrap();
+    // As it is given back it is asked once more, and waited for as long as it takes.
+    eventually("the connection is idle", async || store.pool().1 == 1).await;
+
+    cuts.send_modify(|cuts| *cuts += 1);
+    // The one that listens is left.
+    eventually("the way is cut", async || cuts.receiver_count() == 1).await;
+    timeout(Duration::from_millis(1), store.begin()).await.expect_err("there is no answer");
+    cuts.send_modify(|cuts| *cuts += 1);
+    eventually("the place is free again", async || match store.begin().await {
+        Ok(tx) => tx.commit().await.is_ok(),
+        Err(_) => false,
+    })
+    .await;
+}
+
 /// A network in front of the server at `url`, the URL behind it, and what cuts it. It ends with the runtime.
 async fn network(url: &str) -> (Url, Cuts) {
     let mut url = Url::parse(url).unwrap();
@@ -90,5 +121,6 @@ async fn carry(mut client: TcpStream, socket: PathBuf, mut cuts: watch::Receiver
             _ = cuts.changed() => {}
         }
     }
+    drop(cuts);
     std::future::pending::<()>().await;
 }
