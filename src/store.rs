@@ -89,7 +89,7 @@ pub struct Scope<C> {
 
 /// A unit of work: what it writes becomes visible as a whole, at [`Tx::commit`], or not at all.
 pub type Tx = Scope<DatabaseTransaction>;
-/// Reads outside of a unit of work.
+/// Outside of a unit of work: each statement is one by itself.
 pub type View = Scope<DatabaseConnection>;
 
 impl Store {
@@ -129,6 +129,11 @@ impl Store {
     /// Reads without a unit of work, each query for itself.
     pub fn view(&self) -> View {
         self.scope(self.reader.clone())
+    }
+
+    /// A single statement that writes, and is a unit of work by itself.
+    pub fn alone(&self) -> View {
+        self.scope(self.writer.clone())
     }
 
     /// Connections that are open, and how many of them are idle, for the metrics.

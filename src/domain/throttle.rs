@@ -28,6 +28,11 @@ pub struct ThrottlePolicy {
 }
 
 impl ThrottlePolicy {
+    /// The room that is plain to see at that time.
+    pub fn plain_room(&self, now: Timestamp) -> PlainRoom {
+        PlainRoom { bound: self.free_failures, reserved_after: now - self.reservation_lease }
+    }
+
     /// How many ticks there were until that time, since the Unix epoch. One failure is forgotten at each.
     fn ticks(&self, at: Timestamp) -> i64 {
         let micros = |time: Duration| time.num_microseconds().unwrap_or(i64::MAX);
@@ -47,6 +52,27 @@ impl ThrottlePolicy {
             delay = delay + delay;
         }
         Some(delay.min(self.longest_delay))
+    }
+}
+
+/// Room that is plain to see, for whoever cannot ask [`Throttle::admit`]: a statement of the database.
+///
+/// An attempt is admitted in any case while what is written down, failures and reservations together, is below the
+/// bound, and no reservation is so old that it may count as a failure. What has leaked away only makes more room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PlainRoom {
+    /// Failures and reservations have to be fewer.
+    pub bound: u32,
+    /// Reservations, if there are any, have to be newer.
+    pub reserved_after: Timestamp,
+}
+
+impl PlainRoom {
+    /// What is room under either.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let reserved_after = self.reserved_after.max(other.reserved_after);
+        Self { bound: self.bound.min(other.bound), reserved_after }
     }
 }
 
@@ -121,6 +147,11 @@ pub enum Outcome {
 }
 
 impl Throttle {
+    /// One of which nothing is known but an attempt that is being checked from now on.
+    pub const fn first(now: Timestamp) -> Self {
+        Self { failures: None, reservations: Some(Reservations { count: 1, newest_at: now }) }
+    }
+
     /// What of it still counts at that time.
     ///
     /// Reservations past their lease count as failures, at the time they were made: the process that held them died and may have

@@ -96,7 +96,34 @@ impl Model {
     }
 }
 
+/// What may be known at that time.
+fn throttle(now: Timestamp) -> impl Strategy<Value = Throttle> {
+    let before = move |seconds| now - Duration::seconds(seconds);
+    // None of the future, by another machine's clock: until then the machine waits for nothing.
+    let failures = (1_u32..8, 0_i64..7200).prop_map(move |(count, age)| Failures { count, last_at: before(age) });
+    let reservations =
+        (1_u32..6, -5_i64..70).prop_map(move |(count, age)| Reservations { count, newest_at: before(age) });
+    (prop::option::of(failures), prop::option::of(reservations))
+        .prop_map(|(failures, reservations)| Throttle { failures, reservations })
+}
+
 proptest! {
+    /// What a statement writes that cannot ask is what the machine would have written.
+    #[test]
+    fn where_room_is_plain_to_see_there_is_room(policy in policy(), known in throttle(at(10_000))) {
+        let (now, Throttle { failures, reservations }) = (at(10_000), known);
+        let room = policy.plain_room(now);
+        let held = reservations.map_or(0, |held| held.count);
+        let is_fresh = reservations.is_none_or(|held| held.newest_at > room.reserved_after);
+        prop_assume!(failures.map_or(0, |failures| failures.count) + held < room.bound && is_fresh);
+        prop_assert_eq!(known.admit(now, &policy), Admission::Admitted);
+        let newest_at = reservations.map_or(now, |held| held.newest_at.max(now));
+        let written = Throttle { failures, reservations: Some(Reservations { count: held + 1, newest_at }) };
+        let mut reserved = known;
+        reserved.reserve(now, &policy);
+        prop_assert_eq!(written.at(now, &policy), reserved);
+    }
+
     #[test]
     fn every_lock_ends_without_an_operator(policy in policy(), steps in prop::collection::vec(step(), 0..200)) {
         let mut model = Model::new(policy);

@@ -1,33 +1,39 @@
 //! Table `throttles`: rows are read under a lock and written back; what they mean is `domain::throttle`'s business
 //! alone.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{borrow::Cow, collections::HashMap, net::IpAddr};
 
 use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, Iterable as _, QueryFilter as _,
     QuerySelect as _, QueryTrait as _, Select,
     entity::prelude::*,
-    sea_query::{ExprTrait as _, InsertStatement, LockBehavior, LockType, OnConflict, Query, Value},
+    sea_query::{
+        DeleteStatement, ExprTrait as _, InsertStatement, LockBehavior, LockType, OnConflict, Order, Query, Value,
+        ValueTuple,
+    },
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
     StoreError,
     entity::throttle,
-    kept_statement::{KeptByCount, KeptStatement, values_of},
+    kept_statement::{KeptByCount, values_of},
 };
 use crate::{
     clock::Timestamp,
     domain::{
         bucket::{Bucket, Subject},
         id::ProjectId,
-        throttle::{Failures, Reservations, Throttle},
+        throttle::{Failures, PlainRoom, Reservations, Throttle},
     },
 };
 
 /// What names a row.
 const KEYS: [throttle::Column; 3] = [throttle::Column::ProjectId, throttle::Column::Kind, throttle::Column::Subject];
+
+/// What names one within its project.
+const NAME: [throttle::Column; 2] = [throttle::Column::Kind, throttle::Column::Subject];
 
 /// An attempt is counted on so many at most; statements over more are not kept.
 const BUCKETS_KEPT: usize = 2;
@@ -52,6 +58,25 @@ fn hash(subject: &Subject) -> Vec<u8> {
         Subject::User(id) => Sha256::new().chain_update("user").chain_update(Uuid::from(*id)),
     };
     hash.finalize().to_vec()
+}
+
+/// What [`NAME`] is of a bucket.
+type Name = (Cow<'static, str>, Vec<u8>);
+
+/// In which order buckets are locked.
+fn order(bucket: &Bucket) -> Name {
+    (bucket.kind().into(), hash(&bucket.subject))
+}
+
+/// Rows of [`NAME`], to be looked up by [`order`].
+fn names_of(rows: &[QueryResult]) -> Result<Vec<Name>, DbErr> {
+    let name = |row: &QueryResult| Ok((row.try_get_by_index::<String>(0)?.into(), row.try_get_by_index(1)?));
+    rows.iter().map(name).collect()
+}
+
+/// A count as the table has it.
+fn stored_count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The row of a bucket.
@@ -98,6 +123,53 @@ fn writing_back(rows: &[throttle::ActiveModel]) -> InsertStatement {
     throttle::Entity::insert_many(rows.to_vec()).on_conflict(on_conflict).into_query()
 }
 
+/// Holds places: writes rows, or counts one more in those that are there.
+fn reserving(rows: &[throttle::ActiveModel], which: Condition, room: PlainRoom) -> InsertStatement {
+    let count = |column: throttle::Column| Expr::col((throttle::Entity, column));
+    let has_room = || {
+        let reserved_at = || count(throttle::Column::ReservedAt);
+        let held = count(throttle::Column::Failures).add(count(throttle::Column::InFlight));
+        let is_fresh = Condition::any().add(reserved_at().is_null()).add(reserved_at().gt(room.reserved_after));
+        Condition::all().add(held.lt(stored_count(room.bound))).add(is_fresh)
+    };
+    let full =
+        throttle::Entity::find().select_only().column(throttle::Column::Kind).filter(which).filter(has_room().not());
+    // Both databases call the columns of such a list so.
+    let names = (1..=throttle::Column::iter().count()).map(|number| format!("column{number}"));
+    let values = rows.iter().map(|row| ValueTuple::Many(values_of(row).collect()));
+    let mut new = Query::select();
+    new.columns(names).from_values(values, "new").and_where(Expr::exists(full.into_query()).not());
+    let excluded = |column| Expr::col(("excluded", column));
+    let newest = Expr::case(
+        count(throttle::Column::ReservedAt).gt(excluded(throttle::Column::ReservedAt)),
+        count(throttle::Column::ReservedAt),
+    )
+    .finally(excluded(throttle::Column::ReservedAt));
+    let mut on_conflict = OnConflict::columns(KEYS);
+    on_conflict
+        .value(throttle::Column::InFlight, count(throttle::Column::InFlight).add(excluded(throttle::Column::InFlight)))
+        .value(throttle::Column::ReservedAt, newest)
+        // Once more: the row may have changed while its lock was waited for.
+        .action_cond_where(has_room());
+    let mut insert = Query::insert();
+    insert.into_table(throttle::Entity).columns(throttle::Column::iter());
+    insert.select_from(new).expect("as many values as columns");
+    insert.on_conflict(on_conflict).returning(Query::returning().columns(NAME));
+    insert
+}
+
+/// Deletes rows, which are locked in their order first, and stay as they were found then.
+fn forgetting(which: Condition) -> DeleteStatement {
+    let mut locked = throttle::Entity::find().select_only().columns(KEYS).filter(which).into_query();
+    locked.order_by_columns(KEYS.map(|column| (column, Order::Asc))).lock_exclusive();
+    let mut delete = Query::delete();
+    delete
+        .from_table(throttle::Entity)
+        .and_where(Expr::tuple(KEYS.map(Expr::col)).in_subquery(locked))
+        .returning(Query::returning().columns(NAME));
+    delete
+}
+
 impl<C: ConnectionTrait> Throttles<'_, C> {
     /// Reads a bucket, without a lock.
     pub async fn find(&self, project_id: ProjectId, bucket: &Bucket) -> Result<Throttle, StoreError> {
@@ -116,7 +188,7 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
         // Not a statement each: they would be most of what a sign-in asks. The rows of one are locked in the order it
         // names them.
-        buckets.sort_by_cached_key(|bucket| (bucket.kind(), hash(&bucket.subject)));
+        buckets.sort_by_cached_key(order);
         let empty: Vec<_> = buckets.iter().map(|bucket| row(project_id, bucket, &Throttle::default(), now)).collect();
         if empty.is_empty() {
             return Ok(Vec::new());
@@ -174,25 +246,59 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         Ok(())
     }
 
-    /// Forgets a bucket, failures too, if the only place held in it was reserved at that time; false if not, and
-    /// nothing is written then. Of one bucket alone: a single statement would lock the rows of several in any order.
+    /// Holds a place in each bucket, in one statement, if in all of them room is plain to see. Gives the buckets in
+    /// which one is held: all of them, or none. Only if somebody else takes the room at the same time it may be some.
+    ///
+    /// A bucket without a row begins as `first` says. What is there already and is not seen to leave room is left as
+    /// it is.
+    pub async fn reserve(
+        &self,
+        project_id: ProjectId,
+        mut buckets: Vec<Bucket>,
+        (first, room): (&Throttle, PlainRoom),
+        now: Timestamp,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
+        // Two of these that meet must not wait for each other.
+        buckets.sort_by_cached_key(order);
+        let rows: Vec<_> = buckets.iter().map(|bucket| row(project_id, bucket, first, now)).collect();
+        let keys = buckets.iter().flat_map(|bucket| keys_of(project_id, bucket));
+        let bounds = || [stored_count(room.bound).into(), room.reserved_after.into()];
+        let values = rows.iter().flat_map(values_of).chain(keys).chain(bounds()).chain(bounds());
+        let insert = INSERT.with(self.0, rows.len(), values, || {
+            let which = buckets.iter().fold(Condition::any(), |any, bucket| any.add(of(project_id, bucket)));
+            reserving(&rows, which, room)
+        });
+        let held = names_of(&self.0.query_all_raw(insert).await?)?;
+        Ok(buckets.into_iter().filter(|bucket| held.contains(&order(bucket))).collect())
+    }
+
+    /// Forgets those buckets in which the only place held was reserved at that time and that have no failures, or may
+    /// have some, which are forgotten then, too. Gives the others, of which nothing is written.
     pub async fn forget(
         &self,
         project_id: ProjectId,
-        bucket: &Bucket,
+        buckets: Vec<(Bucket, bool)>,
         reserved_at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        static DELETE: KeptStatement = KeptStatement::new();
-        let values = keys_of(project_id, bucket).into_iter().chain([1_i32.into(), reserved_at.into()]);
-        let sole = || {
-            throttle::Entity::delete_many()
-                .filter(of(project_id, bucket))
-                .filter(throttle::Column::InFlight.eq(1))
-                .filter(throttle::Column::ReservedAt.eq(reserved_at))
-                .into_query()
-        };
-        let deleted = self.0.execute_raw(DELETE.with(self.0, values, sole)).await?;
-        Ok(deleted.rows_affected() == 1)
+    ) -> Result<Vec<Bucket>, StoreError> {
+        static DELETE: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
+        let at_most = |may_have_failures: bool| if may_have_failures { i32::MAX } else { 0 };
+        let values = buckets.iter().flat_map(|(bucket, may_have_failures)| {
+            let rest = [at_most(*may_have_failures).into(), 1_i32.into(), reserved_at.into()];
+            keys_of(project_id, bucket).into_iter().chain(rest)
+        });
+        let sole = buckets.iter().fold(Condition::any(), |any, (bucket, may_have_failures)| {
+            any.add(
+                of(project_id, bucket)
+                    .add(throttle::Column::Failures.lte(at_most(*may_have_failures)))
+                    .add(throttle::Column::InFlight.eq(1))
+                    .add(throttle::Column::ReservedAt.eq(reserved_at)),
+            )
+        });
+        let delete = DELETE.with(self.0, buckets.len(), values, || forgetting(sole.clone()));
+        let forgotten = names_of(&self.0.query_all_raw(delete).await?)?;
+        let buckets = buckets.into_iter().map(|(bucket, _)| bucket);
+        Ok(buckets.filter(|bucket| !forgotten.contains(&order(bucket))).collect())
     }
 
     /// Clears away buckets that nothing was added to since then, so many at most; says how many.
@@ -221,15 +327,14 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
 }
 
 fn row(project_id: ProjectId, bucket: &Bucket, state: &Throttle, now: Timestamp) -> throttle::ActiveModel {
-    let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     throttle::ActiveModel {
         project_id: Set(project_id.into()),
         kind: Set(bucket.kind().to_owned()),
         subject: Set(hash(&bucket.subject)),
-        failures: Set(state.failures.map_or(0, |failures| count(failures.count))),
+        failures: Set(state.failures.map_or(0, |failures| stored_count(failures.count))),
         // Without a failure it says how old the row is.
         last_failure_at: Set(state.failures.map_or(now, |failures| failures.last_at)),
-        in_flight: Set(state.reservations.map_or(0, |held| count(held.count))),
+        in_flight: Set(state.reservations.map_or(0, |held| stored_count(held.count))),
         reserved_at: Set(state.reservations.map(|held| held.newest_at)),
     }
 }

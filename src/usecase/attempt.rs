@@ -1,6 +1,7 @@
 //! Attempts at a secret that takes long to check, a password: reserved first, and settled when the result is known.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout_at},
+};
+use tracing::Instrument as _;
 
 use super::{
     Call, Error, Services,
@@ -51,6 +56,8 @@ pub(super) struct Attempt {
     is_right: bool,
 }
 
+/// What an attempt holds, and all that is needed to give it back.
+#[derive(Clone)]
 struct Place {
     store: Store,
     clock: Clock,
@@ -80,6 +87,8 @@ pub(super) async fn reserve(
     let no_room = Error::Overloaded { retry_after: RETRY_AFTER };
     let Some(until) = call.deadline.checked_sub(TIME_LEFT_MIN) else { return Err(no_room) };
     let Some(mut line) = buckets.first().cloned() else { return Err(no_room) };
+    let place = Place::of(services, call, project_id, claimant, guarded);
+    let mut is_first = true;
     // Never in two lines at once: whoever waits for an address must not hold up its user.
     'lines: loop {
         let turn = services.gates.turn(project_id, &line, until, || coming.pause()).await;
@@ -87,6 +96,11 @@ pub(super) async fn reserve(
         let mut pause = PAUSE_MIN;
         loop {
             coming.resume()?;
+            if mem::take(&mut is_first)
+                && let Some(attempt) = place.clone().reserve_plainly().await?
+            {
+                return Ok(Some(attempt));
+            }
             let tx = services.store.begin().await?;
             let now = services.clock.now();
             let counters = Counters::lock(&services.limits, &tx, project_id, claimant, guarded, now).await?;
@@ -95,7 +109,7 @@ pub(super) async fn reserve(
                 Admission::Admitted => {
                     counters.reserve(&tx, now).await?;
                     tx.commit().await?;
-                    return Ok(Some(Attempt::at(services, call, project_id, claimant, guarded, now)));
+                    return Ok(Some(Attempt::holding(Place { reserved_at: now, ..place })));
                 }
                 Admission::Wait => {
                     drop(tx);
@@ -119,25 +133,7 @@ pub(super) async fn reserve(
 }
 
 impl Attempt {
-    fn at(
-        services: &Services,
-        call: &Call,
-        project_id: ProjectId,
-        claimant: &Claimant,
-        guarded: Guarded,
-        reserved_at: Timestamp,
-    ) -> Self {
-        let place = Place {
-            store: services.store.clone(),
-            clock: services.clock.clone(),
-            random: services.random.clone(),
-            limits: services.limits,
-            call: call.clone(),
-            project_id,
-            claimant: claimant.clone(),
-            guarded,
-            reserved_at,
-        };
+    fn holding(place: Place) -> Self {
         Self { place: Some(place), looked_at: Arc::default(), is_right: false }
     }
 
@@ -163,14 +159,48 @@ impl Attempt {
 }
 
 impl Place {
+    /// Nothing is held yet.
+    fn of(services: &Services, call: &Call, project_id: ProjectId, claimant: &Claimant, guarded: Guarded) -> Self {
+        Self {
+            store: services.store.clone(),
+            clock: services.clock.clone(),
+            random: services.random.clone(),
+            limits: services.limits,
+            call: call.clone(),
+            project_id,
+            claimant: claimant.clone(),
+            guarded,
+            reserved_at: services.clock.now(),
+        }
+    }
+
+    /// Reserves in one statement, if room is plain to see; none if it is not.
+    ///
+    /// Brought to its end even if the caller goes away, or nobody could give back what was reserved.
+    async fn reserve_plainly(mut self) -> Result<Option<Attempt>, Error> {
+        self.reserved_at = self.clock.now();
+        let until = self.call.deadline;
+        let reserving = async move {
+            let Self { store, limits, project_id, claimant, guarded, reserved_at, .. } = &self;
+            let is_reserved =
+                counters::reserve_plainly(store, limits, *project_id, claimant, *guarded, *reserved_at).await?;
+            Ok::<_, StoreError>(is_reserved.then(|| Attempt::holding(self)))
+        };
+        match tokio::spawn(timeout_at(until.into(), reserving).in_current_span()).await {
+            Ok(Ok(reserved)) => Ok(reserved?),
+            // Nobody waits for the answer any more.
+            Ok(Err(_)) => Ok(None),
+            Err(stopped) => Err(Error::Internal(Box::new(stopped))),
+        }
+    }
+
     async fn settle(&self, tx: &Tx, outcome: Outcome, now: Timestamp) -> Result<Vec<Event>, StoreError> {
         let Self { limits, project_id, claimant, guarded, reserved_at, .. } = self;
-        if outcome == Outcome::Succeeded
-            && counters::forget(tx, *project_id, (claimant, *guarded), *reserved_at).await?
-        {
-            return Ok(Vec::new());
+        let mut buckets = claimant.buckets(*guarded);
+        if outcome == Outcome::Succeeded {
+            buckets = counters::forget(tx, *project_id, buckets, *reserved_at).await?;
         }
-        let counters = Counters::lock(limits, tx, *project_id, claimant, *guarded, now).await?;
+        let counters = Counters::lock_these(limits, tx, *project_id, claimant, buckets, now).await?;
         counters.settle(tx, (*reserved_at, outcome), now).await
     }
 

@@ -17,9 +17,9 @@ use crate::{
         event::{Event, EventKind},
         id::{DeviceId, ProjectId, UserId},
         limits::Limits,
-        throttle::{Admission, Outcome, Throttle},
+        throttle::{Admission, Outcome, PlainRoom, Throttle},
     },
-    store::{StoreError, Tx},
+    store::{Store, StoreError, Tx},
 };
 
 /// Finds out who tries: a device token that is not this user's, of an earlier password, or not valid, counts as none.
@@ -86,7 +86,19 @@ impl Counters {
         guarded: Guarded,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let rows = tx.throttles().lock(project_id, claimant.buckets(guarded), now).await?;
+        Self::lock_these(limits, tx, project_id, claimant, claimant.buckets(guarded), now).await
+    }
+
+    /// The same for some of the claimant's buckets.
+    pub(super) async fn lock_these(
+        limits: &Limits,
+        tx: &Tx,
+        project_id: ProjectId,
+        claimant: &Claimant,
+        buckets: Vec<Bucket>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let rows = tx.throttles().lock(project_id, buckets, now).await?;
         Ok(Self { project_id, limits: *limits, claimant: claimant.clone(), rows })
     }
 
@@ -176,18 +188,46 @@ impl Counters {
     }
 }
 
-/// Settles an attempt that succeeded in one statement, if it has a single counter and holds the only place there: then
-/// nothing is left to remember. False if not, and nothing is written. Several have to be locked in their order first.
+/// Holds a place for an attempt in one statement, if in all of its counters room is plain to see. False if not: then it
+/// has to be decided under their locks. The time it takes says nothing of what they remember, as long as there is room.
+pub(super) async fn reserve_plainly(
+    store: &Store,
+    limits: &Limits,
+    project_id: ProjectId,
+    claimant: &Claimant,
+    guarded: Guarded,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let buckets = claimant.buckets(guarded);
+    let room = buckets.iter().map(|bucket| limits.policy(bucket).plain_room(now)).reduce(PlainRoom::and);
+    let Some(room) = room else { return Ok(false) };
+    let held = Throttle::first(now);
+    let wanted = buckets.len();
+    let got = store.alone().throttles().reserve(project_id, buckets, (&held, room), now).await?;
+    if got.len() == wanted || got.is_empty() {
+        return Ok(!got.is_empty());
+    }
+    // Somebody took the room in the others at the same time.
+    let tx = store.begin().await?;
+    let counters = Counters::lock_these(limits, &tx, project_id, claimant, got, now).await?;
+    counters.settle(&tx, (now, Outcome::Withdrawn), now).await?;
+    tx.commit().await?;
+    Ok(false)
+}
+
+/// Settles an attempt that succeeded on those of its counters where it holds the only place and leaves nothing to
+/// remember, in one statement; gives the others, which are still to be settled.
 pub(super) async fn forget(
     tx: &Tx,
     project_id: ProjectId,
-    (claimant, guarded): (&Claimant, Guarded),
+    buckets: Vec<Bucket>,
     reserved_at: Timestamp,
-) -> Result<bool, StoreError> {
-    match claimant.buckets(guarded).as_slice() {
-        [bucket] if bucket.is_cleared_by_success() => tx.throttles().forget(project_id, bucket, reserved_at).await,
-        _ => Ok(false),
-    }
+) -> Result<Vec<Bucket>, StoreError> {
+    let with_failures = |bucket: Bucket| {
+        let may_have = bucket.is_cleared_by_success();
+        (bucket, may_have)
+    };
+    tx.throttles().forget(project_id, buckets.into_iter().map(with_failures).collect(), reserved_at).await
 }
 
 /// An event about an attempt: whom it was aimed at, and where it came from.

@@ -17,22 +17,22 @@ use crate::{
 };
 
 /// Call, round trips that it waits for, and why they are no fewer. On PostgreSQL each connection that is given back is
-/// asked twice more whether it is well, without a caller who waits for that: after each reading outside of a unit of
+/// asked once more whether it is well, without a caller who waits for that: after each reading outside of a unit of
 /// work, and after each unit. Of calls of one client at a time, several share the look-up of their caller.
 const TABLE: &[(&str, usize, &str)] = &[
     (
         "AuthenticatePassword",
-        15,
-        "caller; account; two units of work, as no connection is held during the hash; a user is read once they are held",
+        11,
+        "caller; account; places in two counters, taken in one statement and given back in one; a user is read once held",
     ),
     (
         "AuthenticatePassword, wrong password",
-        11,
-        "the attempt is reserved before the hash and settled after it, with an event",
+        8,
+        "counters are locked before they are written, as a failure may trip them",
     ),
-    ("AuthenticatePassword, unknown user", 11, "as many as for a wrong password"),
-    ("SignIn", 14, "one counter instead of two, which a success alone on it settles in one statement"),
-    ("SignIn, known device", 14, "the same"),
+    ("AuthenticatePassword, unknown user", 8, "as many as for a wrong password"),
+    ("SignIn", 11, "the same with one counter"),
+    ("SignIn, known device", 11, "the same"),
     ("AuthenticateSession", 2, "caller; session with its user. A revoked one is refused at once, so neither is kept"),
     ("AuthenticateSession, session id", 2, "the same"),
     ("AuthenticateSession, public client", 2, "the same"),
@@ -55,7 +55,7 @@ const TABLE: &[(&str, usize, &str)] = &[
     ("ListSessions", 3, "an unknown user is told from one without sessions"),
     (
         "AuthenticateEmailVerification, first step",
-        19,
+        16,
         "a sign-in of one counter up to the session, then one of mails, a code, a mail, what waits for it, two events",
     ),
     (

@@ -9,7 +9,7 @@ use signet::{
         id::{DeviceId, ProjectId, UserId},
         identifier::{Identifier, IdentifierKind},
         limits::Limits,
-        throttle::{Admission, Failures, Outcome, Reservations, Throttle},
+        throttle::{Admission, Failures, Outcome, PlainRoom, Reservations, Throttle},
     },
     random::Random,
     store::Store,
@@ -82,9 +82,9 @@ async fn a_bucket_is_forgotten_by_the_only_one_who_holds_it(
     let (bucket, other, later) = (a_user(), a_user(), now() + Duration::microseconds(1));
     let forget = async |reserved_at| {
         let tx = test.store.begin().await.unwrap();
-        let is_forgotten = tx.throttles().forget(test.project.id, &bucket, reserved_at).await.unwrap();
+        let left = tx.throttles().forget(test.project.id, vec![(bucket.clone(), true)], reserved_at).await.unwrap();
         tx.commit().await.unwrap();
-        is_forgotten
+        left.is_empty()
     };
     assert!(!forget(now()).await, "there is no row");
     for bucket in [&bucket, &other] {
@@ -105,6 +105,85 @@ async fn a_bucket_is_forgotten_by_the_only_one_who_holds_it(
     assert!(forget(later).await);
     assert_eq!(find(&test, &bucket).await, Throttle::default(), "the failures are forgotten with it");
     assert_eq!(test.rows("throttles").await, 1, "the other one's");
+}
+
+#[rstest]
+#[tokio::test]
+async fn failures_that_a_success_does_not_forget_keep_their_bucket(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (user, address, quiet) = (a_user(), an_address(), Bucket { guarded: Guarded::CodeMail, ..an_address() });
+    for bucket in [&user, &address] {
+        count(&test.store, test.project.id, bucket, now()).await;
+    }
+    let failed = find(&test, &address).await;
+    reserve(&test.store, test.project.id, vec![user.clone(), address.clone(), quiet.clone()], now()).await;
+    let tx = test.store.begin().await.unwrap();
+    let buckets = vec![(address.clone(), false), (user.clone(), true), (quiet.clone(), false)];
+    let left = tx.throttles().forget(test.project.id, buckets, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(left, std::slice::from_ref(&address));
+    let held = Some(Reservations { count: 1, newest_at: now() });
+    assert_eq!(find(&test, &address).await, Throttle { reservations: held, ..failed }, "as it was");
+    assert_eq!(test.rows("throttles").await, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_place_is_held_in_one_statement_where_room_is_plain_to_see(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (user, address, other, later) = (a_user(), an_address(), a_user(), now() + Duration::seconds(1));
+    let reserve = async |buckets: [&Bucket; 2], bound, at: Timestamp| {
+        let room = PlainRoom { bound, reserved_after: at - Duration::seconds(1) };
+        reserve_plainly(&test.store, test.project.id, buckets, room, at).await
+    };
+    let held = |count, newest_at| Throttle { failures: None, reservations: Some(Reservations { count, newest_at }) };
+    assert_eq!(reserve([&address, &user], 3, now()).await, 2, "there is no row");
+    assert_eq!(reserve([&user, &address], 2, later - Duration::microseconds(1)).await, 2, "in rows that are there");
+    for bucket in [&user, &address] {
+        assert_eq!(find(&test, bucket).await, held(2, later - Duration::microseconds(1)));
+    }
+    assert_eq!(reserve([&other, &address], 2, later).await, 0, "there is no room in one");
+    assert_eq!(reserve([&other, &address], 9, later + Duration::seconds(1)).await, 0, "who holds it may have died");
+    assert_eq!(find(&test, &other).await, Throttle::default(), "nothing is half-written");
+    assert_eq!(reserve([&other, &user], 3, now()).await, 2);
+    assert_eq!(find(&test, &user).await, held(3, later - Duration::microseconds(1)), "the newest is kept");
+    let failures = count(&test.store, test.project.id, &other, now()).await;
+    assert_eq!(reserve([&other, &a_user()], 2, now()).await, 0, "failures count");
+    assert_eq!(reserve([&other, &a_user()], 3, now()).await, 2);
+    assert_eq!(find(&test, &other).await, Throttle { failures: Some(failures), ..held(2, now()) });
+    let elsewhere = project();
+    let tx = test.store.begin().await.unwrap();
+    tx.projects().insert(&elsewhere).await.unwrap();
+    tx.commit().await.unwrap();
+    let room = PlainRoom { bound: 1, reserved_after: now() - Duration::seconds(1) };
+    assert_eq!(reserve_plainly(&test.store, elsewhere.id, [&user, &address], room, now()).await, 2, "of that project");
+}
+
+/// Each names them in another order.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn places_that_are_held_in_one_statement_are_no_more_than_there_is_room(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (project_id, user, address) = (test.project.id, a_user(), an_address());
+    let room = PlainRoom { bound: 10, reserved_after: now() - Duration::seconds(1) };
+    let reserve = |number: usize| {
+        let (store, user, address) = (test.store.clone(), user.clone(), address.clone());
+        async move {
+            let buckets = if number.is_multiple_of(2) { [&user, &address] } else { [&address, &user] };
+            reserve_plainly(&store, project_id, buckets, room, now()).await
+        }
+    };
+    let places: usize = at_once(100, reserve).await.into_iter().sum();
+    assert_eq!(places, 20, "in both");
+    for bucket in [&user, &address] {
+        assert_eq!(find(&test, bucket).await.reservations, Some(Reservations { count: 10, newest_at: now() }));
+    }
 }
 
 #[rstest]
@@ -242,6 +321,19 @@ fn a_user() -> Bucket {
 
 fn an_address() -> Bucket {
     Bucket { guarded: Guarded::AuthenticatePassword, subject: Subject::ip("192.0.2.1".parse().unwrap()) }
+}
+
+/// Holds a place in each by one statement; says in how many.
+async fn reserve_plainly(
+    store: &Store,
+    project_id: ProjectId,
+    buckets: [&Bucket; 2],
+    room: PlainRoom,
+    now: Timestamp,
+) -> usize {
+    let buckets = buckets.map(Bucket::clone).to_vec();
+    let held = store.alone().throttles().reserve(project_id, buckets, (&Throttle::first(now), room), now).await;
+    held.unwrap().len()
 }
 
 async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp) -> Failures {
