@@ -25,6 +25,7 @@ mod sealed_values;
 mod sessions;
 mod signing_keys;
 mod throttles;
+mod together;
 mod trouble;
 mod users;
 mod watched;

@@ -206,15 +206,18 @@ async fn record(
     now: Timestamp,
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), Error> {
-    let recorded = events.into_iter().map(|mut event| {
-        match &call.caller {
-            Caller::Client(caller) => event.client_id = event.client_id.or(Some(caller.client.id)),
-            Caller::Operator(id) => event.operator_id = *id,
-            Caller::Anonymous | Caller::OperatorOf(_) => {}
-        }
-        let id = EventId::generate(now, random);
-        (event, RecordedBy { id, request_id: Some(&call.request_id), now })
-    });
+    let recorded = events.into_iter().map(|event| recorded(random, call, now, event));
     tx.events().push_all(&recorded.collect::<Vec<_>>()).await?;
     Ok(())
+}
+
+/// An event as it is recorded: who made it happen, where and when.
+fn recorded<'a>(random: &Random, call: &'a Call, now: Timestamp, mut event: Event) -> (Event, RecordedBy<'a>) {
+    match &call.caller {
+        Caller::Client(caller) => event.client_id = event.client_id.or(Some(caller.client.id)),
+        Caller::Operator(id) => event.operator_id = *id,
+        Caller::Anonymous | Caller::OperatorOf(_) => {}
+    }
+    let id = EventId::generate(now, random);
+    (event, RecordedBy { id, request_id: Some(&call.request_id), now })
 }

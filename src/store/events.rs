@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, entity::prelude::*,
+    ActiveValue::Set, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Statement,
+    entity::prelude::*,
 };
 
 use super::{StoreError, entity::event, kept_statement::KeptStatement};
@@ -35,7 +36,7 @@ pub struct Events<'c, C>(pub(super) &'c C, pub(super) &'c Recorded);
 pub(super) struct Recorded(Mutex<Vec<(&'static str, &'static str)>>);
 
 impl Recorded {
-    fn note(&self, event: &Event) {
+    pub(super) fn note(&self, event: &Event) {
         let words = (event.kind.as_str(), event.cause.map_or("", Cause::as_str));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(words);
     }
@@ -64,14 +65,16 @@ const ROWS_A_STATEMENT: usize = 1000;
 impl<C: ConnectionTrait> Events<'_, C> {
     /// Records an event.
     pub async fn push(&self, event: &Event, by: RecordedBy<'_>) -> Result<(), StoreError> {
-        static INSERT: KeptStatement = KeptStatement::new();
-        self.0.execute_raw(INSERT.inserting(self.0, &row(event, by))).await?;
+        self.0.execute_raw(inserting(self.0, event, by)).await?;
         self.1.note(event);
         Ok(())
     }
 
     /// Records events, many in one statement: ending all sessions of a user may take thousands.
     pub async fn push_all(&self, events: &[(Event, RecordedBy<'_>)]) -> Result<(), StoreError> {
+        if let [(event, by)] = events {
+            return self.push(event, *by).await;
+        }
         for events in events.chunks(ROWS_A_STATEMENT) {
             let rows = events.iter().map(|(event, by)| row(event, *by));
             event::Entity::insert_many(rows).exec_without_returning(self.0).await?;
@@ -88,6 +91,12 @@ impl<C: ConnectionTrait> Events<'_, C> {
         let rows = query.order_by_asc(event::Column::Id).all(self.0).await?;
         Ok(rows.into_iter().map(|row| (row.kind, row.cause)).collect())
     }
+}
+
+/// Adds an event.
+pub(super) fn inserting(connection: &impl ConnectionTrait, event: &Event, by: RecordedBy<'_>) -> Statement {
+    static INSERT: KeptStatement = KeptStatement::new();
+    INSERT.inserting(connection, &row(event, by))
 }
 
 fn row(event: &Event, by: RecordedBy<'_>) -> event::ActiveModel {

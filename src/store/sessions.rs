@@ -3,7 +3,7 @@
 use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _,
-    QueryTrait as _, Select, UpdateMany,
+    QueryTrait as _, Select, Statement, UpdateMany,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -111,37 +111,42 @@ fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> 
         .filter(session::Column::RevokedAt.is_null())
 }
 
+/// Adds a session.
+pub(super) fn inserting(connection: &impl ConnectionTrait, session: &Session) -> Result<Statement, StoreError> {
+    static INSERT: KeptStatement = KeptStatement::new();
+    let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
+    let (idle_expires_at, expires_at, revoked_at) = match session.state {
+        SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
+        SessionState::Revoked { revoked_at } => (revoked_at, revoked_at, Some(revoked_at)),
+    };
+    let row = session::ActiveModel {
+        id: Set(session.id.into()),
+        project_id: Set(session.project_id.into()),
+        user_id: Set(session.user_id.into()),
+        client_id: Set(session.client_id.into()),
+        methods: Set(json(serde_json::to_value(&session.methods))?),
+        authenticated_at: Set(session.authenticated_at),
+        ip_address: Set(session.client_context.ip_address.map(|address| address.to_string())),
+        user_agent: Set(session.client_context.user_agent.clone()),
+        custom_claims: Set(json(serde_json::to_value(&session.custom_claims))?),
+        resource: Set(session.resource.clone()),
+        refresh_generation: Set(i32::try_from(session.refresh.generation).unwrap_or(i32::MAX)),
+        rotated_at: Set(session.refresh.rotated_at),
+        refresh_token_format: Set(session.refresh_token_format.as_str().to_owned()),
+        token_profile: Set(session.token_profile.as_str().to_owned()),
+        last_used_at: Set(Some(session.last_used_at)),
+        created_at: Set(session.created_at),
+        idle_expires_at: Set(idle_expires_at),
+        expires_at: Set(expires_at),
+        revoked_at: Set(revoked_at),
+    };
+    Ok(INSERT.inserting(connection, &row))
+}
+
 impl<C: ConnectionTrait> Sessions<'_, C> {
     /// Adds a session.
     pub async fn insert(&self, session: &Session) -> Result<(), StoreError> {
-        static INSERT: KeptStatement = KeptStatement::new();
-        let json = |value: serde_json::Result<Json>| value.map_err(|error| StoreError::corrupt("sessions", error));
-        let (idle_expires_at, expires_at, revoked_at) = match session.state {
-            SessionState::Active { idle_expires_at, expires_at } => (idle_expires_at, expires_at, None),
-            SessionState::Revoked { revoked_at } => (revoked_at, revoked_at, Some(revoked_at)),
-        };
-        let row = session::ActiveModel {
-            id: Set(session.id.into()),
-            project_id: Set(session.project_id.into()),
-            user_id: Set(session.user_id.into()),
-            client_id: Set(session.client_id.into()),
-            methods: Set(json(serde_json::to_value(&session.methods))?),
-            authenticated_at: Set(session.authenticated_at),
-            ip_address: Set(session.client_context.ip_address.map(|address| address.to_string())),
-            user_agent: Set(session.client_context.user_agent.clone()),
-            custom_claims: Set(json(serde_json::to_value(&session.custom_claims))?),
-            resource: Set(session.resource.clone()),
-            refresh_generation: Set(i32::try_from(session.refresh.generation).unwrap_or(i32::MAX)),
-            rotated_at: Set(session.refresh.rotated_at),
-            refresh_token_format: Set(session.refresh_token_format.as_str().to_owned()),
-            token_profile: Set(session.token_profile.as_str().to_owned()),
-            last_used_at: Set(Some(session.last_used_at)),
-            created_at: Set(session.created_at),
-            idle_expires_at: Set(idle_expires_at),
-            expires_at: Set(expires_at),
-            revoked_at: Set(revoked_at),
-        };
-        self.0.execute_raw(INSERT.inserting(self.0, &row)).await?;
+        self.0.execute_raw(inserting(self.0, session)?).await?;
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
-    Select,
+    ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
+    Statement,
     entity::prelude::*,
     sea_query::{ExprTrait as _, Query, SelectStatement},
 };
@@ -90,6 +90,18 @@ fn of_project(project_id: ProjectId) -> Select<user::Entity> {
 /// A page of a project's users that match.
 pub(super) fn page_of(project_id: ProjectId, filter: &UserFilter, page: &OrderedPage) -> Select<user::Entity> {
     paged(of_project(project_id).filter(matching(project_id, filter)), user::Column::Id, page)
+}
+
+/// Notes the time of a completed sign-in.
+pub(super) fn signing_in(connection: &impl ConnectionTrait, id: UserId, now: Timestamp) -> Statement {
+    static UPDATE: KeptStatement = KeptStatement::new();
+    let build = || {
+        user::Entity::update_many()
+            .col_expr(user::Column::LastSignedInAt, Expr::value(now))
+            .filter(user::Column::Id.eq(Uuid::from(id)))
+            .into_query()
+    };
+    UPDATE.with(connection, [now.into(), Uuid::from(id).into()], build)
 }
 
 impl<C: ConnectionTrait> Users<'_, C> {
@@ -200,20 +212,6 @@ impl<C: ConnectionTrait> Users<'_, C> {
         // It has room for several users; whoever waits for a hash before it would hold that, too.
         Box::pin(user::Entity::update(row).exec(self.0)).await?;
         Ok(())
-    }
-
-    /// Notes a completed sign-in.
-    pub async fn signed_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        static UPDATE: KeptStatement = KeptStatement::new();
-        let build = || {
-            user::Entity::update_many()
-                .col_expr(user::Column::LastSignedInAt, Expr::value(now))
-                .filter(user::Column::Id.eq(Uuid::from(id)))
-                .into_query()
-        };
-        let update = UPDATE.with(self.0, [now.into(), Uuid::from(id).into()], build);
-        let written = self.0.execute_raw(update).await?;
-        if written.rows_affected() == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated.into()) }
     }
 
     /// Deletes a user with all that hangs on them; false if there is none.

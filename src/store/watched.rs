@@ -163,9 +163,10 @@ impl<C: ConnectionTrait> ConnectionTrait for Watched<C> {
     }
 }
 
-/// The first word of a statement.
+/// The first word of a statement. Several that are sent together are named after the first one.
 fn verb(sql: &str) -> &str {
-    sql.split_ascii_whitespace().next().unwrap_or_default()
+    let first = sql.strip_prefix("WITH ").and_then(|rest| rest.split_once('('));
+    first.map_or(sql, |(_, first)| first).split_ascii_whitespace().next().unwrap_or_default()
 }
 
 /// The table that a statement is about, as the query builder writes it: the first quoted name after these words.
@@ -185,6 +186,11 @@ mod tests {
     #[case(r#"INSERT INTO "outbox" ("id") VALUES ($1)"#, "INSERT", "outbox")]
     #[case(r#"UPDATE "sessions" SET "a" = $1 WHERE "b" IN (SELECT "c" FROM "d")"#, "UPDATE", "sessions")]
     #[case(r#"DELETE FROM "events" WHERE "id" = $1"#, "DELETE", "events")]
+    #[case(
+        r#"WITH "w0" AS (INSERT INTO "sessions" ("id") VALUES ($1)) UPDATE "users" SET "a" = $2"#,
+        "INSERT",
+        "sessions"
+    )]
     #[case("SELECT clock_timestamp()", "SELECT", "")]
     #[case("", "", "")]
     fn a_statement_is_named_by_its_verb_and_table(#[case] sql: &str, #[case] wanted: &str, #[case] about: &str) {

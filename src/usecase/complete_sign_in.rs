@@ -9,6 +9,7 @@ use super::{
     end_sessions::end_sessions_of,
     join_session::{Joining, join},
     mint_tokens::mint_tokens,
+    recorded,
     refresh_tokens::client_of,
     token_forms::Subject,
 };
@@ -74,6 +75,7 @@ pub(super) async fn complete_sign_in(
     let Completion { keys, mut user, credential_version, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
     let (revoke_others, token_wishes, choice) = (wishes.revoke_other_sessions, wishes.tokens, wishes.session);
+    let is_new = matches!(choice, SessionChoice::New { .. });
     let (session, cause) = match choice {
         SessionChoice::None => (None, Some(Cause::WithoutSession)),
         SessionChoice::Join { session_id: id, duration } => {
@@ -88,20 +90,19 @@ pub(super) async fn complete_sign_in(
                 resource: token_wishes.resource.clone(),
                 ..blank(services, caller, &user, duration, now)
             };
-            // The user's row is held; the client may have been deleted since the call was let in.
-            let inserted = tx.sessions().insert(&session).await;
-            inserted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
             (Some(session), None)
         }
     };
     let session_id = session.as_ref().map(|session| session.id);
-    let signed_in = Event::new(EventKind::SignedIn, project.id).user(user.id);
-    services.record(tx, call, now, [Event { session_id, cause, ..signed_in }]).await?;
+    let event = Event { session_id, cause, ..Event::new(EventKind::SignedIn, project.id).user(user.id) };
+    let (event, by) = recorded(&services.random, call, now, event);
+    let noted = tx.signed_in(session.as_ref().filter(|_| is_new), (&event, by), user.id, now).await;
+    // The user's row is held; the client may have been deleted since the call was let in.
+    noted.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))?;
     if revoke_others {
         end_sessions_of(services, call, tx, &user, session_id, Cause::OtherSessions, now).await?;
     }
     let first_seen = user.last_signed_in_at.is_none();
-    tx.users().signed_in(user.id, now).await?;
     user.last_signed_in_at = Some(now);
 
     let tokens = match &session {

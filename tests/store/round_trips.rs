@@ -14,7 +14,8 @@ use signet::{
         claims::{ClaimsRequest, CustomClaims},
         client::{ClientType, RefreshTokenFormat, TokenDelivery, TokenProfile},
         client_context::ClientContext,
-        id::{DeviceId, SessionId, SigningKeyId, UserId},
+        event::{Event, EventKind},
+        id::{DeviceId, EventId, SessionId, SigningKeyId, UserId},
         identifier::IdentifierKind,
         password::PasswordPolicy,
         project::ProjectSettings,
@@ -24,7 +25,7 @@ use signet::{
         user::{Profile, UserStatus},
     },
     random::Random,
-    store::NewUser,
+    store::{NewUser, RecordedBy},
 };
 
 use super::support::{Engine, TestStore, client, identifier, now, project};
@@ -197,7 +198,9 @@ async fn a_user(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
         user.status = UserStatus::Disabled;
         user.updated_at = time + Duration::microseconds(1);
         tx.users().update(&user).await.unwrap();
-        tx.users().signed_in(id, time).await.unwrap();
+        let event = Event::new(EventKind::SignedIn, test.project.id).user(id);
+        let by = RecordedBy { id: EventId::generate(time, &Random::System), request_id: None, now: time };
+        tx.signed_in(None, (&event, by), id, time).await.unwrap();
         user.last_signed_in_at = Some(time);
         same(&user, &tx.users().find(test.project.id, id).await.unwrap().unwrap());
         tx.commit().await.unwrap();
