@@ -33,7 +33,7 @@ mod watched;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement,
     TransactionTrait as _,
 };
 use tokio::time::timeout;
@@ -118,7 +118,10 @@ impl Store {
         let begun = async move { watch.beginning(writer.begin_with_options(options)).await };
         match tokio::spawn(timeout(self.begin_timeout, begun).in_current_span()).await {
             Ok(Ok(connection)) => Ok(self.scope(connection?)),
-            Ok(Err(_)) => Err(StoreError::Unavailable(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))),
+            Ok(Err(_)) => {
+                self.watch.began_in_vain(self.begin_timeout);
+                Err(StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal("BEGIN was not answered".to_owned()))))
+            }
             Err(stopped) => Err(StoreError::Unavailable(DbErr::Custom(stopped.to_string()))),
         }
     }
@@ -159,7 +162,7 @@ impl Store {
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.reader.ping().await?)
+        Ok(self.watch.asking(self.reader.ping()).await?)
     }
 
     /// The time of day of the database's machine; none for SQLite, whose machine is ours.
@@ -168,7 +171,7 @@ impl Store {
             return Ok(None);
         }
         let query = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
-        let row = self.reader.query_one_raw(query).await?;
+        let row = self.watch.asking(self.reader.query_one_raw(query)).await?;
         Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 

@@ -67,15 +67,6 @@ pub struct PlainRoom {
     pub reserved_after: Timestamp,
 }
 
-impl PlainRoom {
-    /// What is room under either.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let reserved_after = self.reserved_after.max(other.reserved_after);
-        Self { bound: self.bound.min(other.bound), reserved_after }
-    }
-}
-
 /// Failures that are remembered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failures {

@@ -74,6 +74,11 @@ fn names_of(rows: &[QueryResult]) -> Result<Vec<Name>, DbErr> {
     rows.iter().map(name).collect()
 }
 
+/// The values of a bucket's room.
+fn bounds_of(room: PlainRoom) -> [Value; 2] {
+    [stored_count(room.bound).into(), room.reserved_after.into()]
+}
+
 /// A count as the table has it.
 fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
@@ -92,7 +97,7 @@ fn keys_of(project_id: ProjectId, bucket: &Bucket) -> [Value; 3] {
 }
 
 /// The rows of buckets.
-fn any_of<'b>(project_id: ProjectId, buckets: impl IntoIterator<Item = &'b (Bucket, Throttle)>) -> Condition {
+fn any_of<'b, T: 'b>(project_id: ProjectId, buckets: impl IntoIterator<Item = &'b (Bucket, T)>) -> Condition {
     buckets.into_iter().fold(Condition::any(), |any, (bucket, _)| any.add(of(project_id, bucket)))
 }
 
@@ -124,16 +129,25 @@ fn writing_back(rows: &[throttle::ActiveModel]) -> InsertStatement {
 }
 
 /// Holds places: writes rows, or counts one more in those that are there.
-fn reserving(rows: &[throttle::ActiveModel], which: Condition, room: PlainRoom) -> InsertStatement {
-    let count = |column: throttle::Column| Expr::col((throttle::Entity, column));
+fn reserving(
+    rows: &[throttle::ActiveModel],
+    project_id: ProjectId,
+    buckets: &[(Bucket, PlainRoom)],
+) -> InsertStatement {
+    let known = |column: throttle::Column| Expr::col((throttle::Entity, column));
     let has_room = || {
-        let reserved_at = || count(throttle::Column::ReservedAt);
-        let held = count(throttle::Column::Failures).add(count(throttle::Column::InFlight));
-        let is_fresh = Condition::any().add(reserved_at().is_null()).add(reserved_at().gt(room.reserved_after));
-        Condition::all().add(held.lt(stored_count(room.bound))).add(is_fresh)
+        buckets.iter().fold(Condition::any(), |any, (bucket, room)| {
+            let reserved_at = || known(throttle::Column::ReservedAt);
+            let held = known(throttle::Column::Failures).add(known(throttle::Column::InFlight));
+            let is_fresh = Condition::any().add(reserved_at().is_null()).add(reserved_at().gt(room.reserved_after));
+            any.add(of(project_id, bucket).add(held.lt(stored_count(room.bound))).add(is_fresh))
+        })
     };
-    let full =
-        throttle::Entity::find().select_only().column(throttle::Column::Kind).filter(which).filter(has_room().not());
+    let full = throttle::Entity::find()
+        .select_only()
+        .column(throttle::Column::Kind)
+        .filter(any_of(project_id, buckets))
+        .filter(has_room().not());
     // Both databases call the columns of such a list so.
     let names = (1..=throttle::Column::iter().count()).map(|number| format!("column{number}"));
     let values = rows.iter().map(|row| ValueTuple::Many(values_of(row).collect()));
@@ -141,13 +155,13 @@ fn reserving(rows: &[throttle::ActiveModel], which: Condition, room: PlainRoom) 
     new.columns(names).from_values(values, "new").and_where(Expr::exists(full.into_query()).not());
     let excluded = |column| Expr::col(("excluded", column));
     let newest = Expr::case(
-        count(throttle::Column::ReservedAt).gt(excluded(throttle::Column::ReservedAt)),
-        count(throttle::Column::ReservedAt),
+        known(throttle::Column::ReservedAt).gt(excluded(throttle::Column::ReservedAt)),
+        known(throttle::Column::ReservedAt),
     )
     .finally(excluded(throttle::Column::ReservedAt));
     let mut on_conflict = OnConflict::columns(KEYS);
     on_conflict
-        .value(throttle::Column::InFlight, count(throttle::Column::InFlight).add(excluded(throttle::Column::InFlight)))
+        .value(throttle::Column::InFlight, known(throttle::Column::InFlight).add(excluded(throttle::Column::InFlight)))
         .value(throttle::Column::ReservedAt, newest)
         // Once more: the row may have changed while its lock was waited for.
         .action_cond_where(has_room());
@@ -158,14 +172,16 @@ fn reserving(rows: &[throttle::ActiveModel], which: Condition, room: PlainRoom) 
     insert
 }
 
-/// Deletes rows, which are locked in their order first, and stay as they were found then.
-fn forgetting(which: Condition) -> DeleteStatement {
+/// Deletes those of some rows that are so. All are locked first, in their order: whoever wants the others after this
+/// holds them by then.
+fn forgetting(which: Condition, are_so: Condition) -> DeleteStatement {
     let mut locked = throttle::Entity::find().select_only().columns(KEYS).filter(which).into_query();
     locked.order_by_columns(KEYS.map(|column| (column, Order::Asc))).lock_exclusive();
     let mut delete = Query::delete();
     delete
         .from_table(throttle::Entity)
         .and_where(Expr::tuple(KEYS.map(Expr::col)).in_subquery(locked))
+        .cond_where(are_so)
         .returning(Query::returning().columns(NAME));
     delete
 }
@@ -246,31 +262,31 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         Ok(())
     }
 
-    /// Holds a place in each bucket, in one statement, if in all of them room is plain to see. Gives the buckets in
+    /// Holds a place in each bucket, in one statement, if in each of them its room is plain to see. Gives the buckets in
     /// which one is held: all of them, or none. Only if somebody else takes the room at the same time it may be some.
     ///
-    /// A bucket without a row begins as `first` says. What is there already and is not seen to leave room is left as
-    /// it is.
+    /// What is there and is not seen to leave room stays as it is.
     pub async fn reserve(
         &self,
         project_id: ProjectId,
-        mut buckets: Vec<Bucket>,
-        (first, room): (&Throttle, PlainRoom),
+        mut buckets: Vec<(Bucket, PlainRoom)>,
         now: Timestamp,
     ) -> Result<Vec<Bucket>, StoreError> {
         static INSERT: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
+        if buckets.is_empty() {
+            return Ok(Vec::new());
+        }
         // Two of these that meet must not wait for each other.
-        buckets.sort_by_cached_key(order);
-        let rows: Vec<_> = buckets.iter().map(|bucket| row(project_id, bucket, first, now)).collect();
-        let keys = buckets.iter().flat_map(|bucket| keys_of(project_id, bucket));
-        let bounds = || [stored_count(room.bound).into(), room.reserved_after.into()];
+        buckets.sort_by_cached_key(|(bucket, _)| order(bucket));
+        let first = Throttle::first(now);
+        let rows: Vec<_> = buckets.iter().map(|(bucket, _)| row(project_id, bucket, &first, now)).collect();
+        let rooms = || buckets.iter().map(|(bucket, room)| (keys_of(project_id, bucket), *room));
+        let bounds = || rooms().flat_map(|(keys, room)| keys.into_iter().chain(bounds_of(room)));
+        let keys = rooms().flat_map(|(keys, _)| keys);
         let values = rows.iter().flat_map(values_of).chain(keys).chain(bounds()).chain(bounds());
-        let insert = INSERT.with(self.0, rows.len(), values, || {
-            let which = buckets.iter().fold(Condition::any(), |any, bucket| any.add(of(project_id, bucket)));
-            reserving(&rows, which, room)
-        });
+        let insert = INSERT.with(self.0, rows.len(), values, || reserving(&rows, project_id, &buckets));
         let held = names_of(&self.0.query_all_raw(insert).await?)?;
-        Ok(buckets.into_iter().filter(|bucket| held.contains(&order(bucket))).collect())
+        Ok(buckets.into_iter().map(|(bucket, _)| bucket).filter(|bucket| held.contains(&order(bucket))).collect())
     }
 
     /// Forgets those buckets in which the only place held was reserved at that time and that have no failures, or may
@@ -282,20 +298,26 @@ impl<C: ConnectionTrait> Throttles<'_, C> {
         reserved_at: Timestamp,
     ) -> Result<Vec<Bucket>, StoreError> {
         static DELETE: KeptByCount<BUCKETS_KEPT> = KeptByCount::new();
+        if buckets.is_empty() {
+            return Ok(Vec::new());
+        }
         let at_most = |may_have_failures: bool| if may_have_failures { i32::MAX } else { 0 };
-        let values = buckets.iter().flat_map(|(bucket, may_have_failures)| {
+        let keys = buckets.iter().flat_map(|(bucket, _)| keys_of(project_id, bucket));
+        let values = keys.chain(buckets.iter().flat_map(|(bucket, may_have_failures)| {
             let rest = [at_most(*may_have_failures).into(), 1_i32.into(), reserved_at.into()];
             keys_of(project_id, bucket).into_iter().chain(rest)
+        }));
+        let delete = DELETE.with(self.0, buckets.len(), values, || {
+            let sole = buckets.iter().fold(Condition::any(), |any, (bucket, may_have_failures)| {
+                any.add(
+                    of(project_id, bucket)
+                        .add(throttle::Column::Failures.lte(at_most(*may_have_failures)))
+                        .add(throttle::Column::InFlight.eq(1))
+                        .add(throttle::Column::ReservedAt.eq(reserved_at)),
+                )
+            });
+            forgetting(any_of(project_id, &buckets), sole)
         });
-        let sole = buckets.iter().fold(Condition::any(), |any, (bucket, may_have_failures)| {
-            any.add(
-                of(project_id, bucket)
-                    .add(throttle::Column::Failures.lte(at_most(*may_have_failures)))
-                    .add(throttle::Column::InFlight.eq(1))
-                    .add(throttle::Column::ReservedAt.eq(reserved_at)),
-            )
-        });
-        let delete = DELETE.with(self.0, buckets.len(), values, || forgetting(sole.clone()));
         let forgotten = names_of(&self.0.query_all_raw(delete).await?)?;
         let buckets = buckets.into_iter().map(|(bucket, _)| bucket);
         Ok(buckets.filter(|bucket| !forgotten.contains(&order(bucket))).collect())

@@ -3,6 +3,9 @@
 //! One whose other end is gone without a word would keep its place in the pool until the system gives it up, a quarter
 //! of an hour later. So whoever waits for it in vain notes that, and from then on each connection has to answer in time
 //! when it is given back. In quiet times that would be a round trip for each statement.
+//!
+//! What is left is a connection that falls silent between its last answer and the question of the pool itself, which
+//! comes within a fraction of a millisecond and has no limit: it keeps its place for as long as the system waits.
 
 use std::{
     pin::pin,
@@ -21,8 +24,8 @@ use crate::metrics::DatabaseFailure;
 
 /// How long connections are asked after the last trouble.
 const WARY_FOR: Duration = Duration::from_mins(1);
-/// How long transactions are ended after a `BEGIN` without an answer, whose connection is given back at once. No longer:
-/// PostgreSQL writes a warning to its log for each that has none.
+/// How long transactions are ended after a `BEGIN` without an answer, whose connection is given back at once. No
+/// longer: PostgreSQL writes a warning to its log for each connection that has none.
 const ROLL_BACK_FOR: Duration = Duration::from_secs(5);
 /// How long a connection has to answer when it is given back.
 pub(super) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,34 +43,47 @@ pub(super) enum Asked {
     Statement,
 }
 
-/// Notes trouble when it is dropped without an answer.
+/// Notes trouble when it is dropped.
 struct Note<'t> {
     trouble: &'t Trouble,
     asked: Asked,
-    is_answered: bool,
+    end: End,
+}
+
+/// How it ended that a connection was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    /// Nobody waits for the answer any more.
+    Left,
+    /// There is none, nor will be.
+    Failed,
+    /// There is one.
+    Answered,
 }
 
 /// What went wrong, and when it last did.
 #[derive(Debug, Default)]
 struct Last {
     anything: Option<Instant>,
-    /// A `BEGIN`.
+    /// A `BEGIN` whose answer nobody waits for.
     beginning: Option<Instant>,
 }
 
 impl Trouble {
-    /// Does what a connection has to answer. It is trouble if nobody waits for the answer any more, or if the
-    /// connection breaks.
+    /// Does what a connection has to answer. It is trouble if nobody waits for the answer any more, or if the database
+    /// does not do its work now.
     pub(super) async fn noting<T>(
         &self,
         asked: Asked,
         work: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
-        // In its place before the note, so that it is dropped after that: whoever gets the connection back has to find it.
+        // In its place before the note, so that it is dropped after that: whoever gets the connection back has to find
+        // the note.
         let work = pin!(work);
-        let mut note = Note { trouble: self, asked, is_answered: false };
+        let mut note = Note { trouble: self, asked, end: End::Left };
         let done = work.await;
-        note.is_answered = done.as_ref().err().and_then(failure_of) != Some(DatabaseFailure::Unavailable);
+        let is_failed = done.as_ref().err().and_then(failure_of) == Some(DatabaseFailure::Unavailable);
+        note.end = if is_failed { End::Failed } else { End::Answered };
         done
     }
 
@@ -100,12 +116,12 @@ fn is_within(time: Duration, trouble: Option<Instant>) -> bool {
 
 impl Drop for Note<'_> {
     fn drop(&mut self) {
-        if self.is_answered {
+        if self.end == End::Answered {
             return;
         }
         let (now, mut last) = (Some(Instant::now()), self.trouble.last());
         last.anything = now;
-        if self.asked == Asked::Begin {
+        if (self.asked, self.end) == (Asked::Begin, End::Left) {
             last.beginning = now;
         }
     }

@@ -3,7 +3,10 @@
 //! The spans are made for a collector alone (level `debug`) and within a request alone: the service's own rounds make none. They hold
 //! the kind of statement and its table, and neither its text nor its values.
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, prelude::async_trait};
 use tracing::{Instrument as _, Span, field::Empty};
@@ -14,7 +17,7 @@ use super::{
     trouble::{Asked, Trouble},
 };
 use crate::{
-    metrics::{DatabaseOperation, Metrics},
+    metrics::{DatabaseFailure, DatabaseOperation, Metrics},
     trace_context::wants_details,
 };
 
@@ -53,6 +56,17 @@ impl Watch {
         let begun = self.within(Asked::Begin, &self.span("BEGIN", ""), beginning).await;
         self.metrics.database_waited(started.elapsed().as_secs_f64());
         begun
+    }
+
+    /// Notes that one was given up, with its connection.
+    pub(super) fn began_in_vain(&self, waited: Duration) {
+        self.metrics.database_waited(waited.as_secs_f64());
+        self.metrics.database_failed(DatabaseFailure::Unavailable);
+    }
+
+    /// Watches what is asked without a request, which is not counted.
+    pub(super) async fn asking<T>(&self, asking: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        self.trouble.noting(Asked::Statement, asking).await
     }
 
     /// Watches its end.

@@ -40,6 +40,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(25);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 /// What has to be left of a call's time when its attempt is reserved: the hash comes after that.
 const TIME_LEFT_MIN: Duration = Duration::from_millis(500);
+/// How long an answer of the database is waited for after the caller's deadline: well within the lease.
+const LATE_MAX: Duration = Duration::from_secs(10);
 /// When to come back if there was no room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -176,10 +178,11 @@ impl Place {
 
     /// Reserves in one statement, if room is plain to see; none if it is not.
     ///
-    /// Brought to its end even if the caller goes away, or nobody could give back what was reserved.
+    /// Brought to its end even if the caller goes away, or its time is over: then the attempt is given back at once. If
+    /// there is no answer for [`LATE_MAX`] after that, nobody knows whether it is reserved, and its lease ends it.
     async fn reserve_plainly(mut self) -> Result<Option<Attempt>, Error> {
         self.reserved_at = self.clock.now();
-        let until = self.call.deadline;
+        let until = self.call.deadline + LATE_MAX;
         let reserving = async move {
             let Self { store, limits, project_id, claimant, guarded, reserved_at, .. } = &self;
             let is_reserved =
@@ -188,8 +191,7 @@ impl Place {
         };
         match tokio::spawn(timeout_at(until.into(), reserving).in_current_span()).await {
             Ok(Ok(reserved)) => Ok(reserved?),
-            // Nobody waits for the answer any more.
-            Ok(Err(_)) => Ok(None),
+            Ok(Err(_)) => Err(Error::Overloaded { retry_after: RETRY_AFTER }),
             Err(stopped) => Err(Error::Internal(Box::new(stopped))),
         }
     }

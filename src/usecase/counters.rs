@@ -17,7 +17,7 @@ use crate::{
         event::{Event, EventKind},
         id::{DeviceId, ProjectId, UserId},
         limits::Limits,
-        throttle::{Admission, Outcome, PlainRoom, Throttle},
+        throttle::{Admission, Outcome, Throttle},
     },
     store::{Store, StoreError, Tx},
 };
@@ -198,12 +198,13 @@ pub(super) async fn reserve_plainly(
     guarded: Guarded,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let buckets = claimant.buckets(guarded);
-    let room = buckets.iter().map(|bucket| limits.policy(bucket).plain_room(now)).reduce(PlainRoom::and);
-    let Some(room) = room else { return Ok(false) };
-    let held = Throttle::first(now);
+    let with_room = |bucket: Bucket| {
+        let room = limits.policy(&bucket).plain_room(now);
+        (bucket, room)
+    };
+    let buckets: Vec<_> = claimant.buckets(guarded).into_iter().map(with_room).collect();
     let wanted = buckets.len();
-    let got = store.alone().throttles().reserve(project_id, buckets, (&held, room), now).await?;
+    let got = store.alone().throttles().reserve(project_id, buckets, now).await?;
     if got.len() == wanted || got.is_empty() {
         return Ok(!got.is_empty());
     }

@@ -23,7 +23,7 @@ const TABLE: &[(&str, usize, &str)] = &[
     (
         "AuthenticatePassword",
         9,
-        "caller; account; places in two counters, taken in one statement and given back in one; a user is read once held",
+        "caller; account; places in two counters, taken and given back in a statement each; a user is read once held",
     ),
     (
         "AuthenticatePassword, wrong password",

@@ -67,6 +67,25 @@ async fn a_database_that_falls_silent_is_taken_up_again_by_new_connections() {
     assert_eq!(replica.running.terminate().code, 0, "nothing waits for those that are silent");
 }
 
+/// Where no calls come, those who ask whether the replica is ready must not use up the pool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_nobody_calls_is_ready_again_after_a_silence() {
+    let Some(service) = Service::on(Engine::Postgres).await else { return };
+    let (url, cuts) = network(service.url()).await;
+    let settings = [&format!("--database-url={url}"), "--database-connections=2", "--database-acquire-timeout=2s"];
+    let replica = service.replica(&settings);
+    let status = async || get(&replica.ops, "/readyz").await.unwrap().0;
+    eventually("ready", async || status().await == 200).await;
+    // A connection that is just being given back would be lost for as long as the system waits: see `store::trouble`.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cuts.send_modify(|cuts| *cuts += 1);
+    for _ in 0..4 {
+        eventually("not ready", async || status().await == 503).await;
+    }
+    cuts.send_modify(|cuts| *cuts += 1);
+    eventually("ready again", async || status().await == 200).await;
+}
+
 /// A unit of work that begins on a connection which has fallen silent is brought to its end behind the back of whoever
 /// goes away, but not for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -188,6 +188,60 @@ async fn places_that_are_held_in_one_statement_are_no_more_than_there_is_room(
 
 #[rstest]
 #[tokio::test]
+async fn each_bucket_has_room_of_its_own(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (user, address) = (a_user(), an_address());
+    let room = |bound| PlainRoom { bound, reserved_after: now() - Duration::seconds(1) };
+    let reserve = async |wide, narrow| {
+        let buckets = vec![(user.clone(), room(narrow)), (address.clone(), room(wide))];
+        test.store.alone().throttles().reserve(test.project.id, buckets, now()).await.unwrap().len()
+    };
+    count(&test.store, test.project.id, &address, now()).await;
+    assert_eq!(reserve(1, 9).await, 0);
+    assert_eq!(reserve(2, 1).await, 2);
+    let nothing = test.store.alone().throttles().reserve(test.project.id, Vec::new(), now()).await.unwrap();
+    assert!(nothing.is_empty());
+    let tx = test.store.begin().await.unwrap();
+    assert!(tx.throttles().forget(test.project.id, Vec::new(), now()).await.unwrap().is_empty());
+    tx.commit().await.unwrap();
+    assert_eq!(test.rows("throttles").await, 2, "nothing is not everything");
+}
+
+/// Many users at one address, and each of them at another one, too: whoever settles holds some and wants others.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_who_reserves_waits_for_somebody_who_settles_and_is_waited_for(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (project_id, users) = (test.project.id, [a_user(), a_user()]);
+    let addresses = [an_address(), Bucket { subject: Subject::Ip("192.0.2.8".parse().unwrap()), ..an_address() }];
+    let attempts = |number: usize| {
+        let (store, user, address) = (test.store.clone(), users[number % 2].clone(), addresses[number / 2 % 2].clone());
+        async move {
+            for round in 0..20 {
+                // A time of its own for each, by which it finds its place.
+                let at = now() + Duration::microseconds(i64::try_from(number * 100 + round).unwrap());
+                let room = PlainRoom { bound: 100, reserved_after: now() - Duration::seconds(1) };
+                assert_eq!(reserve_plainly(&store, project_id, [&address, &user], room, at).await, 2);
+                let tx = store.begin().await.unwrap();
+                let buckets = vec![(address.clone(), false), (user.clone(), true)];
+                let left = tx.throttles().forget(project_id, buckets, at).await.unwrap();
+                let mut left = tx.throttles().lock(project_id, left, at).await.unwrap();
+                for (bucket, throttle) in &mut left {
+                    throttle.settle(at, Outcome::Succeeded, at, &Limits::default().policy(bucket));
+                }
+                tx.throttles().save(project_id, &left, at).await.unwrap();
+                tx.commit().await.unwrap();
+            }
+        }
+    };
+    at_once(8, attempts).await;
+    assert_eq!(test.rows("throttles").await, 0, "everything was given back");
+}
+
+#[rstest]
+#[tokio::test]
 async fn what_is_given_back_unchanged_keeps_what_it_remembers(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
@@ -331,9 +385,8 @@ async fn reserve_plainly(
     room: PlainRoom,
     now: Timestamp,
 ) -> usize {
-    let buckets = buckets.map(Bucket::clone).to_vec();
-    let held = store.alone().throttles().reserve(project_id, buckets, (&Throttle::first(now), room), now).await;
-    held.unwrap().len()
+    let buckets = buckets.map(|bucket| (bucket.clone(), room)).to_vec();
+    store.alone().throttles().reserve(project_id, buckets, now).await.unwrap().len()
 }
 
 async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp) -> Failures {
