@@ -209,6 +209,19 @@ async fn a_user(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
 
 #[rstest]
 #[tokio::test]
+async fn nobody_signs_in_who_is_not_there(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let id = UserId::generate(now(), &Random::System);
+    let event = Event::new(EventKind::SignedIn, test.project.id).user(id);
+    let by = RecordedBy { id: EventId::generate(now(), &Random::System), request_id: None, now: now() };
+    let tx = test.store.begin().await.unwrap();
+    tx.signed_in(None, (&event, by), id, now()).await.unwrap_err();
+    drop(tx);
+    assert_eq!(test.rows("events").await, 0, "nothing is half-written");
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_challenge_of_each_kind(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let Some(test) = TestStore::start(engine).await else { return };
     let ada = test.user("ada").await;
