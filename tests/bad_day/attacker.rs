@@ -21,15 +21,15 @@ use crate::{
 
 /// Memory that no attack may cost beyond what the service had before, in MiB.
 pub(crate) const MEMORY_MIB_MAX: u64 = 256;
-/// How many more files may be open after an attack: of calls that were made meanwhile.
-const FILES_LEFT: usize = 12;
+/// How many more connections may be open after an attack: of calls that were made meanwhile.
+const CONNECTIONS_LEFT: usize = 2;
 
 /// A replica under attack, and honest callers who must not notice.
 pub(crate) struct Siege {
     pub(crate) replica: Replica,
     load: Load,
     memory_mib: u64,
-    open_files: usize,
+    open_sockets: usize,
 }
 
 /// Attackers who do the same again and again.
@@ -44,8 +44,8 @@ impl Siege {
         let replica = service.replica(settings);
         let load = Load::start(&service.back_end(&replica.grpc), nothing).await;
         load.successes(2).await;
-        let (memory_mib, open_files) = (replica.memory_mib(), replica.open_files());
-        Self { replica, load, memory_mib, open_files }
+        let (memory_mib, open_sockets) = (replica.memory_mib(), replica.open_sockets());
+        Self { replica, load, memory_mib, open_sockets }
     }
 
     /// Honest callers have had some calls answered from now on, and the memory is bounded.
@@ -58,7 +58,7 @@ impl Siege {
     /// Whatever the attackers held is free again, and nothing has broken.
     pub(crate) async fn ends(self) {
         self.goes_on().await;
-        self.replica.wait_for_open_files(self.open_files + FILES_LEFT).await;
+        self.replica.wait_for_open_sockets(self.open_sockets + CONNECTIONS_LEFT).await;
         self.load.finish().await;
         let ended = self.replica.running.terminate();
         assert_eq!(ended.code, 0, "{}", ended.stderr);

@@ -102,7 +102,7 @@ async fn handshakes_that_are_broken_off_or_never_end_keep_nobody_out() {
     };
     let early = service.back_end(&replica.grpc).over(endpoint().connect().await.unwrap());
     early.sign_in(EMAIL).await.unwrap();
-    let (before, memory_mib) = (replica.open_files(), replica.memory_mib());
+    let (before, memory_mib) = (replica.open_sockets(), replica.memory_mib());
 
     let address = replica.grpc.clone();
     let attack = Attack::start(150, move |number| {
@@ -124,7 +124,7 @@ async fn handshakes_that_are_broken_off_or_never_end_keep_nobody_out() {
     }
     assert!(replica.memory_mib() < memory_mib + crate::attacker::MEMORY_MIB_MAX);
     attack.stop().await;
-    replica.wait_for_open_files(before + 8).await;
+    replica.wait_for_open_sockets(before + 8).await;
     drop(early);
     assert_eq!(replica.running.terminate().code, 0);
 }
