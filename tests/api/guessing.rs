@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use rstest::rstest;
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use signet::{
     crypto::argon2_kernel::{Argon2Cost, ITERATIONS_MAX},
     domain::{
@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 
 use crate::{
     email_verification::{begin, redeem},
+    session_service::somebody_waits_for_a_lock,
     sign_in::{email, try_password, with_password},
     support::{ADA, Caller, Engine, PASSWORD, Refused, TestApp, reason},
 };
@@ -279,6 +280,29 @@ async fn places_that_a_dead_process_held_count_as_failures_and_heal(
     assert_eq!(counted.failures.unwrap().count, 11, "ten that died and one that was wrong");
     app.clock.advance(limits.first_delay);
     try_password(&app.back_end(), email(ADA), PASSWORD).await.unwrap();
+}
+
+/// Between two counters somebody takes the room of the second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_is_held_without_the_other_one_is_given_back() {
+    let Some(app) = TestApp::start(Engine::Postgres).await else { return };
+    guess(&app, 1, "192.0.2.1").await;
+    let before = counted(&app, Guarded::AuthenticatePassword).await;
+    let somebody = app.database().await.begin().await.unwrap();
+    let address = "UPDATE throttles SET failures = 1000, last_failure_at = $1 WHERE kind = $2";
+    let subject = Subject::ip("192.0.2.1".parse().unwrap());
+    let bucket = Bucket { guarded: Guarded::AuthenticatePassword, subject };
+    let values = [app.services.clock.now().into(), bucket.kind().into()];
+    let taken = Statement::from_sql_and_values(DbBackend::Postgres, address, values);
+    assert_eq!(somebody.execute_raw(taken).await.unwrap().rows_affected(), 1);
+    let caller = app.back_end();
+    let call = tokio::spawn(async move { try_from(&caller, email(ADA), PASSWORD, ("192.0.2.1", "")).await });
+    until("it waits for the address", async || somebody_waits_for_a_lock(&app).await).await;
+    somebody.commit().await.unwrap();
+    assert_eq!(reason(&call.await.unwrap().unwrap_err()), "INVALID_CREDENTIALS");
+    assert_eq!(counted(&app, Guarded::AuthenticatePassword).await, before, "the user's place");
+    let address = app.services.store.view().throttles().find(app.fixture.project_id, &bucket).await.unwrap();
+    assert_eq!((address.failures.unwrap().count, address.reservations), (1000, None));
 }
 
 const CALLER_LEFT: &str = "password.failed (caller_left)";
