@@ -5,7 +5,7 @@ use sea_orm::{
     Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _,
     QueryTrait as _, Select, Statement, UpdateMany,
     entity::prelude::*,
-    sea_query::{ExprTrait as _, Query, SelectStatement},
+    sea_query::{ExprTrait as _, LockBehavior, LockType, Query, SelectStatement, Value},
 };
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
         page::{Listed, OrderedPage},
         refresh::RefreshState,
         session::{Session, SessionState},
-        user::User,
+        user::{User, UserStatus},
     },
 };
 
@@ -98,6 +98,19 @@ fn generation_column(generation: u32) -> i32 {
     i32::try_from(generation).unwrap_or(i32::MAX)
 }
 
+/// The values of [`next_generation`], in its order.
+fn moving_on(session: &Session, idle_expires_at: Timestamp, from: u32) -> [Value; 7] {
+    [
+        generation_column(session.refresh.generation).into(),
+        session.refresh.rotated_at.into(),
+        idle_expires_at.into(),
+        session.last_used_at.into(),
+        Uuid::from(session.id).into(),
+        Uuid::from(session.project_id).into(),
+        generation_column(from).into(),
+    ]
+}
+
 /// Moves a session on from a generation, if it is still at that one and has not ended.
 fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> UpdateMany<session::Entity> {
     session::Entity::update_many()
@@ -109,6 +122,26 @@ fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> 
         .filter(session::Column::ProjectId.eq(Uuid::from(session.project_id)))
         .filter(session::Column::RefreshGeneration.eq(generation_column(from)))
         .filter(session::Column::RevokedAt.is_null())
+}
+
+/// The same, if the session ends when it was read to end, its user is active, and nobody holds its row: nor does this wait for it.
+pub(super) fn next_generation_as_read(
+    session: &Session,
+    idle_expires_at: Timestamp,
+    (from, read): (u32, (Timestamp, Timestamp)),
+) -> UpdateMany<session::Entity> {
+    let of = |column| Expr::col((session::Entity, column));
+    let mut as_read = Query::select();
+    as_read
+        .column((session::Entity, session::Column::Id))
+        .from(session::Entity)
+        .inner_join(user::Entity, of(session::Column::UserId).equals((user::Entity, user::Column::Id)))
+        .and_where(of(session::Column::Id).eq(Uuid::from(session.id)))
+        .and_where(of(session::Column::IdleExpiresAt).eq(read.0))
+        .and_where(of(session::Column::ExpiresAt).eq(read.1))
+        .and_where(Expr::col((user::Entity, user::Column::Status)).eq(UserStatus::Active.as_str()))
+        .lock_with_tables_behavior(LockType::Update, [session::Entity], LockBehavior::SkipLocked);
+    next_generation(session, idle_expires_at, from).filter(session::Column::Id.in_subquery(as_read))
 }
 
 /// Adds a session.
@@ -191,17 +224,25 @@ impl<C: ConnectionTrait> Sessions<'_, C> {
     pub async fn refreshed(&self, session: &Session, from: u32) -> Result<bool, StoreError> {
         static UPDATE: KeptStatement = KeptStatement::new();
         let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
-        let values = [
-            generation_column(session.refresh.generation).into(),
-            session.refresh.rotated_at.into(),
-            idle_expires_at.into(),
-            session.last_used_at.into(),
-            Uuid::from(session.id).into(),
-            Uuid::from(session.project_id).into(),
-            generation_column(from).into(),
-        ];
+        let values = moving_on(session, idle_expires_at, from);
         let update = UPDATE.with(self.0, values, || next_generation(session, idle_expires_at, from).into_query());
         Ok(self.0.execute_raw(update).await?.rows_affected() == 1)
+    }
+
+    /// Writes what a refresh has changed, in a unit of work by itself, if nobody holds the row and the session is what was read: of
+    /// that generation and with these ends, not revoked, its user active. False if not, and nothing is written then.
+    pub async fn refreshed_as_read(&self, session: &Session, read: &Session) -> Result<bool, StoreError> {
+        static UPDATE: KeptStatement = KeptStatement::new();
+        let SessionState::Active { idle_expires_at, .. } = session.state else { return Ok(false) };
+        let SessionState::Active { idle_expires_at: read_idle, expires_at: read_end } = read.state else {
+            return Ok(false);
+        };
+        let from = read.refresh.generation;
+        let as_read =
+            [Uuid::from(session.id).into(), read_idle.into(), read_end.into(), UserStatus::Active.as_str().into()];
+        let values = moving_on(session, idle_expires_at, from).into_iter().chain(as_read);
+        let build = || next_generation_as_read(session, idle_expires_at, (from, (read_idle, read_end))).into_query();
+        Ok(self.0.execute_raw(UPDATE.with(self.0, values, build)).await?.rows_affected() == 1)
     }
 
     /// Writes what a sign-in that joined a session has changed; false if it was ended, and nothing is written then. The

@@ -4,6 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 
 use super::{
     Call, Error, Services, Tokens, authenticate_session::verify_with, end_sessions::end_session,
@@ -28,6 +29,12 @@ use crate::{
     store::Tx,
 };
 
+/// How long a refresh waits to be written without its row being held. When it is written may be later than the time that was taken
+/// for it by this, and by as much as SQLite waits for other processes.
+const UNHELD_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+/// A grace period has to be so long for that: it begins with the time that was taken.
+const UNHELD_GRACE_MIN: Duration = Duration::seconds(20);
+
 /// A refresh.
 #[derive(Debug)]
 pub struct Refresh {
@@ -48,67 +55,125 @@ pub struct Refreshed {
     pub tokens: Tokens,
 }
 
-/// Gives the tokens that follow. Everything is read again in the transaction that writes: a session that was revoked, or whose
-/// user may not sign in, ends here.
+/// Gives the tokens that follow. A session that was revoked, or whose user may not sign in, ends here.
 pub async fn refresh_tokens(services: &Services, call: &Call, request: Refresh) -> Result<Refreshed, Error> {
     let caller = call.client()?;
-    let project_id = caller.project_id();
     let (grant, keys) = read_refresh_token(services, caller, &request.token, services.clock.now()).await?;
-
-    let tx = services.store.begin().await?;
-    let Some((session, now)) = step(services, call, caller, &tx, grant, &request.wishes).await? else {
-        // What was found out is written down, or the copy would stay good.
-        tx.commit().await?;
-        return Err(Error::RefreshTokenReused);
-    };
-    let user = tx.users().find(project_id, session.user_id).await?;
-    let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
-    let client = client_of(caller, &tx, &session).await?;
-    let subject = Subject::new(services, &caller.project, &client, &user, &session);
-    let tokens = mint_tokens(&keys, &subject, &request.wishes, now, &services.random)?;
-    tx.commit().await?;
-    Ok(Refreshed { user, session, tokens })
+    let presented = Presented { keys, grant, wishes: request.wishes };
+    match presented.in_one_statement(services, caller).await? {
+        Some(refreshed) => Ok(refreshed),
+        None => presented.under_lock(services, call, caller).await,
+    }
 }
 
-/// Moves the session on, and says when; none if the token is a copy, which has ended it.
-async fn step(
-    services: &Services,
-    call: &Call,
-    caller: &ClientCaller,
-    tx: &Tx,
+/// A refresh token that is ours.
+struct Presented {
+    keys: Arc<ProjectKeys>,
     grant: RefreshGrant,
-    wishes: &TokenWishes,
-) -> Result<Option<(Session, Timestamp)>, Error> {
-    let settings = &caller.project.settings;
-    let session = tx.sessions().lock(caller.project_id(), grant.session_id).await?;
-    // Only now: who waited long for the row would else open a grace period that is over already.
-    let now = services.clock.now();
-    let mut session = session.filter(|session| session.is_live_at(now)).ok_or(Error::SessionNotActive)?;
-    check_client(caller, &session)?;
-    check_resource(caller, &session, wishes)?;
-    let policy = session.token_profile.refresh_policy(settings);
-    let from = session.refresh.generation;
-    let event = |kind| Event::new(kind, session.project_id).user(session.user_id).session(session.id);
-    match session.refresh.present(grant.generation, policy, now) {
-        RefreshOutcome::Reuse => {
-            services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
-            end_session(services, call, tx, session.id, Cause::RefreshTokenReuse, now).await?;
+    wishes: TokenWishes,
+}
+
+/// What becomes of its session.
+enum Next {
+    /// It has ended.
+    Reuse,
+    /// It stays as it is.
+    Repeat,
+    /// It goes on like this.
+    Moved(Box<Session>),
+}
+
+impl Presented {
+    /// Moves the session on without holding its row, if neither an end nor a repetition has to be written down, and if it is
+    /// still what was read when it is written. None if not: then that is decided anew while the row is held.
+    ///
+    /// So whoever writes to SQLite has to wait for one statement of it, not for a unit of work and a signature.
+    async fn in_one_statement(&self, services: &Services, caller: &ClientCaller) -> Result<Option<Refreshed>, Error> {
+        let now = services.clock.now();
+        let view = services.store.view();
+        let found = view.sessions().find_with_user(caller.project_id(), self.grant.session_id).await?;
+        let Some((read, user)) = found else { return Ok(None) };
+        let grace = read.token_profile.refresh_policy(&caller.project.settings).grace;
+        let is_short = grace > Duration::zero() && grace < UNHELD_GRACE_MIN;
+        if is_short || read.client_id != caller.client.id || !user.is_active() {
             return Ok(None);
         }
-        RefreshOutcome::Repeat => {
-            services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
-            return Ok(Some((session, now)));
+        let Ok(Next::Moved(session)) = self.next(caller, &read, now) else { return Ok(None) };
+        let subject = Subject::new(services, &caller.project, &caller.client, &user, &session);
+        let tokens = mint_tokens(&self.keys, &subject, &self.wishes, now, &services.random)?;
+        let database = services.store.alone();
+        // Whether it was written when the time is over shows as soon as the row is held: then this is a repetition.
+        match timeout(UNHELD_WAIT_MAX, database.sessions().refreshed_as_read(&session, &read)).await {
+            Ok(written) => Ok(written?.then_some(Refreshed { user, session: *session, tokens })),
+            Err(_) => Ok(None),
         }
-        RefreshOutcome::Keep => {}
-        RefreshOutcome::Rotate { to } => session.refresh = RefreshState { generation: to, rotated_at: Some(now) },
     }
-    session.state = session.used(now, settings.session_idle_lifetime()).map_err(|_| Error::SessionNotActive)?;
-    session.last_used_at = now;
-    if tx.sessions().refreshed(&session, from).await? {
-        Ok(Some((session, now)))
-    } else {
-        // Not "over": whoever reads that signs the user out.
-        Err(Error::Internal("a session changed while its row was held".into()))
+
+    /// The same, whatever there is to decide: everything is read again in the unit of work that writes.
+    async fn under_lock(&self, services: &Services, call: &Call, caller: &ClientCaller) -> Result<Refreshed, Error> {
+        let tx = services.store.begin().await?;
+        let Some((session, now)) = self.step(services, call, caller, &tx).await? else {
+            // What was found out is written down, or the copy would stay good.
+            tx.commit().await?;
+            return Err(Error::RefreshTokenReused);
+        };
+        let user = tx.users().find(caller.project_id(), session.user_id).await?;
+        let user = user.filter(User::is_active).ok_or(Error::SessionNotActive)?;
+        let client = client_of(caller, &tx, &session).await?;
+        let subject = Subject::new(services, &caller.project, &client, &user, &session);
+        let tokens = mint_tokens(&self.keys, &subject, &self.wishes, now, &services.random)?;
+        tx.commit().await?;
+        Ok(Refreshed { user, session, tokens })
+    }
+
+    /// Moves the session on, and says when; none if the token is a copy, which has ended it.
+    async fn step(
+        &self,
+        services: &Services,
+        call: &Call,
+        caller: &ClientCaller,
+        tx: &Tx,
+    ) -> Result<Option<(Session, Timestamp)>, Error> {
+        let session = tx.sessions().lock(caller.project_id(), self.grant.session_id).await?;
+        // Only now: who waited long for the row would else open a grace period that is over already.
+        let now = services.clock.now();
+        let read = session.ok_or(Error::SessionNotActive)?;
+        let event = |kind| Event::new(kind, read.project_id).user(read.user_id).session(read.id);
+        match self.next(caller, &read, now)? {
+            Next::Reuse => {
+                services.record(tx, call, now, [event(EventKind::RefreshReused)]).await?;
+                end_session(services, call, tx, read.id, Cause::RefreshTokenReuse, now).await?;
+                Ok(None)
+            }
+            Next::Repeat => {
+                services.record(tx, call, now, [event(EventKind::RefreshRepeated)]).await?;
+                Ok(Some((read, now)))
+            }
+            Next::Moved(session) => {
+                if tx.sessions().refreshed(&session, read.refresh.generation).await? {
+                    return Ok(Some((*session, now)));
+                }
+                // Not "over": whoever reads that signs the user out.
+                Err(Error::Internal("a session changed while its row was held".into()))
+            }
+        }
+    }
+
+    /// Decides what becomes of a session that was read.
+    fn next(&self, caller: &ClientCaller, read: &Session, now: Timestamp) -> Result<Next, Error> {
+        let settings = &caller.project.settings;
+        let not_live = |_| Error::SessionNotActive;
+        let state = read.used(now, settings.session_idle_lifetime()).map_err(not_live)?;
+        check_client(caller, read)?;
+        check_resource(caller, read, &self.wishes)?;
+        let policy = read.token_profile.refresh_policy(settings);
+        let refresh = match read.refresh.present(self.grant.generation, policy, now) {
+            RefreshOutcome::Reuse => return Ok(Next::Reuse),
+            RefreshOutcome::Repeat => return Ok(Next::Repeat),
+            RefreshOutcome::Keep => read.refresh,
+            RefreshOutcome::Rotate { to } => RefreshState { generation: to, rotated_at: Some(now) },
+        };
+        Ok(Next::Moved(Box::new(Session { refresh, state, last_used_at: now, ..read.clone() })))
     }
 }
 

@@ -9,6 +9,7 @@ use signet::domain::{
     page::Page,
     refresh::RefreshState,
     session::{AuthenticationMethod, NotLive, Session, SessionDuration, SessionState},
+    user::{User, UserStatus},
 };
 
 use super::support::{Engine, TestStore, at_once, now, project};
@@ -90,6 +91,68 @@ async fn a_refresh_is_written_once_and_only_on_what_it_was_decided_on(
     assert!(!tx.sessions().refreshed(&elsewhere, 2).await.unwrap(), "another project's");
     tx.sessions().revoke(test.project.id, session.id, now()).await.unwrap();
     assert!(!tx.sessions().refreshed(&session, 2).await.unwrap(), "an ended one");
+}
+
+/// What is read without a lock may be something else when it is written.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refresh_is_written_in_one_statement_only_on_what_was_read(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let Some(test) = TestStore::start(engine).await else { return };
+    let (project_id, user_id) = (test.project.id, test.user("ada").await);
+    let read = test.session(user_id);
+    let SessionState::Active { idle_expires_at, expires_at } = read.state else { panic!("it is live") };
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().insert(&read).await.unwrap();
+    tx.commit().await.unwrap();
+    let second = Duration::seconds(1);
+    let later =
+        |idle, end| SessionState::Active { idle_expires_at: idle_expires_at + idle, expires_at: expires_at + end };
+    let refresh = RefreshState { generation: 2, rotated_at: Some(now()) };
+    let next = Session { refresh, last_used_at: now(), state: later(-second, Duration::zero()), ..read.clone() };
+    let write = async |next: &Session, read: &Session| {
+        test.store.alone().sessions().refreshed_as_read(next, read).await.unwrap()
+    };
+    let set_status = async |status| {
+        let tx = test.store.begin().await.unwrap();
+        let user = tx.users().find(project_id, user_id).await.unwrap().unwrap();
+        tx.users().update(&User { status, ..user }).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+
+    let idled = Session { state: later(second, Duration::zero()), ..read.clone() };
+    assert!(!write(&next, &idled).await, "another idle end");
+    let prolonged = Session { state: later(Duration::zero(), second), ..read.clone() };
+    assert!(!write(&next, &prolonged).await, "another end");
+    assert!(!write(&next, &next).await, "another generation");
+    let elsewhere = project().id;
+    assert!(!write(&Session { project_id: elsewhere, ..next.clone() }, &read).await, "another project's");
+    set_status(UserStatus::Disabled).await;
+    assert!(!write(&next, &read).await, "a disabled user's");
+    set_status(UserStatus::Active).await;
+    if engine == Engine::Postgres {
+        let holder = test.store.begin().await.unwrap();
+        holder.sessions().lock(project_id, read.id).await.unwrap();
+        let written = tokio::time::timeout(std::time::Duration::from_secs(10), write(&next, &read)).await;
+        assert!(!written.expect("it does not wait"), "a row that is held");
+    }
+
+    let written = at_once(8, |_| {
+        let (store, next, read) = (test.store.clone(), next.clone(), read.clone());
+        async move { store.alone().sessions().refreshed_as_read(&next, &read).await.unwrap() }
+    })
+    .await;
+    assert_eq!(written.into_iter().filter(|written| *written).count(), 1);
+    let found = async || test.store.view().sessions().find(project_id, read.id).await.unwrap().unwrap();
+    let there = found().await;
+    assert_eq!((there.refresh, there.state, there.last_used_at), (next.refresh, next.state, next.last_used_at));
+    let tx = test.store.begin().await.unwrap();
+    tx.sessions().revoke(project_id, read.id, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let third = Session { refresh: RefreshState { generation: 3, ..refresh }, ..next.clone() };
+    assert!(!write(&third, &next).await, "an ended one");
+    assert_eq!(found().await.refresh, refresh);
 }
 
 /// More than a statement may have parameters, on either engine. A machine that signs in every minute has that many in seven
