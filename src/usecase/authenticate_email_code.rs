@@ -107,9 +107,9 @@ pub async fn authenticate_email_code(
         client_context: request.end_user.context,
         device,
     };
-    let signed_in = complete_sign_in(services, call, caller, &tx, completion, now).await?;
+    let completed = complete_sign_in(services, call, caller, &tx, completion, now).await?;
     tx.commit().await?;
-    Ok(signed_in)
+    completed.sign(services)
 }
 
 /// A code that is not taken.

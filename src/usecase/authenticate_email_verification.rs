@@ -97,14 +97,14 @@ pub async fn authenticate_email_verification(
         client_context: request.end_user.context.or(pending.detail.client_context),
         device: claimant.device,
     };
-    let signed_in =
+    let completed =
         complete_sign_in(services, call, caller, &tx, completion, now).await.map_err(|error| match error {
             // The session that the first step would join.
             Error::SessionNotActive => Error::PendingAuthenticationInvalid,
             error => error,
         })?;
     tx.commit().await?;
-    Ok(signed_in)
+    completed.sign(services)
 }
 
 /// Who takes the second step: on the device of the first one, if that was known.

@@ -128,18 +128,21 @@ pub async fn complete_password_reset(
     let claimant = step.claimant(user.id, reset.credential_version, now);
     let occasion = Occasion { event: event.cause(cause), sessions_end: Cause::PasswordReset, except: None };
     replace_password(services, call, &tx, &mut user, &hash, occasion, now).await?;
-    let done = match request.sign_in {
-        None => Ok(PasswordResetDone::PasswordSet(Box::new(user))),
-        Some(wishes) => step.sign_in(&tx, user, wishes, claimant.clone(), now).await?,
+    let next = match request.sign_in {
+        None => None,
+        Some(wishes) => Some(step.sign_in(&tx, user.clone(), wishes, claimant.clone(), now).await?),
     };
     // Last: the sign-in may have counted a mail.
     step.counters(&tx, &claimant, now).await?.succeed(&tx, now).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
-    done
+    match next {
+        None => Ok(PasswordResetDone::PasswordSet(Box::new(user))),
+        Some(next) => Ok(PasswordResetDone::SignedIn(Box::new(next.answer(services)?))),
+    }
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Notes that the address is the user's own.
     async fn verify_email(&self, tx: &Tx, user: &mut User, now: Timestamp) -> Result<(), Error> {
         let Some(email) = user.unverified_email().cloned() else { return Ok(()) };
@@ -162,7 +165,7 @@ impl Step<'_> {
         wishes: SignInWishes,
         claimant: Claimant,
         now: Timestamp,
-    ) -> Result<Result<PasswordResetDone, Error>, Error> {
+    ) -> Result<finish_sign_in::Step<'a>, Error> {
         let first = FirstStep {
             keys: Arc::clone(&self.keys),
             credential_version: user.credential_version(),
@@ -173,10 +176,7 @@ impl Step<'_> {
             claimant,
             guarded: Guarded::SignIn,
         };
-        Ok(match finish(self.services, self.call, self.caller, tx, first, now).await? {
-            finish_sign_in::Step::Done(signed_in) => Ok(PasswordResetDone::SignedIn(signed_in)),
-            finish_sign_in::Step::Missing(error) => Err(error),
-        })
+        finish(self.services, self.call, self.caller, tx, first, now).await
     }
 
     /// Looks at token and code before the password is; gives the user. A wrong code is written down, or it would be free.

@@ -1,6 +1,6 @@
-//! The end of every sign-in: a session is opened and its tokens are made, once all required steps are done.
+//! The end of every sign-in: a session is opened, once all required steps are done, and its tokens are made when that is written.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use secrecy::SecretString;
 
@@ -8,7 +8,7 @@ use super::{
     Call, Error, Services, Tokens,
     end_sessions::end_sessions_of,
     join_session::{Joining, join},
-    mint_tokens::mint_tokens,
+    mint_tokens::{check_mintable, mint_tokens},
     recorded,
     refresh_tokens::client_of,
     token_forms::Subject,
@@ -18,8 +18,9 @@ use crate::{
     crypto::project_keys::ProjectKeys,
     domain::{
         caller::ClientCaller,
-        challenge::SignInWishes,
+        challenge::{SignInWishes, TokenWishes},
         claims::CustomClaims,
+        client::Client,
         client_context::ClientContext,
         event::{Cause, Event, EventKind},
         id::{DeviceId, SessionId},
@@ -59,19 +60,49 @@ pub(super) struct Completion {
     pub(super) device: Option<DeviceId>,
 }
 
-/// Opens a session and makes its tokens. The caller commits; until then nobody sees the session.
+/// A sign-in that is written, whose tokens are still to be made: a signature takes long, and whoever wants to write to SQLite would
+/// wait for it within the unit of work.
+pub(super) struct Completed<'c> {
+    keys: Arc<ProjectKeys>,
+    caller: &'c ClientCaller,
+    user: User,
+    credential_version: i32,
+    device: DeviceId,
+    /// With its client. One that is joined may be of another one than the caller.
+    session: Option<(Session, Cow<'c, Client>)>,
+    wishes: TokenWishes,
+    first_seen: bool,
+    now: Timestamp,
+}
+
+impl Completed<'_> {
+    /// Makes the tokens. To be called after the unit of work.
+    pub(super) fn sign(self, services: &Services) -> Result<SignedIn, Error> {
+        let Self { keys, caller, user, credential_version, device, session, wishes, first_seen, now } = self;
+        let mint = |(session, client): &(Session, Cow<'_, Client>)| {
+            let subject = Subject::new(services, &caller.project, client, &user, session);
+            mint_tokens(&keys, &subject, &wishes, now, &services.random)
+        };
+        let tokens = session.as_ref().map(mint).transpose()?;
+        let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
+        let session = session.map(|(session, _)| session);
+        Ok(SignedIn { user, session, tokens, device_token, first_seen })
+    }
+}
+
+/// Opens a session. The caller commits, and has it signed then; until then nobody sees the session.
 ///
 /// Always a new session: an id known before the sign-in is never taken over, or whoever had planted it in a victim's browser would
 /// be signed in with them. A session is joined only where that cannot be: it belongs to this very user already, and was proved by a
 /// token of its own, which nobody else has, or named by a back end of the project, which no browser talks into anything.
-pub(super) async fn complete_sign_in(
+pub(super) async fn complete_sign_in<'c>(
     services: &Services,
     call: &Call,
-    caller: &ClientCaller,
+    caller: &'c ClientCaller,
     tx: &Tx,
     completion: Completion,
     now: Timestamp,
-) -> Result<SignedIn, Error> {
+) -> Result<Completed<'c>, Error> {
     let Completion { keys, mut user, credential_version, methods, wishes, client_context, device } = completion;
     let project = &caller.project;
     let (revoke_others, token_wishes, choice) = (wishes.revoke_other_sessions, wishes.tokens, wishes.session);
@@ -105,18 +136,17 @@ pub(super) async fn complete_sign_in(
     let first_seen = user.last_signed_in_at.is_none();
     user.last_signed_in_at = Some(now);
 
-    let tokens = match &session {
+    check_mintable(&keys, session.as_ref(), now)?;
+    let session = match session {
         None => None,
         Some(session) => {
-            // One that is joined may be of another client.
-            let client = client_of(caller, tx, session).await?;
-            let subject = Subject::new(services, project, &client, &user, session);
-            Some(mint_tokens(&keys, &subject, &token_wishes, now, &services.random)?)
+            let client = client_of(caller, tx, &session).await?;
+            Some((session, client))
         }
     };
     let device = device.unwrap_or_else(|| DeviceId::generate(now, &services.random));
-    let device_token = keys.device_token_key(now)?.mint(user.id, credential_version, device, now);
-    Ok(SignedIn { user, session, tokens, device_token, first_seen })
+    let wishes = token_wishes;
+    Ok(Completed { keys, caller, user, credential_version, device, session, wishes, first_seen, now })
 }
 
 /// A session of the calling client that nothing is known of yet.

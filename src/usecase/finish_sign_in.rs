@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{
     Call, Error, PendingSignIn, Services, SignedIn,
-    complete_sign_in::{Completion, complete_sign_in},
+    complete_sign_in::{Completed, Completion, complete_sign_in},
     email_code,
 };
 use crate::{
@@ -33,17 +33,18 @@ use crate::{
 };
 
 /// How far a sign-in has come. Either way the unit of work is to be committed.
-pub(super) enum Step {
-    Done(Box<SignedIn>),
+pub(super) enum Step<'c> {
+    Done(Box<Completed<'c>>),
     /// Something is missing, which the error names.
     Missing(Error),
 }
 
-impl From<Step> for Result<SignedIn, Error> {
-    fn from(step: Step) -> Self {
-        match step {
-            Step::Done(signed_in) => Ok(*signed_in),
-            Step::Missing(error) => Err(error),
+impl Step<'_> {
+    /// What the caller gets. To be called after the unit of work.
+    pub(super) fn answer(self, services: &Services) -> Result<SignedIn, Error> {
+        match self {
+            Self::Done(completed) => completed.sign(services),
+            Self::Missing(error) => Err(error),
         }
     }
 }
@@ -65,14 +66,14 @@ pub(super) struct FirstStep {
 }
 
 /// Completes the sign-in, or begins the second step if the email address has to be verified first.
-pub(super) async fn finish(
+pub(super) async fn finish<'c>(
     services: &Services,
     call: &Call,
-    caller: &ClientCaller,
+    caller: &'c ClientCaller,
     tx: &Tx,
     first: FirstStep,
     now: Timestamp,
-) -> Result<Step, Error> {
+) -> Result<Step<'c>, Error> {
     if let Some(email) = email_to_verify(caller, &first.user) {
         let pending = Box::pin(email_verification(services, call, caller, tx, first, &email, now)).await?;
         return Ok(Step::Missing(Error::EmailVerificationRequired(Box::new(pending))));
@@ -86,8 +87,8 @@ pub(super) async fn finish(
         client_context: first.client_context,
         device: first.claimant.device,
     };
-    let signed_in = Box::pin(complete_sign_in(services, call, caller, tx, completion, now)).await?;
-    Ok(Step::Done(Box::new(signed_in)))
+    let completed = Box::pin(complete_sign_in(services, call, caller, tx, completion, now)).await?;
+    Ok(Step::Done(Box::new(completed)))
 }
 
 /// The address that stops the sign-in, if the project wants it verified and the calling application can be told so.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::{project_keys::ProjectKeys, refresh_token::RefreshGrant},
-    domain::{challenge::TokenWishes, client::RefreshTokenFormat},
+    domain::{challenge::TokenWishes, client::RefreshTokenFormat, session::Session},
     random::Random,
 };
 
@@ -35,6 +35,15 @@ pub struct Tokens {
     pub refresh: IssuedToken,
     /// When they were made.
     pub issued_at: Timestamp,
+}
+
+/// Whether the tokens of a sign-in can be made: to be asked before what they are for is written.
+pub(super) fn check_mintable(keys: &ProjectKeys, session: Option<&Session>, now: Timestamp) -> Result<(), Error> {
+    keys.device_token_key(now)?;
+    let Some(session) = session else { return Ok(()) };
+    keys.signer(now)?;
+    keys.refresh_token_key(now)?;
+    check_custom_claims(session.token_profile, &session.custom_claims)
 }
 
 pub(super) fn mint_tokens(

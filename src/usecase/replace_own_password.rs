@@ -103,5 +103,5 @@ pub async fn replace_own_password(
     let step = finish(services, call, caller, &tx, first, now).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
-    step.into()
+    step.answer(services)
 }

@@ -105,7 +105,7 @@ async fn go_on(
     right.attempt.settle(&tx, Outcome::Succeeded, now).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
-    step.into()
+    step.answer(services)
 }
 
 /// Refuses what cannot be asked for, before anything is hashed.
@@ -127,14 +127,14 @@ pub(super) fn check_wishes(
 impl Proved<'_> {
     /// Goes through what stands between a right password and a session, in this order: a password that has to be changed, the session
     /// to join, an email address that is not verified.
-    async fn next_step(
+    async fn next_step<'c>(
         self,
         services: &Services,
         call: &Call,
-        caller: &ClientCaller,
+        caller: &'c ClientCaller,
         tx: &Tx,
         now: Timestamp,
-    ) -> Result<Step, Error> {
+    ) -> Result<Step<'c>, Error> {
         let Self { keys, right, named, request } = self;
         let user = right.credential.hold(tx, caller.project_id()).await?;
         right.credential.upgrade(services, call, tx, &user, now).await?;

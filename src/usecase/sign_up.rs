@@ -64,7 +64,7 @@ pub async fn sign_up(services: &Services, call: &Call, request: SignUp) -> Resul
     let step = finish(services, call, caller, &tx, first, now).await?;
     tx.commit().await?;
     services.mail_waits.notify_one();
-    step.into()
+    step.answer(services)
 }
 
 /// What a user who signs up may not be. Fields are named as in a user.
