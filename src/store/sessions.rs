@@ -125,7 +125,7 @@ fn next_generation(session: &Session, idle_expires_at: Timestamp, from: u32) -> 
 }
 
 /// The same, if the session ends when it was read to end, its user is active, and nobody holds its row: nor does this wait for it.
-pub(super) fn next_generation_as_read(
+fn next_generation_as_read(
     session: &Session,
     idle_expires_at: Timestamp,
     (from, read): (u32, (Timestamp, Timestamp)),

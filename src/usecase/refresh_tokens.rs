@@ -32,7 +32,8 @@ use crate::{
 /// How long a refresh waits to be written without its row being held. When it is written may be later than the time that was taken
 /// for it by this, and by as much as SQLite waits for other processes.
 const UNHELD_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
-/// A grace period has to be so long for that: it begins with the time that was taken.
+/// A grace period has to be so long for that: it begins with the time that was taken, and a call whose wait was over just before it
+/// was written must still find itself within it, or it would be taken for a copy of itself.
 const UNHELD_GRACE_MIN: Duration = Duration::seconds(20);
 
 /// A refresh.
@@ -93,8 +94,8 @@ impl Presented {
         let view = services.store.view();
         let found = view.sessions().find_with_user(caller.project_id(), self.grant.session_id).await?;
         let Some((read, user)) = found else { return Ok(None) };
-        let grace = read.token_profile.refresh_policy(&caller.project.settings).grace;
-        let is_short = grace > Duration::zero() && grace < UNHELD_GRACE_MIN;
+        let policy = read.token_profile.refresh_policy(&caller.project.settings);
+        let is_short = policy.rotates && policy.grace < UNHELD_GRACE_MIN;
         if is_short || read.client_id != caller.client.id || !user.is_active() {
             return Ok(None);
         }

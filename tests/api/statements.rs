@@ -3,12 +3,13 @@
 use rstest::rstest;
 use signet::{
     domain::limits::Limits,
-    proto::{AuthenticateEmailCodeRequest, CompletePasswordResetRequest, DisableUserRequest},
+    proto::{AuthenticateEmailCodeRequest, CompletePasswordResetRequest, DisableUserRequest, ProjectSettings},
 };
 
 use crate::{
     guessing::context,
     password_reset::{allow_pages, by_code, by_link, refusal, start},
+    refresh::{self, first_token, set, successor},
     support::{ADA, Engine, GRACE, RoundTrips, TestApp},
 };
 
@@ -38,6 +39,22 @@ async fn a_password_reset_asks_the_database_as_often_for_nobody_as_for_somebody(
     let (adas, nobodys) = (guessed(&adas).await, guessed(&nobodys).await);
     assert!(adas > 5, "{adas}");
     assert_eq!(nobodys, adas, "of a wrong code for nobody");
+}
+
+/// A refresh that is written without a lock may be written some seconds after the time it was decided at.
+#[rstest]
+#[tokio::test]
+async fn only_where_the_grace_period_is_long_a_refresh_is_written_without_a_unit_of_work(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values((0, true), (19, true), (20, false))] (seconds, begins): (i64, bool),
+) {
+    let Some(app) = TestApp::start(engine).await else { return };
+    let settings = ProjectSettings { refresh_grace_period: Some(refresh::seconds(seconds)), ..Default::default() };
+    set(&app, &["refresh_grace_period"], settings).await;
+    let token = first_token(&app.public()).await;
+    let (trips, _guard) = RoundTrips::counted();
+    let names = trips.names_of(async { successor(&app.public(), &token).await }).await;
+    assert_eq!(names.iter().any(|name| name == "BEGIN"), begins, "{names:?}");
 }
 
 /// Two failures are free of everything: the third one begins a delay.

@@ -125,7 +125,7 @@ async fn a_refresh_is_written_in_one_statement_only_on_what_was_read(
     assert!(!write(&next, &idled).await, "another idle end");
     let prolonged = Session { state: later(Duration::zero(), second), ..read.clone() };
     assert!(!write(&next, &prolonged).await, "another end");
-    assert!(!write(&next, &next).await, "another generation");
+    assert!(!write(&next, &Session { refresh, ..read.clone() }).await, "another generation");
     let elsewhere = project().id;
     assert!(!write(&Session { project_id: elsewhere, ..next.clone() }, &read).await, "another project's");
     set_status(UserStatus::Disabled).await;
