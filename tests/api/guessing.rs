@@ -4,10 +4,11 @@ use chrono::Duration;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use signet::{
-    crypto::argon2_kernel::{Argon2Cost, ITERATIONS_MAX},
+    crypto::{argon2_kernel::Argon2Cost, hash_lane::Ticket},
     domain::{
         bucket::{Bucket, Claimant, Guarded, Subject, Target},
         client::ClientType,
+        password::Password,
         throttle::Throttle,
     },
     proto::{AuthenticatePasswordResponse, ClientContext, SignInRequest, authenticate_password_request::Identifier},
@@ -307,49 +308,75 @@ async fn a_place_that_is_held_without_the_other_one_is_given_back() {
 
 const CALLER_LEFT: &str = "password.failed (caller_left)";
 
-/// The first is being hashed and counts, the second waits for the lane and does not.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_calls_that_go_away_those_count_whose_password_was_looked_at(
+async fn a_call_that_goes_away_before_its_password_was_looked_at_does_not_count(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
-    // So dear that both calls have gone away before the first is done, and not so dear that the second would be late.
-    let cost = Argon2Cost { memory_kib: 128 * 1024, iterations: ITERATIONS_MAX, parallelism: 1 };
+    let Some(app) = TestApp::start(engine).await else { return };
+    let released = occupy_the_lane(&app);
+    until("the only worker is held", async || hashes(&app, 1)).await;
+    let call = start_wrong(&app);
+    until("it is reserved", async || reserved(&app).await == 1).await;
+    call.abort();
+    until("it is settled", async || reserved(&app).await == 0).await;
+    drop(released);
+    until("nothing is hashed", async || hashes(&app, 0)).await;
+    assert_eq!((failures(&app).await, said(&app, CALLER_LEFT).await), (0, 0));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_goes_away_while_its_password_is_looked_at_counts(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    // So dear that a call has gone away before it is done, and not so dear that it would be late on a busy machine.
+    let cost = Argon2Cost { memory_kib: 128 * 1024, iterations: 2, parallelism: 1 };
     let Some(app) = TestApp::start_with(engine, cost).await else { return };
-    let counted = async || counted(&app, Guarded::AuthenticatePassword).await;
-    let held = async || counted().await.reservations.map_or(0, |held| held.count);
-    let said = async || (counted().await.failures.map_or(0, |known| known.count), said(&app, CALLER_LEFT).await);
-    let running = |jobs: u32| app.metrics.encode().contains(&format!("signet_lane_running {jobs}\n"));
-    let start = || {
-        let caller = app.back_end();
-        tokio::spawn(async move { try_password(&caller, email(ADA), WRONG).await })
-    };
-    // One that is refused as too late, or done at once, is no beginning.
-    let begin = async || loop {
-        until("nothing is hashed", async || running(0)).await;
-        let before = said().await;
-        let call = start();
-        until("it is hashed", async || running(1) || call.is_finished()).await;
-        if !call.is_finished() {
-            break (call, before);
-        }
-    };
-    // On a busy machine the first may be done before the second has come; then once more.
-    for _ in 0..4 {
-        let begun = tokio::time::timeout(std::time::Duration::from_mins(1), begin()).await;
-        let (first, (failures, left)) = begun.expect("one is hashed");
-        let second = start();
-        until("both are reserved", async || held().await == 2 || first.is_finished()).await;
-        let is_in_time = !first.is_finished();
-        first.abort();
-        second.abort();
-        until("both are settled", async || held().await == 0).await;
-        if is_in_time {
-            assert_eq!(said().await, (failures + 1, left + 1));
-            return;
-        }
-    }
-    panic!("the machine is too busy");
+    // One that is done before it has gone away is no proof.
+    until("one goes away while it is hashed", async || {
+        until("nothing is hashed", async || hashes(&app, 0)).await;
+        let before = failures(&app).await;
+        let call = start_wrong(&app);
+        until("it is hashed", async || hashes(&app, 1) || call.is_finished()).await;
+        call.abort();
+        until("it is settled", async || reserved(&app).await == 0).await;
+        let has_left = said(&app, CALLER_LEFT).await == 1;
+        assert!(!has_left || failures(&app).await == before + 1);
+        has_left
+    })
+    .await;
+}
+
+async fn reserved(app: &TestApp) -> i64 {
+    counted(app, Guarded::AuthenticatePassword).await.reservations.map_or(0, |held| held.count.into())
+}
+
+async fn failures(app: &TestApp) -> i64 {
+    counted(app, Guarded::AuthenticatePassword).await.failures.map_or(0, |known| known.count.into())
+}
+
+fn hashes(app: &TestApp, jobs: u32) -> bool {
+    app.metrics.encode().contains(&format!("signet_lane_running {jobs}\n"))
+}
+
+fn start_wrong(app: &TestApp) -> tokio::task::JoinHandle<Result<AuthenticatePasswordResponse, Status>> {
+    let caller = app.back_end();
+    tokio::spawn(async move { try_from(&caller, email(ADA), WRONG, ("", "")).await })
+}
+
+/// Keeps the lane's only worker from everything else, until what it returns is dropped.
+fn occupy_the_lane(app: &TestApp) -> std::sync::mpsc::Sender<()> {
+    let (held, released) = std::sync::mpsc::channel::<()>();
+    let services = std::sync::Arc::clone(&app.services);
+    tokio::spawn(async move {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        let ticket = Ticket { client: uuid::Uuid::nil(), deadline };
+        let wait = move || released.recv().unwrap_or_default();
+        let password = Password::parse(WRONG).unwrap();
+        services.lane.verify_noting(ticket, password, None, false, wait).await
+    });
+    held
 }
 
 /// Waits for something that comes by itself.
