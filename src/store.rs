@@ -30,13 +30,16 @@ mod trouble;
 mod users;
 mod watched;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement,
     TransactionTrait as _,
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
+};
 use tracing::Instrument as _;
 
 pub use self::{
@@ -74,6 +77,9 @@ pub struct Store {
     /// SQLite has one writer at a time: it gets a connection of its own, for which writers queue in order.
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// Where units of work wait before that queue, in order. So a single statement has one of them before it at most,
+    /// however many sign-ins there are.
+    line: Option<Arc<Mutex<()>>>,
     /// Connections at most, of both.
     connections_max: u32,
     /// How long a `BEGIN` may take, with the wait for a connection.
@@ -86,6 +92,8 @@ pub struct Store {
 pub struct Scope<C> {
     connection: Watched<C>,
     recorded: Recorded,
+    /// Given back after the connection.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// A unit of work: what it writes becomes visible as a whole, at [`Tx::commit`], or not at all.
@@ -106,9 +114,13 @@ impl Store {
     /// Opens a unit of work.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let options = connect::write_at_once();
-        if self.writer.get_database_backend() == DbBackend::Sqlite {
-            let begun = self.watch.beginning(self.writer.begin_with_options(options)).await?;
-            return Ok(self.scope(begun));
+        if let Some(line) = &self.line {
+            let beginning = async {
+                let turn = self.turn(line).await?;
+                Ok((self.writer.begin_with_options(options).await?, turn))
+            };
+            let (begun, turn) = self.watch.beginning(beginning).await?;
+            return Ok(Scope { _turn: Some(turn), ..self.scope(begun) });
         }
         // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like
         // that (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if
@@ -126,8 +138,14 @@ impl Store {
         }
     }
 
+    /// The turn to write, which lasts until it is dropped.
+    async fn turn(&self, line: &Arc<Mutex<()>>) -> Result<OwnedMutexGuard<()>, DbErr> {
+        let turn = timeout(self.begin_timeout, Arc::clone(line).lock_owned()).await;
+        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+    }
+
     fn scope<C>(&self, connection: C) -> Scope<C> {
-        Scope { connection: self.watch.over(connection), recorded: Recorded::default() }
+        Scope { connection: self.watch.over(connection), recorded: Recorded::default(), _turn: None }
     }
 
     /// Reads without a unit of work, each query for itself.
@@ -135,9 +153,18 @@ impl Store {
         self.scope(self.reader.clone())
     }
 
-    /// A single statement that writes, and is a unit of work by itself.
+    /// A single statement that writes, and is a unit of work by itself. On SQLite it goes before units of work that
+    /// wait.
     pub fn alone(&self) -> View {
         self.scope(self.writer.clone())
+    }
+
+    /// The same for a statement that is followed by a unit of work, as those of a sign-in are: it waits with them, in
+    /// order.
+    pub async fn alone_in_line(&self) -> Result<View, StoreError> {
+        let Some(line) = &self.line else { return Ok(self.alone()) };
+        let turn = self.watch.waiting(self.turn(line)).await?;
+        Ok(Scope { _turn: Some(turn), ..self.alone() })
     }
 
     /// Connections that are open, and how many of them are idle, for the metrics.

@@ -4,6 +4,7 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_migrations::{Migrator, MigratorTrait as _};
+use tokio::sync::Mutex;
 
 use super::{
     Store, StoreError,
@@ -96,7 +98,8 @@ impl Store {
         let connections_max = settings.connections_max + u32::from(settings.is_sqlite());
         let begin_timeout = settings.acquire_timeout + RELEASE_TIMEOUT;
         let watch = Watch::new(reader.get_database_backend(), Metrics::new(), trouble);
-        Ok(Self { writer, reader, connections_max, begin_timeout, watch })
+        let line = settings.is_sqlite().then(|| Arc::new(Mutex::default()));
+        Ok(Self { writer, reader, line, connections_max, begin_timeout, watch })
     }
 
     /// Names of the migrations that have not been applied.
