@@ -28,7 +28,7 @@ pub enum Admission {
     /// It has been answered: this is what was said.
     Answered(Zeroizing<Vec<u8>>),
     /// It is to be run, and its answer to be kept.
-    Run(Claim),
+    Run(Box<Claim>),
 }
 
 /// Holds a call's place while it runs. Of its repetitions none runs meanwhile.
@@ -69,7 +69,7 @@ pub async fn admit(
     if claimed.map_err(|error| Error::unless_orphan(error, Error::CallerUnauthenticated))? {
         tx.commit().await?;
         let held = Held { store: services.store.clone(), clock: services.clock.clone(), key, claimed_at: now };
-        return Ok(Admission::Run(Claim { held: Some(held), seal }));
+        return Ok(Admission::Run(Box::new(Claim { held: Some(held), seal })));
     }
     let known = tx.idempotent_calls().find(&key).await?;
     drop(tx);
