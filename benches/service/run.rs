@@ -4,7 +4,6 @@ use std::{
     cell::Cell,
     fmt::Display,
     io::{self, Write as _},
-    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -13,11 +12,11 @@ use crate::{
     Arguments,
     numbers::Figure,
     proc,
-    service::{DatabaseKind, Service},
+    service::{DatabaseKind, Program, Service},
 };
 
 pub(crate) struct Run {
-    pub(crate) binary: PathBuf,
+    pub(crate) program: Program,
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
@@ -42,7 +41,10 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Run {
     pub(crate) fn begin(arguments: &Arguments, limit: Duration) -> Self {
         Self {
-            binary: arguments.binary.canonicalize().unwrap(),
+            program: Program {
+                binary: arguments.binary.canonicalize().unwrap(),
+                hash_niceness: arguments.hash_niceness,
+            },
             databases: arguments.database.map_or_else(|| DatabaseKind::ALL.to_vec(), |kind| vec![kind]),
             rounds: arguments.rounds,
             seconds: arguments.seconds.unwrap_or(SECONDS).into(),
@@ -56,7 +58,7 @@ impl Run {
 
     /// The service on each database that was asked for and is there, with its users.
     pub(crate) fn services(&self) -> Vec<Service> {
-        self.databases.iter().filter_map(|kind| Service::set_up(&self.binary, *kind, self.users)).collect()
+        self.databases.iter().filter_map(|kind| Service::set_up(&self.program, *kind, self.users)).collect()
     }
 
     /// The databases that were asked for.

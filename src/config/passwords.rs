@@ -1,3 +1,5 @@
+use super::HashNiceness;
+
 /// How passwords are hashed.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Passwords")]
@@ -46,16 +48,15 @@ pub struct PasswordConfig {
     )]
     pub workers: u16,
 
-    /// Priority of the threads that hash passwords (nice, 0 to 19): the higher, the more everything else goes first; never below that of the process
+    /// Priority of the threads that hash passwords (nice, 0 to 19): the higher, the more everything else goes first; never below that of the process. Or `idle`: everything else goes first, always (see docs/operations.md)
     #[arg(
         id = "hash-niceness",
         long = "hash-niceness",
         env = "SIGNET_HASH_NICENESS",
         value_name = "NICENESS",
-        default_value = "10",
-        value_parser = clap::value_parser!(u8).range(0..=19)
+        default_value = "10"
     )]
-    pub niceness: u8,
+    pub niceness: HashNiceness,
 
     /// Most sign-ins that wait for a hash worker or are being prepared for it; more are refused at once
     #[arg(

@@ -10,6 +10,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
+    config::HashNiceness,
     crypto::{
         argon2_kernel::{Argon2Cost, Argon2Kernel, HashError, MEMORY_KIB_MAX},
         hash_lane::{LaneSettings, lower_priority},
@@ -21,7 +22,7 @@ use crate::{
 /// The kernels of the workers, and how they run.
 pub(super) struct Bench {
     kernels: Vec<Argon2Kernel>,
-    niceness: u8,
+    niceness: HashNiceness,
     password: Password,
 }
 
@@ -62,7 +63,7 @@ impl Bench {
         self.kernels.len()
     }
 
-    pub(super) const fn niceness(&self) -> u8 {
+    pub(super) const fn niceness(&self) -> HashNiceness {
         self.niceness
     }
 
@@ -174,8 +175,12 @@ mod tests {
 
     #[test]
     fn every_worker_hashes_and_every_hash_is_timed() {
-        let lane =
-            LaneSettings { workers: NonZeroUsize::new(3).unwrap(), niceness: 0, queue_length_max: 1, cost: CHEAP };
+        let lane = LaneSettings {
+            workers: NonZeroUsize::new(3).unwrap(),
+            niceness: HashNiceness::Nice(0),
+            queue_length_max: 1,
+            cost: CHEAP,
+        };
         let mut bench = Bench::new(&lane).unwrap();
         bench.warm_up(CHEAP.memory_kib).unwrap();
         let mut measured = Measured::default();
