@@ -13,7 +13,6 @@ pub mod events;
 pub mod gateway;
 /// Settings of the gRPC listener.
 pub mod grpc;
-mod hash_niceness;
 /// The master key.
 pub mod keys;
 /// Bounds on guessing, codes and mails.
@@ -35,7 +34,6 @@ pub mod telemetry;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors, Setting};
-pub use hash_niceness::HashNiceness;
 pub use parse::{Refusal, defaults, parse};
 pub use reference::reference_markdown;
 pub use value::duration_within;

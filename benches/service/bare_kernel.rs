@@ -6,18 +6,15 @@ use std::{
 };
 
 use argon2::{Algorithm, Version};
-use signet::{
-    config::HashNiceness,
-    crypto::{
-        argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel},
-        hash_lane::lower_priority,
-    },
+use signet::crypto::{
+    argon2_kernel::{Argon2Cost, Argon2Input, Argon2Kernel},
+    hash_lane::lower_priority,
 };
 
 use crate::proc;
 
 /// How the lane's threads are niced.
-const NICENESS: HashNiceness = HashNiceness::Nice(10);
+const NICENESS: u8 = 10;
 
 /// How fast it hashed.
 #[derive(Clone, Copy, Debug)]

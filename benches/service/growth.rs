@@ -13,7 +13,7 @@ use crate::{
     proc,
     replica::Replica,
     run::{Run, Table, in_turn, print, say},
-    service::{DatabaseKind, Program, Service},
+    service::{DatabaseKind, Service},
 };
 
 /// How much dearer a call may be than with the fewest users.
@@ -64,7 +64,7 @@ pub(crate) fn measure(run: &Run) {
             print(format!("\ngrowth on {kind} is left out: {why}"));
             continue;
         }
-        let grown: Option<Vec<_>> = run.sizes.iter().map(|size| grow(&run.program, *kind, *size)).collect();
+        let grown: Option<Vec<_>> = run.sizes.iter().map(|size| grow(&run.binary, *kind, *size)).collect();
         if let Some(grown) = grown {
             measure_all(run, *kind, &grown);
         }
@@ -88,8 +88,8 @@ fn no_room(sizes: &[usize], directory: &Path) -> Option<String> {
 }
 
 /// Sets up a service with that many users and sessions.
-fn grow(program: &Program, kind: DatabaseKind, size: usize) -> Option<Grown> {
-    let mut service = Service::set_up(program, kind, CREATED)?;
+fn grow(binary: &Path, kind: DatabaseKind, size: usize) -> Option<Grown> {
+    let mut service = Service::set_up(binary, kind, CREATED)?;
     service.replica().caller(1).prepare(&Order::OpenSessions);
     let (bytes, sessions) = runtime().block_on(async {
         let filler = Filler::connect(&service.url(), CREATED, size).await;

@@ -29,7 +29,6 @@ mod tokens;
 use std::{env, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
-use signet::config::HashNiceness;
 
 use crate::{run::Run, service::DatabaseKind};
 
@@ -82,10 +81,6 @@ pub(crate) struct Arguments {
     /// Another binary of the service, to compare versions; else the one that was built for this run
     #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_signet"), hide_default_value = true)]
     binary: PathBuf,
-
-    /// The setting of the service that is measured
-    #[arg(long, value_name = "NICENESS", default_value = "10")]
-    hash_niceness: HashNiceness,
 
     /// What `cargo bench` says to every benchmark
     #[arg(long = "bench", hide = true)]

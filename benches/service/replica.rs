@@ -25,7 +25,7 @@ pub(crate) struct Replica<'a> {
 }
 
 impl<'a> Replica<'a> {
-    /// Starts one with default settings but those of the run, and waits until it is ready.
+    /// Starts one with its default settings, and waits until it is ready.
     pub(crate) fn start(service: &'a Service) -> Self {
         let grpc = format!("127.0.0.1:{}", free_port());
         let ops = format!("127.0.0.1:{}", free_port());

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fmt::Display,
     io::{self, Write as _},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -12,11 +13,11 @@ use crate::{
     Arguments,
     numbers::Figure,
     proc,
-    service::{DatabaseKind, Program, Service},
+    service::{DatabaseKind, Service},
 };
 
 pub(crate) struct Run {
-    pub(crate) program: Program,
+    pub(crate) binary: PathBuf,
     databases: Vec<DatabaseKind>,
     rounds: u32,
     pub(crate) seconds: f64,
@@ -41,10 +42,7 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Run {
     pub(crate) fn begin(arguments: &Arguments, limit: Duration) -> Self {
         Self {
-            program: Program {
-                binary: arguments.binary.canonicalize().unwrap(),
-                hash_niceness: arguments.hash_niceness,
-            },
+            binary: arguments.binary.canonicalize().unwrap(),
             databases: arguments.database.map_or_else(|| DatabaseKind::ALL.to_vec(), |kind| vec![kind]),
             rounds: arguments.rounds,
             seconds: arguments.seconds.unwrap_or(SECONDS).into(),
@@ -58,7 +56,7 @@ impl Run {
 
     /// The service on each database that was asked for and is there, with its users.
     pub(crate) fn services(&self) -> Vec<Service> {
-        self.databases.iter().filter_map(|kind| Service::set_up(&self.program, *kind, self.users)).collect()
+        self.databases.iter().filter_map(|kind| Service::set_up(&self.binary, *kind, self.users)).collect()
     }
 
     /// The databases that were asked for.

@@ -1,12 +1,16 @@
 //! The service under test: the binary of this package, set up as the manual says, on a database that keeps what it was
 //! told.
 
-use std::{env, fmt, path::PathBuf, process::Command, time::Duration};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
 use serde_json::Value;
-use signet::config::HashNiceness;
 use signet_test_support::{
     OwnServer,
     process::{run, signet},
@@ -52,17 +56,10 @@ impl fmt::Display for DatabaseKind {
     }
 }
 
-/// What is measured.
-#[derive(Clone, Debug)]
-pub(crate) struct Program {
-    pub(crate) binary: PathBuf,
-    pub(crate) hash_niceness: HashNiceness,
-}
-
 /// A database with a project, its clients and its users.
 pub(crate) struct Service {
     pub(crate) kind: DatabaseKind,
-    program: Program,
+    binary: PathBuf,
     directory: TempDir,
     server: Option<OwnServer>,
     clients: Vec<String>,
@@ -71,14 +68,14 @@ pub(crate) struct Service {
 
 impl Service {
     /// `None` where the machine has no such database, which is said.
-    pub(crate) fn set_up(program: &Program, kind: DatabaseKind, users: usize) -> Option<Self> {
+    pub(crate) fn set_up(binary: &Path, kind: DatabaseKind, users: usize) -> Option<Self> {
         let server = match kind {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(OwnServer::start_durable()?),
         };
         say(format!("setting up {users} users on {kind}"));
-        let (program, directory) = (program.clone(), tempfile::tempdir().unwrap());
-        let mut service = Self { kind, program, directory, server, clients: Vec::new(), users };
+        let (binary, directory) = (binary.to_owned(), tempfile::tempdir().unwrap());
+        let mut service = Self { kind, binary, directory, server, clients: Vec::new(), users };
         service.run(&["migrate", "--json"]);
         let project = service.run(&["project", "create", "--name", "Shop", "--json"]);
         let project = project["project_id"].as_str().unwrap();
@@ -113,16 +110,15 @@ impl Service {
         self.server.as_ref().map_or(Duration::ZERO, |server| proc::cpu_with_children(server.process_id()))
     }
 
-    /// Starts a replica with default settings but those of the run, and waits until it is ready.
+    /// Starts a replica with its default settings, and waits until it is ready.
     pub(crate) fn replica(&self) -> Replica<'_> {
         Replica::start(self)
     }
 
     /// Runs it with these arguments.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = signet(&self.program.binary, self.directory.path(), args);
+        let mut command = signet(&self.binary, self.directory.path(), args);
         command.env("SIGNET_DATABASE_URL", self.url()).env("SIGNET_MASTER_KEY", MASTER_KEY);
-        command.env("SIGNET_HASH_NICENESS", self.program.hash_niceness.to_string());
         command
     }
 

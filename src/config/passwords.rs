@@ -1,5 +1,3 @@
-use super::HashNiceness;
-
 /// How passwords are hashed.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Passwords")]
@@ -48,15 +46,16 @@ pub struct PasswordConfig {
     )]
     pub workers: u16,
 
-    /// Priority of the threads that hash passwords (nice, 0 to 19): the higher, the more everything else goes first; never below that of the process. Or `idle`: everything else goes first, always (see docs/operations.md)
+    /// Priority of the threads that hash passwords (nice, 0 to 19): the higher, the more everything else goes first; never below that of the process
     #[arg(
         id = "hash-niceness",
         long = "hash-niceness",
         env = "SIGNET_HASH_NICENESS",
         value_name = "NICENESS",
-        default_value = "10"
+        default_value = "10",
+        value_parser = clap::value_parser!(u8).range(0..=19)
     )]
-    pub niceness: HashNiceness,
+    pub niceness: u8,
 
     /// Most sign-ins that wait for a hash worker or are being prepared for it; more are refused at once
     #[arg(

@@ -42,7 +42,7 @@ use super::{
     argon2_kernel::{Argon2Cost, Argon2Kernel, CostError, HashError},
     password_hash::{PasswordHash, SALT_BYTES},
 };
-use crate::{config::HashNiceness, domain::password::Password, metrics::Metrics, random::Random};
+use crate::{domain::password::Password, metrics::Metrics, random::Random};
 
 /// How long a worker without work keeps its arena. Short, so that memory is small when nobody signs in; long enough
 /// that only a hash that comes alone pays for the pages of a new one.
@@ -53,8 +53,8 @@ pub const ARENA_KEPT: Duration = Duration::from_secs(10);
 pub struct LaneSettings {
     /// Threads, each with an arena.
     pub workers: NonZeroUsize,
-    /// How much more readily everything else runs than they.
-    pub niceness: HashNiceness,
+    /// How much more readily everything else runs than they (`nice`), 0 to 19.
+    pub niceness: u8,
     /// Callers that may wait, or prepare.
     pub queue_length_max: usize,
     /// Cost of new hashes, and of the work done for unknown users.

@@ -13,7 +13,6 @@ use sea_orm::{Database, DatabaseConnection};
 use secrecy::SecretBox;
 use signet::{
     clock::{Clock, ManualClock, Timestamp},
-    config::HashNiceness,
     crypto::{
         argon2_kernel::Argon2Cost,
         hash_lane::{HashLane, LaneSettings},
@@ -255,8 +254,7 @@ async fn services_of(
     (connections_max, master_key): (u32, MasterKey),
 ) -> Arc<Services> {
     let settings = DatabaseSettings { url: url.into(), connections_max, acquire_timeout: Duration::from_secs(20) };
-    let lane =
-        LaneSettings { workers: NonZeroUsize::MIN, niceness: HashNiceness::Nice(10), queue_length_max: 64, cost };
+    let lane = LaneSettings { workers: NonZeroUsize::MIN, niceness: 10, queue_length_max: 64, cost };
     let master_key = Arc::new(master_key);
     let services = Services {
         store: Store::connect(&settings).await.unwrap(),

@@ -10,7 +10,6 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
-    config::HashNiceness,
     crypto::{
         argon2_kernel::{Argon2Cost, Argon2Kernel, HashError, MEMORY_KIB_MAX},
         hash_lane::{LaneSettings, lower_priority},
@@ -22,7 +21,7 @@ use crate::{
 /// The kernels of the workers, and how they run.
 pub(super) struct Bench {
     kernels: Vec<Argon2Kernel>,
-    niceness: HashNiceness,
+    niceness: u8,
     password: Password,
 }
 
@@ -63,7 +62,7 @@ impl Bench {
         self.kernels.len()
     }
 
-    pub(super) const fn niceness(&self) -> HashNiceness {
+    pub(super) const fn niceness(&self) -> u8 {
         self.niceness
     }
 
@@ -175,12 +174,8 @@ mod tests {
 
     #[test]
     fn every_worker_hashes_and_every_hash_is_timed() {
-        let lane = LaneSettings {
-            workers: NonZeroUsize::new(3).unwrap(),
-            niceness: HashNiceness::Nice(0),
-            queue_length_max: 1,
-            cost: CHEAP,
-        };
+        let lane =
+            LaneSettings { workers: NonZeroUsize::new(3).unwrap(), niceness: 0, queue_length_max: 1, cost: CHEAP };
         let mut bench = Bench::new(&lane).unwrap();
         bench.warm_up(CHEAP.memory_kib).unwrap();
         let mut measured = Measured::default();

@@ -23,7 +23,7 @@ const B: Uuid = Uuid::from_u128(2);
 const WORK: u64 = CHEAP.work_kib();
 
 const fn settings(workers: NonZeroUsize, queue_length_max: usize, cost: Argon2Cost) -> LaneSettings {
-    LaneSettings { workers, niceness: HashNiceness::Nice(10), queue_length_max, cost }
+    LaneSettings { workers, niceness: 10, queue_length_max, cost }
 }
 
 /// A lane whose workers have warmed up, and that takes a job to last no time.
@@ -438,23 +438,17 @@ async fn a_cost_that_cannot_be_computed_starts_no_lane(#[case] cost: Argon2Cost)
     assert!(HashLane::start(&settings, Random::seeded(1), Metrics::new()).is_err());
 }
 
-/// What the kernel says of a thread: its name and a number (proc(5), by the number of the field of `stat`). None once
-/// it has ended.
-fn name_and(field: usize, task: &Path) -> Option<(String, i32)> {
+/// What the kernel says of a thread: its name and its niceness (proc(5), field 19 of `stat`). None once it has ended.
+fn name_and_niceness(task: &Path) -> Option<(String, i32)> {
     let stat = fs::read_to_string(task.join("stat")).ok()?;
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-    Some((name.to_owned(), rest.split_whitespace().nth(field - 3)?.parse().ok()?))
-}
-
-fn name_and_niceness(task: &Path) -> Option<(String, i32)> {
-    name_and(19, task)
+    Some((name.to_owned(), rest.split_whitespace().nth(16)?.parse().ok()?))
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn only_the_workers_have_the_lowered_priority_of_the_setting() {
-    let settings =
-        LaneSettings { niceness: HashNiceness::Nice(15), ..settings(NonZeroUsize::new(2).unwrap(), 8, CHEAP) };
+    let settings = LaneSettings { niceness: 15, ..settings(NonZeroUsize::new(2).unwrap(), 8, CHEAP) };
     let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
     let this_thread = Path::new("/proc/thread-self");
     let (_, own) = name_and_niceness(this_thread).unwrap();
@@ -468,15 +462,4 @@ async fn only_the_workers_have_the_lowered_priority_of_the_setting() {
         let Some((name, niceness)) = name_and_niceness(&task.unwrap().path()) else { continue };
         assert!(name.starts_with("hash-lane-") || niceness == own, "{name} has {niceness}");
     }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn idle_workers_are_idle_for_the_system() {
-    const SCHED_IDLE: i32 = 5;
-    let settings = LaneSettings { niceness: HashNiceness::Idle, ..settings(NonZeroUsize::MIN, 8, CHEAP) };
-    let lane = HashLane::start(&settings, Random::seeded(1), Metrics::new()).unwrap();
-    let policy = || name_and(41, Path::new("/proc/thread-self")).unwrap().1;
-    assert_eq!(lane.run(ticket(A), WORK, move |_| policy()).await.unwrap(), SCHED_IDLE);
-    assert_ne!(policy(), SCHED_IDLE);
 }

@@ -1,16 +1,11 @@
 //! The threads of the lane.
 
 use std::{
-    error::Error,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
-};
-
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
 
 use super::{
@@ -19,7 +14,6 @@ use super::{
     refusals::{Cause, Refusal, Sum},
 };
 use crate::{
-    config::HashNiceness,
     crypto::argon2_kernel::{Argon2Cost, Argon2Kernel},
     domain::password::Password,
 };
@@ -35,7 +29,7 @@ pub(super) fn spawn(number: usize, shared: Arc<Shared>, settings: &LaneSettings)
         let mut kernel = Argon2Kernel::keeping(&cost);
         if number == 0 {
             let engine = kernel.engine();
-            tracing::info!(workers = shared.workers, %niceness, kernel = engine, "the hash lane has started");
+            tracing::info!(workers = shared.workers, niceness, kernel = engine, "the hash lane has started");
             shared.metrics.lane_kernel(engine);
             let memory_kib = cost.memory_kib.min(FIRST_MEMORY_KIB);
             measure(&shared, &mut kernel, Argon2Cost { memory_kib, iterations: 1, ..cost });
@@ -48,20 +42,11 @@ pub(super) fn spawn(number: usize, shared: Arc<Shared>, settings: &LaneSettings)
 }
 
 /// Lowers the priority of this thread, as that of a worker: on Linux niceness is a thread's, not the process's.
-pub fn lower_priority(niceness: HashNiceness) {
-    let lowered: Result<(), Box<dyn Error>> = match niceness {
-        HashNiceness::Nice(niceness) => {
-            // Never a higher one than the process was started with.
-            let own = rustix::process::getpriority_process(None).unwrap_or_default();
-            rustix::process::setpriority_process(None, own.max(niceness.into())).map_err(Into::into)
-        }
-        HashNiceness::Idle => {
-            let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy).map_err(Into::into)
-        }
-    };
-    if let Err(error) = lowered {
-        tracing::warn!(error, "the hash lane runs at normal priority");
+pub fn lower_priority(niceness: u8) {
+    // Never a higher one than the process was started with.
+    let own = rustix::process::getpriority_process(None).unwrap_or_default();
+    if let Err(error) = rustix::process::setpriority_process(None, own.max(niceness.into())) {
+        tracing::warn!(%error, "the hash lane runs at normal priority");
     }
 }
 
@@ -211,12 +196,7 @@ mod tests {
 
     /// A lane without threads that has refused somebody, and the kernel of a worker that has just computed a hash.
     fn busy_before() -> (Shared, Argon2Kernel) {
-        let settings = LaneSettings {
-            workers: NonZeroUsize::MIN,
-            niceness: HashNiceness::Nice(0),
-            queue_length_max: 8,
-            cost: COST,
-        };
+        let settings = LaneSettings { workers: NonZeroUsize::MIN, niceness: 0, queue_length_max: 8, cost: COST };
         let (shared, mut kernel) = (Shared::new(&settings, Metrics::new()), Argon2Kernel::keeping(&COST));
         measure(&shared, &mut kernel, COST);
         assert!(!kernel.is_wiped());
