@@ -29,17 +29,15 @@ mod together;
 mod trouble;
 mod users;
 mod watched;
+mod write_order;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement,
     TransactionTrait as _,
 };
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    time::timeout,
-};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::Instrument as _;
 
 pub use self::{
@@ -65,6 +63,7 @@ pub use self::{
 use self::{
     events::Recorded,
     watched::{Watch, Watched},
+    write_order::WriteOrder,
 };
 use crate::{clock::Timestamp, metrics::Metrics};
 
@@ -74,12 +73,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// SQLite has one writer at a time: it gets a connection of its own, for which writers queue in order.
+    /// SQLite has one writer at a time: it gets a connection of its own.
     writer: DatabaseConnection,
     reader: DatabaseConnection,
-    /// Where units of work wait before that queue, in order. So a single statement has one of them before it at most,
-    /// however many sign-ins there are.
-    line: Option<Arc<Mutex<()>>>,
+    /// Who is next to wait for SQLite's writer.
+    write_order: Option<WriteOrder>,
     /// Connections at most, of both.
     connections_max: u32,
     /// How long a `BEGIN` may take, with the wait for a connection.
@@ -92,8 +90,8 @@ pub struct Store {
 pub struct Scope<C> {
     connection: Watched<C>,
     recorded: Recorded,
-    /// Given back after the connection.
-    _turn: Option<OwnedMutexGuard<()>>,
+    /// Given up after the connection.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A unit of work: what it writes becomes visible as a whole, at [`Tx::commit`], or not at all.
@@ -114,13 +112,13 @@ impl Store {
     /// Opens a unit of work.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let options = connect::write_at_once();
-        if let Some(line) = &self.line {
+        if let Some(order) = &self.write_order {
             let beginning = async {
-                let turn = self.turn(line).await?;
-                Ok((self.writer.begin_with_options(options).await?, turn))
+                let permit = order.wait().await?;
+                Ok((self.writer.begin_with_options(options).await?, permit))
             };
-            let (begun, turn) = self.watch.beginning(beginning).await?;
-            return Ok(Scope { _turn: Some(turn), ..self.scope(begun) });
+            let (begun, permit) = self.watch.beginning(beginning).await?;
+            return Ok(Scope { _permit: Some(permit), ..self.scope(begun) });
         }
         // A `BEGIN` that is cut off half-way stays open on its PostgreSQL connection, which goes back to the pool like
         // that (sqlx 0.9 counts a transaction only once its `BEGIN` was answered). So it is brought to its end even if
@@ -138,14 +136,8 @@ impl Store {
         }
     }
 
-    /// The turn to write, which lasts until it is dropped.
-    async fn turn(&self, line: &Arc<Mutex<()>>) -> Result<OwnedMutexGuard<()>, DbErr> {
-        let turn = timeout(self.begin_timeout, Arc::clone(line).lock_owned()).await;
-        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
-    }
-
     fn scope<C>(&self, connection: C) -> Scope<C> {
-        Scope { connection: self.watch.over(connection), recorded: Recorded::default(), _turn: None }
+        Scope { connection: self.watch.over(connection), recorded: Recorded::default(), _permit: None }
     }
 
     /// Reads without a unit of work, each query for itself.
@@ -153,18 +145,19 @@ impl Store {
         self.scope(self.reader.clone())
     }
 
-    /// A single statement that writes, and is a unit of work by itself. On SQLite it goes before units of work that
-    /// wait.
-    pub fn alone(&self) -> View {
-        self.scope(self.writer.clone())
+    /// A single statement that writes, and is a unit of work by itself. On SQLite it goes ahead of units of work that
+    /// wait. To be dropped after it, as others wait.
+    pub async fn alone(&self) -> Result<View, StoreError> {
+        let Some(order) = &self.write_order else { return Ok(self.scope(self.writer.clone())) };
+        let permit = self.watch.waiting(order.go_ahead()).await?;
+        Ok(Scope { _permit: Some(permit), ..self.scope(self.writer.clone()) })
     }
 
-    /// The same for a statement that is followed by a unit of work, as those of a sign-in are: it waits with them, in
-    /// order.
-    pub async fn alone_in_line(&self) -> Result<View, StoreError> {
-        let Some(line) = &self.line else { return Ok(self.alone()) };
-        let turn = self.watch.waiting(self.turn(line)).await?;
-        Ok(Scope { _turn: Some(turn), ..self.alone() })
+    /// The same for a statement that a unit of work follows, as in a sign-in: it waits as they do.
+    pub async fn alone_in_order(&self) -> Result<View, StoreError> {
+        let Some(order) = &self.write_order else { return self.alone().await };
+        let permit = self.watch.waiting(order.wait()).await?;
+        Ok(Scope { _permit: Some(permit), ..self.scope(self.writer.clone()) })
     }
 
     /// Connections that are open, and how many of them are idle, for the metrics.

@@ -4,7 +4,6 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,12 +15,12 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_migrations::{Migrator, MigratorTrait as _};
-use tokio::sync::Mutex;
 
 use super::{
     Store, StoreError,
     trouble::{RELEASE_TIMEOUT, Trouble},
     watched::Watch,
+    write_order::WriteOrder,
 };
 use crate::metrics::Metrics;
 
@@ -98,8 +97,8 @@ impl Store {
         let connections_max = settings.connections_max + u32::from(settings.is_sqlite());
         let begin_timeout = settings.acquire_timeout + RELEASE_TIMEOUT;
         let watch = Watch::new(reader.get_database_backend(), Metrics::new(), trouble);
-        let line = settings.is_sqlite().then(|| Arc::new(Mutex::default()));
-        Ok(Self { writer, reader, line, connections_max, begin_timeout, watch })
+        let write_order = settings.is_sqlite().then(|| WriteOrder::new(settings.acquire_timeout));
+        Ok(Self { writer, reader, write_order, connections_max, begin_timeout, watch })
     }
 
     /// Names of the migrations that have not been applied.

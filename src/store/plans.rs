@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
-    Scope, Store, StoreError, challenges, clients::callers, credentials, event_stream, idempotent_calls, outbox,
-    sessions, signing_keys, throttles, users,
+    Store, StoreError, challenges, clients::callers, credentials, event_stream, idempotent_calls, outbox, sessions,
+    signing_keys, throttles, users,
 };
 use crate::{
     clock::Timestamp,
@@ -66,7 +66,8 @@ fn hot_queries(backend: DbBackend) -> Vec<(&'static str, Statement)> {
 impl Store {
     /// The query plan of each hot query, as the database words it. For tests and diagnosis.
     pub async fn hot_query_plans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let Scope { connection, .. } = self.begin().await?;
+        let tx = self.begin().await?;
+        let connection = &tx.connection;
         let backend = connection.get_database_backend();
         let explain = if backend == DbBackend::Postgres {
             // On empty tables a scan is always cheapest: ask what it would do if it could not scan.

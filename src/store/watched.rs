@@ -52,22 +52,16 @@ impl Watch {
 
     /// Watches the beginning of a unit of work, which waits for a connection.
     pub(super) async fn beginning<T>(&self, beginning: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        self.counting_the_wait(&self.span("BEGIN", ""), beginning).await
-    }
-
-    /// Watches a wait before a statement.
-    pub(super) async fn waiting<T>(&self, waiting: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        self.counting_the_wait(&Span::none(), waiting).await
-    }
-
-    async fn counting_the_wait<T>(
-        &self,
-        span: &Span,
-        wait: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<T, DbErr> {
         let started = Instant::now();
-        let waited = self.within(Asked::Begin, span, wait).await;
+        let begun = self.within(Asked::Begin, &self.span("BEGIN", ""), beginning).await;
         self.metrics.database_waited(started.elapsed().as_secs_f64());
+        begun
+    }
+
+    /// Counts a wait before a single statement that is in vain. Nothing is asked of the database meanwhile.
+    pub(super) async fn waiting<T>(&self, waiting: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let waited = waiting.await;
+        waited.as_ref().err().and_then(failure_of).inspect(|failure| self.metrics.database_failed(*failure));
         waited
     }
 

@@ -204,7 +204,7 @@ pub(super) async fn reserve_plainly(
     };
     let buckets: Vec<_> = claimant.buckets(guarded).into_iter().map(with_room).collect();
     let wanted = buckets.len();
-    let got = store.alone_in_line().await?.throttles().reserve(project_id, buckets, now).await?;
+    let got = store.alone_in_order().await?.throttles().reserve(project_id, buckets, now).await?;
     if got.len() == wanted || got.is_empty() {
         return Ok(!got.is_empty());
     }

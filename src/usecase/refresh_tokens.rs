@@ -102,7 +102,7 @@ impl Presented {
         let Ok(Next::Moved(session)) = self.next(caller, &read, now) else { return Ok(None) };
         let subject = Subject::new(services, &caller.project, &caller.client, &user, &session);
         let tokens = mint_tokens(&self.keys, &subject, &self.wishes, now, &services.random)?;
-        let database = services.store.alone();
+        let database = services.store.alone().await?;
         // Whether it was written when the time is over shows as soon as the row is held: then this is a repetition.
         match timeout(UNHELD_WAIT_MAX, database.sessions().refreshed_as_read(&session, &read)).await {
             Ok(written) => Ok(written?.then_some(Refreshed { user, session: *session, tokens })),

@@ -112,7 +112,7 @@ async fn a_refresh_is_written_in_one_statement_only_on_what_was_read(
     let refresh = RefreshState { generation: 2, rotated_at: Some(now()) };
     let next = Session { refresh, last_used_at: now(), state: later(-second, Duration::zero()), ..read.clone() };
     let write = async |next: &Session, read: &Session| {
-        test.store.alone().sessions().refreshed_as_read(next, read).await.unwrap()
+        test.store.alone().await.unwrap().sessions().refreshed_as_read(next, read).await.unwrap()
     };
     let set_status = async |status| {
         let tx = test.store.begin().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_refresh_is_written_in_one_statement_only_on_what_was_read(
 
     let written = at_once(8, |_| {
         let (store, next, read) = (test.store.clone(), next.clone(), read.clone());
-        async move { store.alone().sessions().refreshed_as_read(&next, &read).await.unwrap() }
+        async move { store.alone().await.unwrap().sessions().refreshed_as_read(&next, &read).await.unwrap() }
     })
     .await;
     assert_eq!(written.into_iter().filter(|written| *written).count(), 1);

@@ -194,12 +194,13 @@ async fn each_bucket_has_room_of_its_own(#[values(Engine::Sqlite, Engine::Postgr
     let room = |bound| PlainRoom { bound, reserved_after: now() - Duration::seconds(1) };
     let reserve = async |wide, narrow| {
         let buckets = vec![(user.clone(), room(narrow)), (address.clone(), room(wide))];
-        test.store.alone().throttles().reserve(test.project.id, buckets, now()).await.unwrap().len()
+        test.store.alone().await.unwrap().throttles().reserve(test.project.id, buckets, now()).await.unwrap().len()
     };
     count(&test.store, test.project.id, &address, now()).await;
     assert_eq!(reserve(1, 9).await, 0);
     assert_eq!(reserve(2, 1).await, 2);
-    let nothing = test.store.alone().throttles().reserve(test.project.id, Vec::new(), now()).await.unwrap();
+    let nothing =
+        test.store.alone().await.unwrap().throttles().reserve(test.project.id, Vec::new(), now()).await.unwrap();
     assert!(nothing.is_empty());
     let tx = test.store.begin().await.unwrap();
     assert!(tx.throttles().forget(test.project.id, Vec::new(), now()).await.unwrap().is_empty());
@@ -386,7 +387,7 @@ async fn reserve_plainly(
     now: Timestamp,
 ) -> usize {
     let buckets = buckets.map(|bucket| (bucket.clone(), room)).to_vec();
-    store.alone().throttles().reserve(project_id, buckets, now).await.unwrap().len()
+    store.alone().await.unwrap().throttles().reserve(project_id, buckets, now).await.unwrap().len()
 }
 
 async fn count(store: &Store, project: ProjectId, bucket: &Bucket, at: Timestamp) -> Failures {
