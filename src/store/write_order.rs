@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// Statements that go ahead of units of work at a time.
-pub(super) const AHEAD_MAX: usize = 4;
+const AHEAD_MAX: usize = 4;
 
 #[derive(Clone, Debug)]
 pub(super) struct WriteOrder {

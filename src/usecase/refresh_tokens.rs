@@ -102,9 +102,10 @@ impl Presented {
         let Ok(Next::Moved(session)) = self.next(caller, &read, now) else { return Ok(None) };
         let subject = Subject::new(services, &caller.project, &caller.client, &user, &session);
         let tokens = mint_tokens(&self.keys, &subject, &self.wishes, now, &services.random)?;
-        let database = services.store.alone().await?;
+        // With the wait for the turn to write: what is written late must be so within this bound.
+        let writing = async { services.store.alone().await?.sessions().refreshed_as_read(&session, &read).await };
         // Whether it was written when the time is over shows as soon as the row is held: then this is a repetition.
-        match timeout(UNHELD_WAIT_MAX, database.sessions().refreshed_as_read(&session, &read)).await {
+        match timeout(UNHELD_WAIT_MAX, writing).await {
             Ok(written) => Ok(written?.then_some(Refreshed { user, session: *session, tokens })),
             Err(_) => Ok(None),
         }

@@ -35,6 +35,7 @@ mod password_reset_abuse;
 mod projects;
 mod refresh;
 mod refresh_ends;
+mod refresh_waits;
 mod replace_password;
 mod reset_sign_in;
 mod session_ends;
